@@ -1,0 +1,34 @@
+"""Names found on first use: the hinge of the packages' front doors.
+
+A door lists where its public names live; nothing is imported until one is
+asked for. It defines nothing itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Give a package the `__getattr__` and `__dir__` of a lazy door.
+
+    `homes` maps each public name to the module it lives in, relative to the
+    package: ``{"Webframe": ".app"}``. A name found once is kept in the package.
+    """
+
+    def __getattr__(name: str) -> Any:
+        try:
+            home = homes[name]
+        except KeyError:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
+        value = getattr(import_module(home, package), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *homes})
+
+    return __getattr__, __dir__
