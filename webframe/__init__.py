@@ -1,0 +1,41 @@
+"""webframe: a WSGI/ASGI microframework in which everything that happens is a signal.
+
+This is the front door. Each public name is found on first use, so that
+importing `webframe` loads nothing else of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webframe._lazy import lazy_door
+
+if TYPE_CHECKING:
+    from webframe.app import Group as Group
+    from webframe.app import Webframe as Webframe
+    from webframe.http.request import Request as Request
+    from webframe.http.request import current_request as current_request
+    from webframe.http.response import FileResponse as FileResponse
+    from webframe.http.response import JSONResponse as JSONResponse
+    from webframe.http.response import Response as Response
+    from webframe.http.response import StreamingResponse as StreamingResponse
+    from webframe.http.response import abort as abort
+    from webframe.http.response import redirect as redirect
+    from webframe.template import render as render
+
+_HOMES = {
+    "FileResponse": ".http.response",
+    "Group": ".app",
+    "JSONResponse": ".http.response",
+    "Request": ".http.request",
+    "Response": ".http.response",
+    "StreamingResponse": ".http.response",
+    "Webframe": ".app",
+    "abort": ".http.response",
+    "current_request": ".http.request",
+    "redirect": ".http.response",
+    "render": ".template",
+}
+
+__all__ = list(_HOMES)
+__getattr__, __dir__ = lazy_door(__name__, _HOMES)

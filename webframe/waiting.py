@@ -1,0 +1,96 @@
+"""How code waits: the one room where plain code meets awaitables.
+
+Plain code that has to wait for an awaitable calls `wait`, and never asks which
+thread, loop or protocol it lives under. Three answers exist:
+
+* in a worker thread, the awaitable runs on the event loop that waits for that
+  worker; `workers.py` says so by setting `here.strategy`;
+* on a running event loop there is no way to wait without stopping everybody
+  else, so `SynchronousOnlyOperation` is raised;
+* in any other thread the awaitable goes to the process loop: `workers.py` makes
+  that the default of `here.strategy`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from webframe.core.exceptions import SynchronousOnlyOperation
+
+T = TypeVar("T")
+
+Strategy = Callable[[Awaitable[Any]], Any]
+
+
+class Here(threading.local):
+    """What this thread knows about waiting."""
+
+    # How to wait in this thread: on the class for threads that nobody prepared, on the instance where somebody did.
+    strategy: Strategy | None = None
+
+
+here = Here()
+
+
+def wait(awaitable: Awaitable[T]) -> T:
+    """Wait for an awaitable from plain code and return its result.
+
+    Raises `SynchronousOnlyOperation` on a running event loop, where waiting
+    would stop every other task; `await` it there instead.
+    """
+    if on_running_loop():
+        discard(awaitable)
+        raise SynchronousOnlyOperation(
+            f"Cannot wait for {awaitable!r} here: an event loop is running in this thread. Await it instead."
+        )
+    if here.strategy is None:
+        discard(awaitable)
+        raise RuntimeError("Nothing here knows how to wait: import webframe.workers first.")
+    result: T = here.strategy(awaitable)
+    return result
+
+
+def refuse_on_loop(what: str, instead: str) -> None:
+    """Raise `SynchronousOnlyOperation` when an event loop runs in this thread.
+
+    `what` names the call that would block, `instead` what to call there.
+    """
+    if on_running_loop():
+        raise SynchronousOnlyOperation(f"{what} would block the running event loop. Use {instead} instead.")
+
+
+def on_running_loop() -> bool:
+    """Whether an event loop is running in this thread; never loads asyncio to find out."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except (RuntimeError, AttributeError):  # AttributeError: asyncio is being imported by another thread
+        return False
+    return True
+
+
+def step(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends to its end, without an event loop.
+
+    Raises `RuntimeError` if it does suspend: whoever called `step` promised
+    that everything below is plain code.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError(f"{coroutine!r} suspended, though everything in it was declared to be plain code.")
+
+
+def discard(awaitable: Awaitable[Any]) -> None:
+    """Close a coroutine that will not be awaited, so that Python does not warn about it."""
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
