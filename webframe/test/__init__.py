@@ -1,0 +1,19 @@
+"""Helpers for tests, each found on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webframe._lazy import lazy_door
+
+if TYPE_CHECKING:
+    from webframe.test.settings import modify_settings as modify_settings
+    from webframe.test.settings import override_settings as override_settings
+
+_HOMES = {
+    "modify_settings": ".settings",
+    "override_settings": ".settings",
+}
+
+__all__ = list(_HOMES)
+__getattr__, __dir__ = lazy_door(__name__, _HOMES)
