@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from webframe._lazy import lazy_door
 
 if TYPE_CHECKING:
-    from webframe.app import Group as Group
     from webframe.app import Webframe as Webframe
+    from webframe.groups import Group as Group
     from webframe.http.request import Request as Request
     from webframe.http.request import current_request as current_request
-    from webframe.http.response import FileResponse as FileResponse
     from webframe.http.response import JSONResponse as JSONResponse
     from webframe.http.response import Response as Response
     from webframe.http.response import StreamingResponse as StreamingResponse
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from webframe.template import render as render
 
 _HOMES = {
-    "FileResponse": ".http.response",
-    "Group": ".app",
+    "Group": ".groups",
     "JSONResponse": ".http.response",
     "Request": ".http.request",
     "Response": ".http.response",

@@ -32,3 +32,23 @@ def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], A
         return sorted({*vars(sys.modules[package]), *homes})
 
     return __getattr__, __dir__
+
+
+class LateModule:
+    """Stands for an outside module that is imported when something of it is first used.
+
+    For heavy modules that not every app needs, such as asyncio under WSGI::
+
+        if TYPE_CHECKING:
+            import asyncio
+        else:
+            asyncio = LateModule("asyncio")
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(import_module(self.__name__), name)
+        setattr(self, name, value)
+        return value

@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from webframe.core.exceptions import SynchronousOnlyOperation
@@ -94,3 +95,35 @@ def discard(awaitable: Awaitable[Any]) -> None:
     close = getattr(awaitable, "close", None)
     if close is not None:
         close()
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling this gives a coroutine to await.
+
+    True for coroutine functions, their partials and methods, objects whose
+    class has an ``async def __call__``, and whatever is marked as a coroutine
+    function (`inspect.markcoroutinefunction`, `asgiref.sync.markcoroutinefunction`).
+    """
+    while isinstance(function, partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        call = type(function).__call__ if callable(function) else None
+        code = getattr(call, "__code__", None)
+        if code is not None and code.co_flags & CO_COROUTINE:
+            return True
+    elif code.co_flags & CO_COROUTINE:
+        return True
+    return any(
+        getattr(function, attribute, None) is getattr(sys.modules.get(module), attribute, _NO_MARK)
+        for module, attribute in _MARKS
+    )
+
+
+# The flag of a code object that belongs to an ``async def`` (`inspect.CO_COROUTINE`, without loading inspect).
+CO_COROUTINE = 0x80
+
+# Who marks a function as a coroutine function, and how: inspect from Python 3.12 on, asyncio before it.
+_MARKS = (("inspect", "_is_coroutine_marker"), ("asyncio.coroutines", "_is_coroutine"))
+_NO_MARK = object()

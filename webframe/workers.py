@@ -29,10 +29,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from webframe import waiting
 from webframe.waiting import here
 
 if TYPE_CHECKING:
     import asyncio
+    from concurrent.futures import Executor
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,22 +84,20 @@ class Lease:
     the worker back; code that is still running there keeps it until it ends.
     """
 
-    __slots__ = ("__weakref__", "lock", "released", "waiting_threads", "worker")
+    # The worker thread that runs this lease's code; None until it is needed.
+    worker: Worker | None = None
 
-    def __init__(self) -> None:
-        # The worker thread that runs this lease's code; None until it is needed.
-        self.worker: Worker | None = None
-        # Whether the request is over; what its left-over tasks run goes to the shared worker.
-        self.released = False
-        # Queues of the threads of this lease that wait for an awaitable, innermost last; they run what is submitted.
-        self.waiting_threads: list[SimpleQueue[_Job | None]] = []
-        # Guards the above against a thread that stops waiting just as another submits something.
-        self.lock = threading.Lock()
+    # Whether the request is over; what its left-over tasks run goes to the shared worker.
+    released = False
+
+    # Queues of the threads of this lease that wait for an awaitable, innermost last; they run what is submitted.
+    # Replaced under `_leases_lock`, never changed: a thread may stop waiting just as another submits something.
+    waiting_threads: tuple[SimpleQueue[_Job | None], ...] = ()
 
     async def acquire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take a worker from the pool, waiting in line for one if all are busy."""
         worker = await pool.take(loop)
-        with self.lock:
+        with _leases_lock:
             if self.worker is None:
                 self.worker = worker
                 return
@@ -105,7 +105,7 @@ class Lease:
 
     def submit(self, job: _Job) -> bool:
         """Hand a job to the thread of this lease that can run it; False if there is none yet."""
-        with self.lock:
+        with _leases_lock:
             if self.waiting_threads:
                 self.waiting_threads[-1].put(job)
             elif self.worker is not None:
@@ -116,15 +116,61 @@ class Lease:
 
     def release(self) -> None:
         """Give the worker back to the pool."""
-        with self.lock:
+        if self.worker is None:
+            self.released = True
+            return
+        with _leases_lock:
             self.released = True
             worker, self.worker = self.worker, None
         if worker is not None:
             pool.give_back(worker)
 
 
+# Guards every lease; held for a moment only, so one lock serves all and a lease costs next to nothing to make.
+_leases_lock = threading.Lock()
+
 # The lease of the current request; None outside of one. The request handlers set it.
 current_lease: contextvars.ContextVar[Lease | None] = contextvars.ContextVar("webframe.current_lease", default=None)
+
+
+def adopt_asgiref(lease: Lease) -> Callable[[], None] | None:
+    """Let asgiref's thread-sensitive calls in this context run in the lease's worker too.
+
+    Returns what ends that, or None where no library has loaded `asgiref.sync`.
+    """
+    if "asgiref.sync" not in sys.modules:
+        return None
+    from asgiref.sync import ThreadSensitiveContext
+
+    context = ThreadSensitiveContext(executor=_lease_executor(lease))
+    # It suspends nowhere when it is given an executor. Its methods have no annotations.
+    waiting.step(context.__aenter__())  # type: ignore[no-untyped-call]
+    return lambda: waiting.step(context.__aexit__(None, None, None))  # type: ignore[no-untyped-call]
+
+
+def _lease_executor(lease: Lease) -> Executor:
+    from concurrent.futures import Executor, Future
+
+    class LeaseExecutor(Executor):
+        """The worker of a lease as concurrent.futures knows it."""
+
+        def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+            import asyncio
+
+            outcome: Future[T] = Future()
+
+            async def forward() -> None:
+                try:
+                    outcome.set_result(await run(function, *args, **kwargs))
+                except BaseException as error:
+                    outcome.set_exception(error)
+
+            context = contextvars.copy_context()
+            context.run(current_lease.set, lease)
+            asyncio.get_running_loop().create_task(forward(), context=context)
+            return outcome
+
+    return LeaseExecutor()
 
 
 class Pool:
@@ -317,8 +363,6 @@ def _lease_to_use() -> Lease:
 class _TemporaryLease(Lease):
     """A lease for a single call."""
 
-    __slots__ = ()
-
     def submit(self, job: _Job) -> bool:
         submitted = super().submit(job)
         if submitted:
@@ -349,8 +393,8 @@ def _wait_on(loop: asyncio.AbstractEventLoop, lease: Lease, awaitable: Awaitable
     context.run(current_lease.set, lease)
     outcome: list[Any] = []
     queue: SimpleQueue[_Job | None] = SimpleQueue()
-    with lease.lock:
-        lease.waiting_threads.append(queue)
+    with _leases_lock:
+        lease.waiting_threads += (queue,)
     runner = _Runner(awaitable, outcome, queue)
     try:
         loop.call_soon_threadsafe(runner.start, context)
@@ -409,8 +453,8 @@ class _Runner:
 
 def _stop_waiting(lease: Lease, queue: SimpleQueue[_Job | None]) -> None:
     """Run what was submitted at the last moment; later jobs go elsewhere."""
-    with lease.lock:
-        lease.waiting_threads.remove(queue)
+    with _leases_lock:
+        lease.waiting_threads = tuple(other for other in lease.waiting_threads if other is not queue)
     while not queue.empty():
         job = queue.get()
         if job is not None:
@@ -446,12 +490,13 @@ def process_loop() -> asyncio.AbstractEventLoop:
 
 def _start_afresh() -> None:
     """After a fork none of the threads exist any more: forget them all."""
-    global pool, _process_loop, _process_loop_lock, _shared_lease
+    global pool, _leases_lock, _process_loop, _process_loop_lock, _shared_lease
+    _leases_lock = threading.Lock()
     pool = Pool(pool.size)
     _process_loop = None
     _process_loop_lock = threading.Lock()
     _shared_lease = Lease()
-    here.strategy = None
+    vars(here).pop("strategy", None)
 
 
 pool = Pool()

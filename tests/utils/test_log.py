@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webframe.test import override_settings
-from webframe.utils.log import configure_logging, current_request_id, laid_over, request_id
+from webframe.utils import log
+from webframe.utils.log import configure_logging, laid_over, request_id
 
 logger = logging.getLogger("webframe")
 
@@ -21,20 +22,21 @@ logger = logging.getLogger("webframe")
 def unconfigured():
     """The logger `webframe` as it is before anything is configured."""
     before = logger.handlers[:], logger.level, logger.propagate
+    requests = logging.getLogger("webframe.request")
+    level = requests.level
     logger.handlers[:], logger.propagate = [], True
     logger.setLevel(logging.NOTSET)
+    requests.setLevel(logging.NOTSET)
     yield
     logger.handlers[:], logger.propagate = before[0], before[2]
     logger.setLevel(before[1])
+    requests.setLevel(level)
 
 
 @pytest.fixture
-def in_request():
-    """Sets the id of the current request."""
-    tokens = []
-    yield lambda value: tokens.append(current_request_id.set(value))
-    for token in reversed(tokens):
-        current_request_id.reset(token)
+def in_request(monkeypatch):
+    """Sets the id of the current request, or the function that tells it."""
+    return lambda value: monkeypatch.setattr(log, "id_of_current_request", value if callable(value) else lambda: value)
 
 
 def in_a_process(code):
@@ -47,17 +49,23 @@ def in_a_process(code):
 def test_lines_go_to_stderr_with_level_request_id_and_logger(capsys, in_request):
     configure_logging()
     in_request("7f3a")
-    logging.getLogger("webframe.request").warning("Not found: %s", "/pizza")
-    assert capsys.readouterr().err.endswith(" WARNING [7f3a] webframe.request: Not found: /pizza\n")
+    logging.getLogger("webframe.request").error("Failed: %s", "/pizza")
+    assert capsys.readouterr().err.endswith(" ERROR   [7f3a] webframe.request: Failed: /pizza\n")
+
+
+def test_what_clients_do_wrong_is_not_written_unless_asked_for(capsys):
+    configure_logging()
+    logging.getLogger("webframe.request").warning("404: GET '/pizza'")
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_less_than_info_is_not_written(capsys):
     configure_logging()
-    logging.getLogger("webframe.request").debug("details")
-    logging.getLogger("webframe.request").info("news")
+    logging.getLogger("webframe.server").debug("details")
+    logging.getLogger("webframe.server").info("news")
     written = capsys.readouterr().err
     assert "details" not in written
-    assert "[-] webframe.request: news" in written
+    assert "[-] webframe.server: news" in written
 
 
 def test_configuring_twice_writes_lines_once(capsys):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from webframe.conf import settings
@@ -20,8 +19,9 @@ from webframe.core.exceptions import ImproperlyConfigured
 if TYPE_CHECKING:
     import logging
 
-# The id of the request that this context works for, or a function that tells it, called only when a line is written.
-current_request_id: ContextVar[Callable[[], str] | str | None] = ContextVar("current_request_id", default=None)
+# Tells the id of the request that the current context works for, when a line is written; `http/request.py` puts its
+# own here.
+id_of_current_request: Callable[[], str | None] = str
 
 FORMAT = "{asctime} {levelname:<7} [{request_id}] {name}: {message}"
 
@@ -82,17 +82,16 @@ DEFAULT_LOGGING: dict[str, Any] = {
     },
     "loggers": {
         "webframe": {"handlers": ["webframe"], "level": "INFO"},
+        # What clients do wrong (4xx, at WARNING) fills the log of a public server without telling anything.
+        "webframe.request": {"level": "ERROR"},
     },
 }
 
 
 def request_id() -> str:
     """The id of the current request, or "-". Never raises: a line of the log is not worth a request."""
-    current = current_request_id.get()
-    if current is None:
-        return "-"
     try:
-        return current if isinstance(current, str) else current()
+        return id_of_current_request() or "-"
     except Exception:
         return "?"
 
@@ -133,8 +132,9 @@ def _add_default_handler() -> None:
     handler.addFilter(RequestIDFilter())
     handler.name = "webframe"
     logger.addHandler(handler)
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)
+    for name, level in (("webframe", logging.INFO), ("webframe.request", logging.ERROR)):
+        if logging.getLogger(name).level == logging.NOTSET:
+            logging.getLogger(name).setLevel(level)
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""How plain code waits for awaitables, wherever it is."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import asgiref.sync
+import pytest
+
+from webframe import waiting, workers
+from webframe.core.exceptions import SynchronousOnlyOperation
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+def test_a_plain_thread_waits_on_the_process_loop() -> None:
+    assert waiting.wait(double(2)) == 4
+
+
+def test_every_wait_uses_the_same_loop() -> None:
+    async def loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    assert waiting.wait(loop()) is waiting.wait(loop()) is workers.process_loop()
+
+
+def test_errors_come_through_with_their_traceback() -> None:
+    async def fail() -> None:
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone") as caught:
+        waiting.wait(fail())
+    assert caught.traceback[-1].name == "fail"
+
+
+def test_waiting_on_a_running_loop_is_refused_and_names_the_cure() -> None:
+    async def main() -> None:
+        with pytest.raises(SynchronousOnlyOperation, match="Await it instead"):
+            waiting.wait(double(1))
+
+    asyncio.run(main())
+
+
+def test_the_refusal_is_a_runtime_error_too() -> None:
+    assert issubclass(SynchronousOnlyOperation, RuntimeError)
+
+
+def test_refuse_on_loop_names_what_to_use() -> None:
+    waiting.refuse_on_loop("get()", "aget()")  # no loop here: nothing happens
+
+    async def main() -> None:
+        with pytest.raises(SynchronousOnlyOperation, match=r"get\(\) would block .* Use aget\(\)"):
+            waiting.refuse_on_loop("get()", "aget()")
+
+    asyncio.run(main())
+
+
+def test_step_runs_a_coroutine_that_never_suspends() -> None:
+    async def inner() -> str:
+        return "done"
+
+    async def outer() -> str:
+        return await inner()
+
+    assert waiting.step(outer()) == "done"
+
+
+def test_step_refuses_a_coroutine_that_suspends() -> None:
+    class Suspension:
+        def __await__(self) -> Generator[None, None, None]:
+            yield
+
+    async def suspend() -> None:
+        await Suspension()
+
+    with pytest.raises(RuntimeError, match="suspended"):
+        waiting.step(suspend())
+
+
+def test_step_passes_errors_on() -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        waiting.step(fail())
+
+
+class AsyncCallable:
+    async def __call__(self) -> None: ...
+
+    async def method(self) -> None: ...
+
+
+class PlainCallable:
+    def __call__(self) -> None: ...
+
+
+def marked() -> Any:
+    def function() -> Any: ...
+
+    return asgiref.sync.markcoroutinefunction(function)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        double,
+        functools.partial(double, 1),
+        functools.partial(functools.partial(double), 1),
+        AsyncCallable(),
+        AsyncCallable().method,
+        marked(),
+    ],
+    ids=str,
+)
+def test_is_async(function: Any) -> None:
+    assert waiting.is_async(function)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        len,
+        print,
+        PlainCallable(),
+        PlainCallable,
+        AsyncCallable,
+        functools.partial(len, ""),
+        lambda: None,
+        threading.Lock,
+    ],
+    ids=str,
+)
+def test_is_not_async(function: Any) -> None:
+    assert not waiting.is_async(function)
+
+
+def test_an_object_that_has_every_attribute_is_not_taken_for_async() -> None:
+    class Everything:
+        def __call__(self) -> None: ...
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return object()
+
+    assert not waiting.is_async(Everything())
+
+
+@pytest.mark.skipif(not hasattr(inspect, "markcoroutinefunction"), reason="Python 3.12 has it first")
+def test_the_mark_of_inspect_counts() -> None:
+    def function() -> Any: ...
+
+    assert waiting.is_async(inspect.markcoroutinefunction(function))

@@ -1,0 +1,222 @@
+"""The application: WSGI and ASGI from one object.
+
+A `Webframe` is the outermost group (`groups.py`) and the thing that servers
+call. At the first request everything in it is frozen into a `RouteTable`;
+adding something afterwards makes it be frozen anew.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from webframe import debug
+from webframe.apps import apps, setup
+from webframe.apps.config import ImplicitAppConfig
+from webframe.conf import settings
+from webframe.core.exceptions import ImproperlyConfigured
+from webframe.core.handlers.asgi import ASGIHandler
+from webframe.core.handlers.endpoints import Endpoint, Policy, RouteTable
+from webframe.core.handlers.intake import HeaderLimits
+from webframe.core.handlers.lifespan import Lifespan, serve_lifespan
+from webframe.core.handlers.protocol import ServedBothWays
+from webframe.core.handlers.wsgi import WSGIHandler
+from webframe.core.signals import setting_changed
+from webframe.groups import Group
+from webframe.http.errors import error_response
+from webframe.http.request import Request, current_request
+from webframe.http.response import Response
+from webframe.routing import RouteInfo, Router
+from webframe.workers import pool, run
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Webframe(Group, ServedBothWays):
+    """An application: routes, middleware and error pages, served under WSGI and ASGI alike.
+
+    `import_name` is ``__name__`` of the module that makes it; that module
+    counts as an installed app of its own. Any setting may be given as a
+    keyword::
+
+        app = Webframe(__name__, DEBUG=True)
+
+    Settings belong to the process: a second app that gives one of them another
+    value raises `ImproperlyConfigured`.
+    """
+
+    def __init__(self, import_name: str, **keywords: Any) -> None:
+        Group.__init__(self)
+        ServedBothWays.__init__(self)
+        if keywords:
+            settings.configure(**keywords)
+        self.import_name = import_name
+        self.app_config = apps.register_app(ImplicitAppConfig(import_name))
+        # Converters for rules, by the name used in them: app.converters["hex"] = HexConverter.
+        self.converters: dict[str, type[Any]] = {}
+        self.lifespan_state = Lifespan()
+        self.lifespan_state.on_end = self._forget_table
+        self._wsgi_handler = WSGIHandler(self._prepare)
+        self._asgi_handler = ASGIHandler(self._aprepare, self._serve_lifespan)
+        # The two protocols by themselves; wrap them in middleware of their world, app(...) goes through it.
+        self.wsgi = self._wsgi_handler
+        self.asgi = self._asgi_handler
+        # All that is registered, frozen; None when something was added since.
+        self._frozen: RouteTable | None = None
+        # Guards the freezing and set-up; re-entrant because ready() may ask the app for a URL.
+        self._lock = threading.RLock()
+        _all_apps.add(self)
+
+    def on_startup(self, function: F) -> F:
+        """Run a function, plain or async, before the first request."""
+        self.lifespan_state.startup.append(function)
+        return function
+
+    def on_shutdown(self, function: F) -> F:
+        """Run a function, plain or async, after the last request."""
+        self.lifespan_state.shutdown.append(function)
+        return function
+
+    def lifespan(self, function: F) -> F:
+        """Run a generator function, plain or async: to its `yield` before the first request, on after the last."""
+        self.lifespan_state.add_generator(function)
+        return function
+
+    def url_for(self, name: str, /, *, _external: bool = False, _anchor: str | None = None, **values: Any) -> str:
+        """The address of a route, by its name.
+
+        Values that are no part of the rule become the query string.
+        ``_external=True`` gives an absolute URL and needs a current request.
+        Raises `NoReverseMatch`.
+        """
+        request = current_request.get()
+        root_path = ""
+        if request is not None:
+            route = request.route
+            mounted_below = len(route.mount_prefix) if route is not None else 0
+            root_path = request.root_path[: len(request.root_path) - mounted_below] + self.mounted_at
+        url = self._table().router.build(name, values, root_path=root_path)
+        if _anchor is not None:
+            url += "#" + quote(_anchor)
+        if not _external:
+            return url
+        if request is None:
+            raise ImproperlyConfigured(f"url_for({name!r}, _external=True) needs a current request to know the host.")
+        return f"{request.scheme}://{request.host}{url}"
+
+    @property
+    def mounted_at(self) -> str:
+        """The prefix under which this app is mounted in another, "" if it is not."""
+        if self._mounted_in is None:
+            return ""
+        outer, prefix = self._mounted_in
+        return outer.mounted_at + prefix
+
+    _mounted_in: tuple[Webframe, str] | None = None
+
+    def routes(self) -> list[RouteInfo]:
+        """Every route, those of mounted apps not included, in the order of registration."""
+        return list(self._table().router.routes())
+
+    def set_up(self) -> None:
+        """Configure logging and load the installed apps, unless that has been done; the first request does it."""
+        setup()
+        pool.size = settings.WORKER_THREADS
+
+    # Freezing.
+
+    def _changed(self) -> None:
+        self._frozen = None
+        self._forget_table()
+
+    def _forget_table(self) -> None:
+        self._wsgi_handler.table = None
+        self._asgi_handler.table = None
+
+    def _table(self) -> RouteTable:
+        """Everything registered, frozen."""
+        frozen = self._frozen
+        if frozen is None:
+            with self._lock:
+                frozen = self._frozen = self._freeze()
+        return frozen
+
+    def _freeze(self) -> RouteTable:
+        router = Router()
+        router.converters.update(self.converters)
+        outermost = Policy((), (), self._server_error, settings.PROPAGATE_EXCEPTIONS, self.url_for)
+        policy = outermost.around(self.policy(outermost))
+        self.lifespan_state.inner = []
+        for prefix, app in self.mounted_apps():
+            app._mounted_in = (self, prefix)
+            self.lifespan_state.inner.append(app.lifespan_state)
+        self.fill(router, outermost)
+        if settings.DEBUG:
+            for rule, view, methods in debug.routes():
+                router.add(rule, Endpoint(view, outermost, name=view.__name__, rule=rule), methods=methods)
+        return RouteTable(router, policy, HeaderLimits.from_settings())
+
+    def _server_error(self, request: Request, error: BaseException) -> Response:
+        if settings.DEBUG:
+            return debug.debug_response(request, error)
+        return error_response(500, request)
+
+    # Starting.
+
+    def _prepare(self) -> RouteTable:
+        """Make ready to serve from a plain thread."""
+        with self._lock:
+            self.set_up()
+            table = self._table()
+        self.lifespan_state.start()
+        self._ready_with(table)
+        return table
+
+    async def _aprepare(self) -> RouteTable:
+        """Make ready to serve from an event loop."""
+        table = await run(self._set_up_and_freeze)
+        await self.lifespan_state.astart()
+        self._ready_with(table)
+        return table
+
+    def _set_up_and_freeze(self) -> RouteTable:
+        with self._lock:
+            self.set_up()
+            return self._table()
+
+    def _ready_with(self, table: RouteTable) -> None:
+        if table is self._frozen:  # or something was added in the meantime
+            self._wsgi_handler.table = table
+            self._asgi_handler.table = table
+
+    async def _serve_lifespan(
+        self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        await serve_lifespan(self.lifespan_state, self._set_up_and_freeze, receive, send)
+
+    def __repr__(self) -> str:
+        return f"<Webframe {self.import_name!r}>"
+
+
+def url_for(name: str, /, **values: Any) -> str:
+    """The address of a route of the app that serves the current request; see `Webframe.url_for`."""
+    request = current_request.get()
+    if request is None or request.route is None:
+        raise ImproperlyConfigured(f"url_for({name!r}) needs a current request; outside of one use app.url_for().")
+    url: str = request.route.policy.url_for(name, **values)
+    return url
+
+
+_all_apps: weakref.WeakSet[Webframe] = weakref.WeakSet()
+
+
+def _settings_changed(sender: Any, **kwargs: Any) -> None:
+    """What was frozen may hold a setting that has another value now."""
+    for app in list(_all_apps):
+        app._changed()
+
+
+setting_changed.connect(_settings_changed, priority=-1)

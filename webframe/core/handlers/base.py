@@ -1,0 +1,392 @@
+"""From a request to its response, written once for both protocols.
+
+`BaseHandler.get_response` is one coroutine: middleware, view, errors. What
+differs between the places it runs in is handed to it as an `Edge`, which knows
+how to run user code and how to send a signal there. In plain code nothing ever
+suspends, so `waiting.step` runs the same coroutine without an event loop.
+
+`respond_plainly` is the straight path of plain code, for speed; as soon as
+anything out of the ordinary happens it goes on in the shared code.
+
+`finish` is the other end of a request's life: whatever waited for the last
+byte, then `request_finished`, exactly once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+from werkzeug.exceptions import HTTPException
+
+from webframe import workers
+from webframe.core.exceptions import ClientDisconnected, HTTPError, MiddlewareError, SuspiciousOperation
+from webframe.core.handlers.endpoints import Endpoint, status_of
+from webframe.core.signals import got_request_exception, request_finished
+from webframe.dispatch import Signal
+from webframe.http.errors import error_response
+from webframe.http.request import Request
+from webframe.http.response import Response, make_response
+from webframe.waiting import is_async, step, wait
+
+logger = logging.getLogger("webframe.request")
+security_logger = logging.getLogger("webframe.security")
+
+Outcome = Response | BaseException
+
+# What `request.view_args` stands for while it is None.
+NO_VALUES: dict[str, Any] = {}
+
+
+class Edge(Protocol):
+    """How user code is run and signals are sent in one kind of place."""
+
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run user code, plain or async, and return its result."""
+
+    async def emit(self, signal: Signal[...], sender: Any, **named: Any) -> None:
+        """Send a signal; the first error of a receiver is raised."""
+
+    async def emit_to_all(self, signal: Signal[...], sender: Any, **named: Any) -> None:
+        """Send a signal to every receiver, whatever the others do; then the first error is raised."""
+
+
+class PlainEdge:
+    """In a plain thread: nothing suspends."""
+
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return wait(function(*args, **kwargs)) if is_async(function) else function(*args, **kwargs)
+
+    async def emit(self, signal: Signal[...], sender: Any, **named: Any) -> None:
+        signal.send(sender, **named)
+
+    async def emit_to_all(self, signal: Signal[...], sender: Any, **named: Any) -> None:
+        _raise_first(signal.send_robust(sender, **named))
+
+
+class LoopEdge:
+    """On an event loop: plain code goes to the worker of the request."""
+
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if is_async(function):
+            return await function(*args, **kwargs)
+        return await workers.run(function, *args, **kwargs)
+
+    async def emit(self, signal: Signal[...], sender: Any, **named: Any) -> None:
+        await signal.asend(sender, **named)
+
+    async def emit_to_all(self, signal: Signal[...], sender: Any, **named: Any) -> None:
+        _raise_first(await signal.asend_robust(sender, **named))
+
+
+PLAIN = PlainEdge()
+LOOP = LoopEdge()
+
+
+def _raise_first(responses: list[tuple[Any, Any]]) -> None:
+    for _, answer in responses:
+        if isinstance(answer, Exception):
+            raise answer
+
+
+class BaseHandler:
+    """The request core; `WSGIHandler` and `ASGIHandler` are its two edges."""
+
+    # The sender of request_started and request_finished; each edge is its own.
+    sender: ClassVar[type[BaseHandler]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.sender = cls
+
+    def respond_plainly(self, request: Request, endpoint: Endpoint) -> Response:
+        """The straight path of plain code, as `get_response` would go it.
+
+        Whatever is out of the ordinary (an early answer, a replaced response,
+        any error) is handed over to the shared code below.
+        """
+        opened: list[Any] = []
+        outcome: Any
+        try:
+            for function in endpoint.plain_middleware:
+                generator = function(request)
+                outcome = generator.send(None)  # type: ignore[union-attr]  # plain middleware only
+                opened.append(generator)
+                if outcome is not None:
+                    return step(self._ascend(request, endpoint, PLAIN, _layers(opened), outcome))
+            outcome = endpoint.view(request, **request.view_args) if request.view_args else endpoint.view(request)
+            outcome = make_response(outcome)
+        except BaseException as error:
+            outcome = error
+            if isinstance(error, StopIteration):
+                outcome = _meaning_of_stop(error, endpoint, len(opened))
+            return step(self._ascend(request, endpoint, PLAIN, _layers(opened), outcome))
+        while opened:
+            generator = opened.pop()
+            try:
+                answer = generator.send(outcome)
+                step(_Layer(generator).conclude(answer))
+            except StopIteration as stop:
+                if stop.value is None:
+                    continue
+                answer = stop.value
+            except BaseException as error:
+                answer = error
+            return step(self._ascend(request, endpoint, PLAIN, _layers(opened), answer))
+        response: Response = outcome
+        return response
+
+    async def get_response(self, request: Request, endpoint: Endpoint, edge: Edge) -> Response:
+        """Take a request through middleware, view and error handling to its response.
+
+        Every `Exception` becomes a response, unless errors are to be passed on
+        (PROPAGATE_EXCEPTIONS). SystemExit, cancellation and their like pass
+        through the middleware and are raised again.
+        """
+        opened: list[_Layer] = []
+        outcome: Any
+        try:
+            for function, _ in endpoint.policy.middleware:
+                layer = _Layer(function(request))
+                outcome = await layer.send(None)
+                if outcome is _ENDED:
+                    raise MiddlewareError(_NEVER_YIELDED.format(layer.name))
+                opened.append(layer)
+                if outcome is not None:
+                    break
+            else:
+                values = request.view_args or NO_VALUES
+                if endpoint.is_async:
+                    outcome = await endpoint.view(request, **values)
+                else:
+                    outcome = await edge.call(endpoint.view, request, **values)
+                outcome = make_response(outcome)
+                if not opened:
+                    return outcome  # type: ignore[no-any-return]  # a Response by now
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            outcome = error
+        return await self._ascend(request, endpoint, edge, opened, outcome)
+
+    async def recover(self, request: Request, endpoint: Endpoint, edge: Edge, error: Exception) -> Response:
+        """Answer an error of a response that was already made, such as a header that must not be sent."""
+        return await self._ascend(request, endpoint, edge, [], error)
+
+    async def _ascend(
+        self, request: Request, endpoint: Endpoint, edge: Edge, opened: list[_Layer], outcome: Any
+    ) -> Response:
+        """Take what came out (a value or an error) back through the middleware already entered."""
+        settled = await self._settle(request, endpoint, edge, outcome)
+        while opened:
+            layer = opened.pop()
+            try:
+                if isinstance(settled, BaseException):
+                    answer = await layer.throw(settled)
+                else:
+                    answer = await layer.send(settled)
+                if answer is _ENDED:
+                    if isinstance(settled, BaseException):
+                        raise MiddlewareError(
+                            f"{layer.name} caught {settled!r} but gave no response: yield one, or raise it again."
+                        ) from settled
+                    continue
+                await layer.conclude(answer)
+                replacement = await self._settle(request, endpoint, edge, answer)
+                settled = replacement
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                settled = error if error is settled else await self._settle(request, endpoint, edge, error)
+        if isinstance(settled, Response):
+            return settled
+        if isinstance(settled, Exception):
+            return await self._fail(request, endpoint, edge, settled)
+        raise settled
+
+    async def _settle(self, request: Request, endpoint: Endpoint, edge: Edge, outcome: Any) -> Outcome:
+        """Make a response of a value, an HTTP error or an error with a registered handler; other errors stay errors."""
+        try:
+            if not isinstance(outcome, BaseException):
+                return make_response(outcome)
+            handler = endpoint.handler_for(outcome)
+            if handler is not None:
+                return make_response(await edge.call(handler, request, outcome))
+        except GeneratorExit:
+            raise
+        except BaseException as failure:
+            outcome = failure
+        if isinstance(outcome, (HTTPException, HTTPError)):
+            log_http_error(request, outcome)
+            return error_response(outcome, request)
+        return outcome  # type: ignore[no-any-return]
+
+    async def _fail(self, request: Request, endpoint: Endpoint, edge: Edge, error: Exception) -> Response:
+        """Answer an error that nobody handled: the signal inside the except block, then the log, then a 500."""
+        traceback = error.__traceback__
+        try:
+            raise error
+        except Exception:
+            error.__traceback__ = traceback
+            if isinstance(error, TypeError) and str(error).startswith("The view returned"):
+                error.add_note(f"The view is {endpoint.described}.")
+            if got_request_exception.active:
+                await self._tell(request, edge)
+            if endpoint.policy.propagate:
+                raise
+            log_server_error(request, error)
+        for handlers in endpoint.policy.error_handlers:
+            if 500 in handlers:
+                try:
+                    return make_response(await edge.call(handlers[500], request, error))
+                except Exception as failure:
+                    log_server_error(request, failure)
+                    error = failure
+                    break
+        return endpoint.policy.server_error(request, error)
+
+    async def _tell(self, request: Request, edge: Edge) -> None:
+        try:
+            await edge.emit(got_request_exception, None, request=request)
+        except Exception:
+            logger.exception("A receiver of got_request_exception failed; the request is answered all the same.")
+
+    def has_end(self, request: Request) -> bool:
+        """Whether `finish` would do anything."""
+        response = request.response
+        return bool(
+            (request_finished.active and not request.is_mounted)
+            or request.has_work_left
+            or (response is not None and response.needs_closing)
+        )
+
+    async def finish(self, request: Request, response: Response | None, edge: Edge) -> None:
+        """End a request's life: background work, closers, then request_finished; each whatever the others do.
+
+        Runs once for each request, however often it is called.
+        The first error of a receiver of request_finished is raised at the end.
+        """
+        if request.finished:
+            return
+        request.finished = True
+        while request.has_work_left:  # what runs here may register more
+            for function in request.take_work():
+                await self._run_guarded(edge, function)
+        if response is not None and response.needs_closing:
+            await self._run_guarded(edge, response.aclose if response.is_async_body else response.close)
+        if request_finished.active and not request.is_mounted:
+            await edge.emit_to_all(request_finished, self.sender)
+
+    async def _run_guarded(self, edge: Edge, function: Callable[[], Any]) -> None:
+        try:
+            await edge.call(function)
+        except Exception:
+            logger.exception("%r failed after the response; what else is to be done goes on.", function)
+
+
+def apply_conditions(request: Request, response: Response) -> None:
+    """Let a response with an ETag or a Last-Modified be 304, 412 or 206, if that is what the request asks for."""
+    if request.method not in ("GET", "HEAD") or response.status_code != 200:
+        return
+    if response.conditional or "ETag" in response.headers or "Last-Modified" in response.headers:
+        response.make_conditional(request)
+
+
+class _Layer:
+    """One middleware at work on one request: a generator of either kind behind one interface."""
+
+    __slots__ = ("generator", "is_async")
+
+    def __init__(self, generator: Any) -> None:
+        self.generator = generator
+        self.is_async = hasattr(generator, "asend")
+        if not self.is_async and not hasattr(generator, "send"):
+            raise MiddlewareError(f"A middleware must be a generator function, but {generator!r} came out of one.")
+
+    @property
+    def name(self) -> str:
+        return f"Middleware {getattr(self.generator, '__qualname__', self.generator)}"
+
+    async def send(self, value: Response | None) -> Any:
+        """Resume the generator; what it yields, or what it returns, or _ENDED."""
+        try:
+            return await self.generator.asend(value) if self.is_async else self.generator.send(value)
+        except StopIteration as stop:
+            return _ENDED if stop.value is None else stop.value
+        except StopAsyncIteration:
+            return _ENDED
+
+    async def throw(self, error: BaseException) -> Any:
+        """Raise an error at the generator's yield; what it answers, or _ENDED."""
+        try:
+            return await self.generator.athrow(error) if self.is_async else self.generator.throw(error)
+        except StopIteration as stop:
+            return _ENDED if stop.value is None else stop.value
+        except StopAsyncIteration:
+            return _ENDED
+
+    async def conclude(self, answer: Any) -> None:
+        """Let a generator that has given its answer run to its end."""
+        if answer is None:
+            raise MiddlewareError(f"{self.name} yielded twice without a response: hand the request on only once.")
+        if await self.send(None) is not _ENDED:
+            raise MiddlewareError(f"{self.name} yielded again after its answer: return after it.")
+
+
+class _Ended:
+    def __repr__(self) -> str:
+        return "<ended>"
+
+
+_ENDED = _Ended()
+
+
+_NEVER_YIELDED = "{} returned without a yield: hand the request on with 'yield'."
+
+
+def _meaning_of_stop(stop: StopIteration, endpoint: Endpoint, opened: int) -> Any:
+    """What a StopIteration on the way in means: a middleware that ended at once, or a view that let one escape."""
+    if opened < len(endpoint.plain_middleware):
+        name = f"Middleware {endpoint.plain_middleware[opened].__qualname__}"
+        return MiddlewareError(_NEVER_YIELDED.format(name)) if stop.value is None else stop.value
+    error = RuntimeError(f"The view {endpoint.described} raised StopIteration.")
+    error.__cause__ = stop
+    return error
+
+
+def _layers(generators: list[Any]) -> list[_Layer]:
+    return [_Layer(generator) for generator in generators]
+
+
+def log_http_error(request: Request, error: HTTPException | HTTPError) -> None:
+    """Log a 4xx under webframe.request, or webframe.security if suspicious: once, and only if anybody reads it."""
+    if isinstance(error, SuspiciousOperation):
+        if security_logger.isEnabledFor(logging.WARNING):
+            security_logger.warning("%s: %s", type(error).__name__, error, extra={"request": request})
+    elif logger.isEnabledFor(logging.WARNING):
+        status = status_of(error)
+        if status >= 400:
+            level = logging.WARNING if status < 500 else logging.ERROR
+            logger.log(
+                level,
+                "%d: %s %r",
+                status,
+                request.method,
+                request.path,
+                extra={"request": request, "status_code": status},
+            )
+
+
+def log_server_error(request: Request, error: BaseException) -> None:
+    """Log an unhandled error with its traceback under webframe.request."""
+    if isinstance(error, ClientDisconnected):
+        logger.info("The client went away: %s %r", request.method, request.path)
+    elif logger.isEnabledFor(logging.ERROR):
+        logger.error(
+            "500: %s %r",
+            request.method,
+            request.path,
+            exc_info=(type(error), error, error.__traceback__),
+            extra={"request": request, "status_code": 500},
+        )

@@ -1,0 +1,207 @@
+"""Async code under WSGI: one task on the process loop, from first step to last byte.
+
+The server's thread waits for the response and hands its chunks on; they come
+through a queue of bounded length, so that a fast view waits for a slow client.
+When the server closes the body early the task is cancelled, which stops the
+body's generator at its `yield`.
+"""
+
+from __future__ import annotations
+
+from _queue import SimpleQueue
+from collections.abc import Iterable, Iterator
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from webframe._lazy import LateModule
+from webframe.core.handlers.base import LOOP, BaseHandler, apply_conditions
+from webframe.core.handlers.endpoints import Endpoint
+from webframe.core.handlers.streaming import iterate, shielded
+from webframe.core.signals import request_started
+from webframe.http.request import Request
+from webframe.http.response import Response
+from webframe.workers import Lease, adopt_asgiref, current_lease, process_loop
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from _typeshed.wsgi import StartResponse
+else:
+    asyncio = LateModule("asyncio")
+
+# How many chunks may wait for the client.
+QUEUE_LENGTH = 8
+
+
+def serve_on_process_loop(
+    handler: BaseHandler,
+    request: Request,
+    endpoint: Endpoint,
+    start_response: StartResponse,
+    context: Context,
+    response: Response | None = None,
+) -> Iterable[bytes]:
+    """Serve one WSGI request in a task on the process loop, or only deliver the response if it is given."""
+    conversation = Conversation(handler, request, endpoint, response, process_loop())
+    conversation.begin(context)
+    started = conversation.receive()
+    if started is None:  # only an error ends it without a response, and that would have been raised
+        raise RuntimeError("The request ended without a response.")
+    start_response(*started)
+    return BridgedBody(conversation)
+
+
+class Conversation:
+    """Between the server's thread and the task that serves its request."""
+
+    def __init__(
+        self,
+        handler: BaseHandler,
+        request: Request,
+        endpoint: Endpoint,
+        response: Response | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.handler = handler
+        self.request = request
+        self.endpoint = endpoint
+        self.loop = loop
+        # From the task: (status, headers), then chunks, then None; or an exception to be raised.
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        # Room in the queue: taken by the task, given back by the thread.
+        self.room = asyncio.Semaphore(QUEUE_LENGTH)
+        # Set when the server is done with the response.
+        self.delivered = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        # Given where only its body is async; else made by the task.
+        self.response = response
+        # What the thread has seen: the end of the body, the end of the task.
+        self.body_ended = False
+        self.task_ended = False
+
+    # In the server's thread.
+
+    def begin(self, context: Context) -> None:
+        """Start the task, in the context of the request."""
+
+        def create_task() -> None:
+            self.task = self.loop.create_task(self._conduct(), context=context.copy())
+
+        self.loop.call_soon_threadsafe(create_task)
+
+    def receive(self) -> Any:
+        """The next thing the task has to say; None after the last chunk."""
+        item = self.queue.get()
+        if item is None:
+            self.body_ended = True
+        elif isinstance(item, _Ended):
+            self.body_ended = self.task_ended = True
+            if item.error is not None:
+                raise item.error
+            return None
+        else:
+            self.loop.call_soon_threadsafe(self.room.release)
+        return item
+
+    def close(self) -> None:
+        """Tell the task that the server is done, stopping it if it is not, and wait for its end."""
+        if self.task_ended:
+            return
+        self.loop.call_soon_threadsafe(self._stop, self.body_ended)
+        while not self.task_ended:
+            item = self.queue.get()
+            if isinstance(item, _Ended):
+                self.task_ended = True
+                if item.error is not None and self.body_ended:
+                    raise item.error
+        self.body_ended = True
+
+    def abandon(self) -> None:
+        """Tell the task that nobody listens any more, without waiting: this may run in any thread."""
+        if not self.task_ended and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._stop, self.body_ended)
+
+    # On the loop.
+
+    def _stop(self, everything_delivered: bool) -> None:
+        self.delivered.set()
+        if not everything_delivered and self.task is not None:
+            self.task.cancel()
+
+    async def _conduct(self) -> None:
+        request, handler = self.request, self.handler
+        lease = Lease()
+        current_lease.set(lease)
+        adopt_asgiref(lease)
+        error: BaseException | None = None
+        try:
+            if self.response is None and request_started.active and not request.is_mounted:
+                await request_started.asend(handler.sender, environ=request.environ)
+            try:
+                await self._respond()
+                await self.delivered.wait()
+            finally:
+                await shielded(handler.finish(request, self.response, LOOP))
+        except BaseException as caught:
+            if not (self.delivered.is_set() and isinstance(caught, asyncio.CancelledError)):
+                error = caught
+        lease.release()
+        self.queue.put(_Ended(error))
+
+    async def _respond(self) -> None:
+        request, endpoint, handler = self.request, self.endpoint, self.handler
+        response = self.response or await handler.get_response(request, endpoint, LOOP)
+        self.response = response
+        try:
+            if response.has_headers:
+                apply_conditions(request, response)
+            status, headers, body = response.to_wsgi(request.method)
+        except Exception as error:
+            self.response = response = await handler.recover(request, endpoint, LOOP, error)
+            status, headers, body = response.to_wsgi(request.method)
+        await self._put((status, headers))
+        if isinstance(body, list):
+            for chunk in body:
+                await self._put(chunk)
+        else:
+            async for chunk in iterate(body):
+                await self._put(chunk)
+        self.queue.put(None)
+
+    async def _put(self, item: Any) -> None:
+        await self.room.acquire()
+        self.queue.put(item)
+
+
+class _Ended:
+    """The last item of a conversation."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+class BridgedBody:
+    """The body of a response that is made on the process loop."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._conversation.body_ended:
+            raise StopIteration
+        chunk = self._conversation.receive()
+        if chunk is None:
+            raise StopIteration
+        return bytes(chunk)
+
+    def close(self) -> None:
+        """Stop the task if it is not done, and wait until `request_finished` has been sent."""
+        self._conversation.close()
+
+    def __del__(self) -> None:
+        self._conversation.abandon()

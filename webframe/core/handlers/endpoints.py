@@ -1,0 +1,248 @@
+"""What is decided about routes before the first request: endpoints, and the table that finds them.
+
+Groups, prefixes, mounts, middleware and error handlers are what people write
+(`app.py`); the table is what they come to, frozen at the first request and
+built anew when something is added. A request only looks things up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, NamedTuple
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import RequestRedirect
+
+from webframe.core.exceptions import HTTPError
+from webframe.core.handlers.intake import HeaderLimits
+from webframe.http.limits import Limits
+from webframe.http.request import Request
+from webframe.http.response import Response
+from webframe.routing import Router, locate
+from webframe.waiting import is_async
+
+MiddlewareGenerator = Generator[Any, Any, Any] | AsyncGenerator[Any, Any]
+
+# The error handlers of one group or app: by status code and by exception class.
+ErrorHandlers = dict[int | type[BaseException], Callable[[Request, Any], Any]]
+
+
+class Middleware(NamedTuple):
+    """A middleware function and what kind of generator it makes."""
+
+    function: Callable[[Request], MiddlewareGenerator]
+    is_async: bool
+
+
+class Policy(NamedTuple):
+    """What surrounds the views of one app or group."""
+
+    # Outermost first.
+    middleware: tuple[Middleware, ...]
+    # Innermost first: those of the group, then those of the groups around it, then the app's.
+    error_handlers: tuple[ErrorHandlers, ...]
+    # Makes the page for an error that nobody handled.
+    server_error: Callable[[Request, BaseException], Response]
+    # Whether such an error is passed on to the server instead (PROPAGATE_EXCEPTIONS).
+    propagate: bool
+    # Finds the address of a route of the same app.
+    url_for: Callable[..., str]
+
+    def around(self, inner: Policy) -> Policy:
+        """The policy of something inside: its middleware further in, its error handlers asked first."""
+        return inner._replace(
+            middleware=self.middleware + inner.middleware, error_handlers=inner.error_handlers + self.error_handlers
+        )
+
+
+class Endpoint:
+    """A view with everything that surrounds it, ready to be called.
+
+    Addresses that lead nowhere, hosts that are not allowed and the like are
+    endpoints too: their view raises the error.
+    """
+
+    __slots__ = (
+        "is_async",
+        "is_bare",
+        "is_plain",
+        "limits",
+        "mount_prefix",
+        "name",
+        "plain_middleware",
+        "policy",
+        "rule",
+        "stream",
+        "view",
+    )
+
+    def __init__(
+        self,
+        view: Callable[..., Any],
+        policy: Policy,
+        *,
+        name: str = "",
+        rule: str = "",
+        limits: Limits | None = None,
+        stream: bool = False,
+        mount_prefix: str = "",
+    ) -> None:
+        self.view = view
+        self.policy = policy
+        self.name = name
+        self.rule = rule
+        # None where the limits of the settings apply.
+        self.limits = limits
+        # Whether the view reads the body by itself, from `request.stream`.
+        self.stream = stream
+        # Where the app of this endpoint is mounted in the app that serves it.
+        self.mount_prefix = mount_prefix
+        self.is_async = is_async(view)
+        # Whether nothing here suspends, so that the whole way from request to response runs in one plain thread.
+        self.is_plain = not self.is_async and not any(layer.is_async for layer in policy.middleware)
+        # Whether the view is async and there is nothing around it.
+        self.is_bare = self.is_async and not policy.middleware
+        self.plain_middleware = tuple(layer.function for layer in policy.middleware) if self.is_plain else ()
+
+    def mounted(self, prefix: str, outer: Policy) -> Endpoint:
+        """The same endpoint, in an app that is mounted in another."""
+        return Endpoint(
+            self.view,
+            outer.around(self.policy),
+            name=self.name,
+            rule=prefix + self.rule,
+            limits=self.limits,
+            stream=self.stream,
+            mount_prefix=prefix + self.mount_prefix,
+        )
+
+    def handler_for(self, error: BaseException) -> Callable[[Request, Any], Any] | None:
+        """The function registered for an error: the nearest group's, by status code first, then by class."""
+        if not self.policy.error_handlers:
+            return None
+        status = status_of(error)
+        for handlers in self.policy.error_handlers:
+            if status in handlers:
+                return handlers[status]
+            for cls in type(error).__mro__:
+                if cls in handlers:
+                    return handlers[cls]
+        return None
+
+    @property
+    def described(self) -> str:
+        """The view, as "module.function"."""
+        return f"{getattr(self.view, '__module__', '?')}.{getattr(self.view, '__qualname__', repr(self.view))}"
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.rule} {self.described}>"
+
+
+def status_of(error: BaseException) -> int:
+    """The status that an error asks for; 0 where it is not an HTTP error."""
+    if isinstance(error, HTTPError):
+        return error.status_code
+    if isinstance(error, HTTPException):
+        if error.code is not None:
+            return error.code
+        return error.response.status_code if error.response is not None else 500
+    return 0
+
+
+Found = tuple[Endpoint, dict[str, Any] | None]
+
+
+class RouteTable:
+    """All that an app answers, frozen: the way from method and path to an endpoint."""
+
+    def __init__(self, router: Router, policy: Policy, header_limits: HeaderLimits) -> None:
+        self.router = router
+        self.policy = policy
+        self.header_limits = header_limits
+        # Endpoints by path and method, for paths without variable parts: what the handlers ask first.
+        shortcuts = router.freeze().shortcuts
+        self.static = router.static
+        # Finds most of the other endpoints, and what is in their paths; None does not mean that there is none.
+        self.shortcut: Callable[[str, str], Found | None] = _no_shortcut
+        if shortcuts is not None and not any(isinstance(route.endpoint, MountedTable) for route in router.routes()):
+            self.shortcut = shortcuts.find
+        # Endpoints of mounted apps as they are within this one, by prefix and their own endpoint.
+        self._mounted: dict[tuple[str, Endpoint], Endpoint] = {}
+        self._not_found = Endpoint(_raise_not_found, policy)
+
+    def find(self, method: str, path: str, *, websocket: bool = False) -> Found:
+        """The endpoint for a request and the values in its path; never raises.
+
+        What cannot be found is an endpoint as well, whose view raises the error.
+        """
+        try:
+            endpoint, values = self.router.match(method, path, websocket)
+        except NotFound:
+            return self._not_found, None
+        except MethodNotAllowed as error:
+            return self._other_method(method, error), None
+        except RequestRedirect as error:
+            return self.redirecting(error.new_url), None
+        except HTTPException as error:
+            return self.raising(error), None
+        if isinstance(endpoint, MountedTable):
+            found, inner_values = endpoint.table().find(method, values["mount_path"] or "/", websocket=websocket)
+            return self._adopt(found, endpoint), inner_values
+        return endpoint, values
+
+    def raising(self, error: Exception) -> Endpoint:
+        """An endpoint whose view raises this error."""
+
+        def view(request: Request) -> None:
+            raise error
+
+        return Endpoint(view, self.policy)
+
+    def redirecting(self, path: str) -> Endpoint:
+        """An endpoint that redirects to another path of this app, as werkzeug does for a missing slash."""
+
+        def view(request: Request) -> None:
+            query = request.query_string.decode("latin-1")
+            location = locate(path, request.root_path)
+            raise RequestRedirect(f"{location}?{query}" if query else location)
+
+        return Endpoint(view, self.policy)
+
+    def _other_method(self, method: str, error: MethodNotAllowed) -> Endpoint:
+        if method != "OPTIONS":
+            return self.raising(error)
+        allowed = sorted({*(error.valid_methods or ()), "OPTIONS"})
+
+        def view(request: Request) -> Response:
+            response = Response()
+            response.headers["Allow"] = ", ".join(allowed)
+            return response
+
+        return Endpoint(view, self.policy)
+
+    def _adopt(self, endpoint: Endpoint, mount: MountedTable) -> Endpoint:
+        key = (mount.prefix, endpoint)
+        adopted = self._mounted.get(key)
+        if adopted is None:
+            adopted = endpoint.mounted(mount.prefix, mount.policy)
+            if endpoint.rule:  # those of unknown addresses are made anew each time and must not pile up
+                self._mounted[key] = adopted
+        return adopted
+
+
+def _no_shortcut(method: str, path: str) -> None:
+    """What finds nothing."""
+
+
+class MountedTable(NamedTuple):
+    """Stands in a route table for another app of ours, mounted under a prefix."""
+
+    prefix: str
+    # What surrounds it here.
+    policy: Policy
+    # Gives the route table of that app, frozen when it is first asked.
+    table: Callable[[], RouteTable]
+
+
+def _raise_not_found(request: Request) -> None:
+    raise NotFound()

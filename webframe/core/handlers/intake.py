@@ -1,0 +1,213 @@
+"""What is checked about a request before anybody looks at it, and how its body comes in under ASGI.
+
+Host, number and size of header fields, Content-Length against the limit of the
+route. What is wrong is raised as an `HTTPError`; the edges make an endpoint of
+it, so that middleware and error handlers see it like any other error.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+
+from webframe._lazy import LateModule
+from webframe.conf import settings
+from webframe.core.exceptions import (
+    ClientDisconnected,
+    DisallowedHost,
+    RequestDataTooBig,
+    RequestHeadersTooBig,
+    RequestTimeout,
+)
+from webframe.http.body import too_big
+from webframe.http.request import Request
+from webframe.waiting import wait
+from webframe.workers import run
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = LateModule("asyncio")
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class HeaderLimits(NamedTuple):
+    """How many header fields a request may have, and how many bytes they may have together."""
+
+    fields: int
+    bytes: int
+
+    @classmethod
+    def from_settings(cls) -> HeaderLimits:
+        """The limits that the settings give."""
+        return cls(settings.MAX_HEADER_COUNT, settings.MAX_HEADER_SIZE)
+
+
+def check_environ_headers(environ: Mapping[str, Any], limits: HeaderLimits) -> None:
+    """Refuse a WSGI request with too many header fields, or larger ones than allowed.
+
+    The handler calls this when the environ has more keys than header fields
+    are allowed, so that ordinary requests are not counted one by one; the
+    length of single lines is the server's duty.
+    """
+    fields = [(name, value) for name, value in environ.items() if name.startswith("HTTP_")]
+    _check(len(fields), sum(len(name) - 5 + len(value) for name, value in fields), limits)
+
+
+def _check(count: int, size: int, limits: HeaderLimits) -> None:
+    if count > limits.fields:
+        raise RequestHeadersTooBig(f"{count} header fields; at most {limits.fields} are allowed (MAX_HEADER_COUNT).")
+    if size > limits.bytes:
+        raise RequestHeadersTooBig(
+            f"{size} bytes of header fields; at most {limits.bytes} are allowed (MAX_HEADER_SIZE)."
+        )
+
+
+def check_content_length(request: Request) -> None:
+    """Refuse a body whose declared length is malformed (`BadRequest`) or over the limit (`RequestDataTooBig`)."""
+    length = request.content_length
+    maximum = request.max_content_length
+    if length is not None and maximum is not None and length > maximum:
+        raise RequestDataTooBig(too_big(maximum))
+
+
+def check_headers(scope: Mapping[str, Any], limits: HeaderLimits) -> tuple[bytes | None, bool]:
+    """Look through the header fields of an ASGI request once: its host, and whether a body comes with it.
+
+    Raises `RequestHeadersTooBig`, and `DisallowedHost` for more than one Host field.
+    """
+    host = None
+    announced = scope["method"] not in _BODILESS
+    size = 0
+    headers = scope["headers"]
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name == b"host":
+            if host is not None:
+                raise DisallowedHost("The request has more than one Host header field.")
+            host = value
+        elif name == b"content-length" or name == b"transfer-encoding":
+            announced = True
+    if size > limits.bytes or len(headers) > limits.fields:
+        _check(len(headers), size, limits)
+    return host, announced
+
+
+# Methods whose requests have no body unless a header field announces one.
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+async def read_body(receive: Receive, request: Request) -> BinaryIO:
+    """Receive the whole body, in memory up to `limits.spool_size` and on disk beyond.
+
+    Raises `ClientDisconnected`, `RequestDataTooBig` as soon as more has come
+    than the limit (whatever Content-Length said), and `RequestTimeout` when
+    nothing comes for BODY_TIMEOUT seconds.
+    """
+    check_content_length(request)
+    if request.content_length == 0:
+        return io.BytesIO()
+    incoming = IncomingBody(receive, request.max_content_length)
+    first = await incoming.next()
+    if incoming.exhausted:
+        return io.BytesIO(first)
+    file = cast(BinaryIO, tempfile.SpooledTemporaryFile(request.limits.spool_size))
+    try:
+        file.write(first)
+        while not incoming.exhausted:
+            file.write(await incoming.next())
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+def spool_body(request: Request) -> None:
+    """Read the body of a WSGI request to its end, for code that must not block the event loop by reading it."""
+    stream = request.stream
+    if isinstance(stream, io.BytesIO):
+        return
+    file = tempfile.SpooledTemporaryFile(request.limits.spool_size)
+    request.on_close(file.close)
+    shutil.copyfileobj(stream, file)
+    file.seek(0)
+    request.stream = cast(BinaryIO, file)
+
+
+class IncomingBody(io.RawIOBase):
+    """The body of a request as it comes in, for async views with ``stream=True``, and under ASGI for plain ones.
+
+    Read it with ``async for chunk in request.stream`` or ``await
+    request.stream.aread(size)``; in a plain view with ``read``, ``readline`` or
+    a plain ``for``. The limit of the route and BODY_TIMEOUT hold here too.
+    """
+
+    def __init__(self, receive: Receive, maximum: int | None) -> None:
+        self._receive = receive
+        self._maximum = sys.maxsize if maximum is None else maximum
+        self._received = 0
+        # Received but not yet read.
+        self._rest = b""
+        # Whether everything has been received.
+        self.exhausted = False
+
+    @classmethod
+    def over_file(cls, file: IO[bytes], maximum: int | None) -> IncomingBody:
+        """A stream over a file that blocks, read in the request's worker."""
+
+        async def receive() -> Mapping[str, Any]:
+            chunk = await run(file.read, 64 * 1024)
+            return {"type": "http.request", "body": chunk, "more_body": bool(chunk)}
+
+        return cls(receive, maximum)
+
+    async def aread(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes, at least one unless the body is at its end; all of it if `size` is negative."""
+        chunks = []
+        while not self.exhausted and (size < 0 or not self._rest):
+            chunks.append(self._rest)
+            self._rest = await self.next()
+        data = b"".join(chunks) + self._rest
+        if size < 0:
+            self._rest = b""
+            return data
+        self._rest = data[size:]
+        return data[:size]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self._rest or not self.exhausted:
+            chunk, self._rest = self._rest or await self.next(), b""
+            if chunk:
+                yield chunk
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = wait(self.aread(len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+    async def next(self) -> bytes:
+        """The next piece as the server gives it."""
+        patience = settings.BODY_TIMEOUT
+        try:
+            async with asyncio.timeout(patience):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTimeout(f"Nothing of the body came for {patience:g} seconds.") from None
+        if message["type"] == "http.disconnect":
+            self.exhausted = True
+            raise ClientDisconnected("The client went away before its body was complete.")
+        chunk: bytes = message.get("body", b"")
+        self._received += len(chunk)
+        self.exhausted = not message.get("more_body", False)
+        if self._received > self._maximum:
+            raise RequestDataTooBig(too_big(self._maximum))
+        return chunk

@@ -1,0 +1,248 @@
+"""Start-up and shutdown of an app: once, whoever serves it.
+
+A server that speaks the lifespan protocol says when; under WSGI, and under
+ASGI servers that never say, the first request starts the app and the end of
+the process (or of its event loop) shuts it down.
+
+Plain functions and generators need no event loop. If anything is async, all of
+it runs in one task, from the first start-up to the last shutdown, so that task
+groups and context variables hold across a generator's `yield`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from functools import partial
+from inspect import isasyncgenfunction, isgeneratorfunction
+from typing import TYPE_CHECKING, Any
+
+from webframe._lazy import LateModule
+from webframe.conf import settings
+from webframe.core.exceptions import ImproperlyConfigured
+from webframe.core.handlers.base import LOOP, PLAIN, Edge
+from webframe.waiting import is_async, on_running_loop, step
+from webframe.workers import process_loop, run
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent import futures
+else:
+    asyncio = LateModule("asyncio")
+    futures = LateModule("concurrent.futures")
+
+logger = logging.getLogger("webframe.server")
+
+
+class Lifespan:
+    """What an app does before its first request and after its last."""
+
+    def __init__(self) -> None:
+        # In the order of registration; shutdown goes backwards.
+        self.startup: list[Callable[[], Any]] = []
+        self.shutdown: list[Callable[[], Any]] = []
+        self.generators: list[Callable[[], Any]] = []
+        # Those of mounted apps: started after ours and shut down before.
+        self.inner: list[Lifespan] = []
+        # Whether start-up is complete and shutdown has not begun.
+        self.running = False
+        # Called when it ends, by the app that must start it again before the next request.
+        self.on_end: Callable[[], None] = lambda: None
+        # What is to be undone, last first.
+        self._undo: list[Callable[[], Any]] = []
+        # The task that keeps an async lifespan alive where no server does.
+        self._keeper: _Keeper | None = None
+        # Guards the start; re-entrant because start-up code may make requests to its own app.
+        self._lock = threading.RLock()
+
+    def add_generator(self, function: Callable[[], Any]) -> None:
+        """Register a generator function: start-up, one `yield`, shutdown."""
+        if not isgeneratorfunction(function) and not isasyncgenfunction(function):
+            raise ImproperlyConfigured(
+                f"A lifespan must be a generator function with one 'yield', not {function!r}. "
+                "Use on_startup and on_shutdown for plain functions."
+            )
+        self.generators.append(function)
+
+    def functions(self) -> Iterable[Callable[[], Any]]:
+        """Every function of this lifespan and of those inside it."""
+        yield from (*self.startup, *self.generators, *self.shutdown)
+        for lifespan in self.inner:
+            yield from lifespan.functions()
+
+    @property
+    def needs_loop(self) -> bool:
+        """Whether any of it is async."""
+        return any(is_async(function) or isasyncgenfunction(function) for function in self.functions())
+
+    async def enter(self, edge: Edge) -> None:
+        """Run start-up. When a part of it fails, what was done before is undone and the error raised."""
+        try:
+            for function in self.startup:
+                await edge.call(function)
+            self._undo += self.shutdown
+            for function in self.generators:
+                await self._enter_generator(function, edge)
+            for lifespan in self.inner:
+                await lifespan.enter(edge)
+                self._undo.append(lifespan._leaver(edge))
+        except BaseException:
+            await self.leave(edge)
+            raise
+        self.running = True
+
+    async def leave(self, edge: Edge) -> None:
+        """Run shutdown, last started first; errors are logged, and the rest goes on."""
+        self.running = False
+        while self._undo:
+            try:
+                await edge.call(self._undo.pop())
+            except Exception:
+                logger.exception("Shutdown failed; the rest of it goes on.")
+        self.on_end()
+
+    async def _enter_generator(self, function: Callable[[], Any], edge: Edge) -> None:
+        generator = function()
+        name = getattr(function, "__qualname__", function)
+        leave: Callable[[], Any]
+        if hasattr(generator, "asend"):
+            started = await anext(generator, _END)
+            leave = partial(_aleave, generator, name)
+        else:
+            started = await edge.call(next, generator, _END)
+            leave = partial(_leave, generator, name)
+        if started is _END:
+            raise ImproperlyConfigured(f"The lifespan {name} ended without a 'yield' between start-up and shutdown.")
+        self._undo.append(leave)
+
+    def _leaver(self, edge: Edge) -> Callable[[], Any]:
+        async def leave() -> None:
+            await self.leave(edge)
+
+        return leave
+
+    def start(self) -> None:
+        """Start from a plain thread, unless it is running."""
+        with self._lock:
+            if self.running:
+                return
+            if self.needs_loop:
+                keeper = self._keep(process_loop())
+            else:
+                step(self.enter(PLAIN))
+                atexit.register(self._stop_plainly)
+                return
+        keeper.started.result(settings.LIFESPAN_TIMEOUT)
+
+    async def astart(self) -> None:
+        """Start from an event loop whose server does not speak the lifespan protocol, unless it is running."""
+        if self.running:
+            return
+        if not self.needs_loop:
+            await run(self.start)
+            return
+        with self._lock:
+            keeper = self._keep(asyncio.get_running_loop())
+        await asyncio.wait_for(asyncio.wrap_future(keeper.started), settings.LIFESPAN_TIMEOUT)
+
+    def _keep(self, loop: asyncio.AbstractEventLoop) -> _Keeper:
+        """The keeper that is at work, or a new one on this loop."""
+        if self._keeper is None or self._keeper.is_over:
+            self._keeper = _Keeper(self, loop)
+            atexit.register(self._keeper.stop)
+        return self._keeper
+
+    def _stop_plainly(self) -> None:
+        atexit.unregister(self._stop_plainly)
+        if self.running:
+            step(self.leave(PLAIN))
+
+
+async def serve_lifespan(
+    lifespan: Lifespan,
+    set_up: Callable[[], Any],
+    receive: Callable[[], Awaitable[Mapping[str, Any]]],
+    send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+) -> None:
+    """Talk the ASGI lifespan protocol: start up and shut down when the server says so."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await run(set_up)
+                if not lifespan.running:
+                    await lifespan.enter(LOOP)
+            except Exception as error:
+                logger.exception("Start-up failed.")
+                await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await lifespan.leave(LOOP)
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+def _leave(generator: Any, name: object) -> None:
+    _check_ended(next(generator, _END), name)
+
+
+async def _aleave(generator: Any, name: object) -> None:
+    _check_ended(await anext(generator, _END), name)
+
+
+def _check_ended(answer: object, name: object) -> None:
+    if answer is not _END:
+        raise RuntimeError(f"The lifespan {name} yielded twice: one 'yield' parts start-up from shutdown.")
+
+
+_END = object()
+
+
+class _Keeper:
+    """Keeps an async lifespan alive in one task of a loop."""
+
+    def __init__(self, lifespan: Lifespan, loop: asyncio.AbstractEventLoop) -> None:
+        self.lifespan = lifespan
+        self.loop = loop
+        # Done when start-up is complete or has failed, and when shutdown is complete.
+        self.started: futures.Future[None] = futures.Future()
+        self.ended: futures.Future[None] = futures.Future()
+        self.task: asyncio.Task[None] | None = None
+        loop.call_soon_threadsafe(self._begin)
+
+    @property
+    def is_over(self) -> bool:
+        return self.ended.done() or self.loop.is_closed()
+
+    def _begin(self) -> None:
+        self.task = self.loop.create_task(self._live(), name="webframe-lifespan")
+
+    async def _live(self) -> None:
+        try:
+            try:
+                await self.lifespan.enter(LOOP)
+            except BaseException as error:
+                self.started.set_exception(error)
+                return
+            self.started.set_result(None)
+            try:
+                await self.loop.create_future()
+            except asyncio.CancelledError:
+                pass  # the loop is ending, or `stop` was called: either way it is time to shut down
+            await self.lifespan.leave(LOOP)
+        finally:
+            self.ended.set_result(None)
+
+    def stop(self) -> None:
+        """Shut down from another thread and wait until it is done."""
+        atexit.unregister(self.stop)
+        if self.is_over or self.task is None or not self.loop.is_running():
+            return
+        self.loop.call_soon_threadsafe(self.task.cancel)
+        if not on_running_loop():
+            with contextlib.suppress(TimeoutError):
+                self.ended.result(settings.LIFESPAN_TIMEOUT)

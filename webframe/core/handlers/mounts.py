@@ -1,0 +1,169 @@
+"""Apps of other frameworks, mounted under a prefix: views that pass a request on.
+
+A WSGI app becomes a plain view and an ASGI app an async one, so that either is
+served under both protocols, with middleware, signals and clean-up as for any
+other view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from webframe._lazy import LateModule
+from webframe.core.exceptions import ClientDisconnected, ImproperlyConfigured
+from webframe.http.request import Request
+from webframe.http.response import Response
+from webframe.waiting import is_async
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = LateModule("asyncio")
+
+# In the environ or scope of a request that is passed on: an app of ours that gets it in a wrapping
+# leaves the request signals to the outer app.
+MOUNTED = "webframe.mounted"
+
+
+def mounted_view(app: Any, protocol: str | None) -> Callable[..., Any]:
+    """A view that passes its requests on to a WSGI or an ASGI app."""
+    if not callable(app):
+        raise ImproperlyConfigured(f"{app!r} cannot be mounted: it is not callable, so it is no WSGI or ASGI app.")
+    if protocol is None:
+        protocol = "asgi" if is_async(app) else "wsgi"
+    if protocol == "wsgi":
+        return WSGIMount(app)
+    if protocol == "asgi":
+        return ASGIMount(app)
+    raise ImproperlyConfigured(f"The protocol of a mounted app is 'wsgi' or 'asgi', not {protocol!r}.")
+
+
+class WSGIMount:
+    """Passes requests on to a WSGI app."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+        self.__name__ = self.__qualname__ = getattr(app, "__name__", type(app).__name__)
+        self.__module__ = getattr(app, "__module__", type(app).__module__)
+
+    def __call__(self, request: Request, mount_path: str) -> Response:
+        environ = dict(request.environ)
+        path = environ.get("PATH_INFO", "")
+        rest = mount_path.encode().decode("latin-1")
+        environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + path[: len(path) - len(rest)]
+        environ["PATH_INFO"] = rest
+        environ["wsgi.input"] = request.stream
+        environ[MOUNTED] = True
+        environ.pop("werkzeug.request", None)
+        return Response.force_type(Response.from_app(self.app, environ))
+
+
+class ASGIMount:
+    """Passes requests, and WebSockets, on to an ASGI app."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self.app = app
+        self.__name__ = self.__qualname__ = getattr(app, "__name__", type(app).__name__)
+        self.__module__ = getattr(app, "__module__", type(app).__module__)
+
+    async def __call__(self, request: Request, mount_path: str) -> Response:
+        conversation = _Conversation(self.app, request, self.scope_of(request, mount_path))
+        return await conversation.response()
+
+    def scope_of(self, request: Request, mount_path: str) -> dict[str, Any]:
+        """The scope as the mounted app sees it."""
+        if request.scope is not None:
+            scope = dict(request.scope)
+        else:
+            scope = _scope_from_environ(request)
+        whole = request.root_path + request.path
+        scope["root_path"] = whole[: len(whole) - len(mount_path)]
+        scope["path"] = whole
+        scope[MOUNTED] = True
+        return scope
+
+
+def _scope_from_environ(request: Request) -> dict[str, Any]:
+    """The ASGI scope of a WSGI request."""
+    environ = request.environ
+    port = environ.get("SERVER_PORT", "80")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").partition("/")[2],
+        "method": request.method,
+        "scheme": environ.get("wsgi.url_scheme", "http"),
+        "raw_path": environ.get("PATH_INFO", "").encode("latin-1", "replace"),
+        "query_string": request.query_string,
+        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers],
+        "client": (environ.get("REMOTE_ADDR", ""), int(environ.get("REMOTE_PORT") or 0)),
+        "server": (environ.get("SERVER_NAME", ""), int(port) if port.isdigit() else None),
+    }
+
+
+class _Conversation:
+    """One request to a mounted ASGI app, which runs in a task of its own until its body is complete."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], request: Request, scope: MutableMapping[str, Any]) -> None:
+        self.app = app
+        self.request = request
+        self.scope = scope
+        # From the app: messages, then None, or the error that ended it. One at a time, so that it waits for the client.
+        self.messages: asyncio.Queue[Any] = asyncio.Queue(1)
+        self.body_sent = False
+        self.gone = asyncio.Event()
+
+    async def response(self) -> Response:
+        """Start the app and wait for the beginning of its response."""
+        task = asyncio.create_task(self._run())
+
+        async def stop() -> None:
+            self.gone.set()
+            task.cancel()
+            await asyncio.wait((task,))
+
+        self.request.on_close(stop)
+        message = await self._next()
+        while message is not None and message["type"] != "http.response.start":
+            message = await self._next()
+        if message is None:
+            raise RuntimeError(f"The mounted app {self.app!r} ended without a response.")
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
+        response = Response(self._body(), status=message["status"])
+        response.headers.clear()
+        response.headers.extend(headers)
+        return response
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        while (message := await self._next()) is not None:
+            if message["type"] == "http.response.body":
+                yield message.get("body", b"")
+                if not message.get("more_body", False):
+                    return
+
+    async def _next(self) -> Any:
+        message = await self.messages.get()
+        if isinstance(message, BaseException):
+            raise message
+        return message
+
+    async def _run(self) -> None:
+        outcome: BaseException | None = None
+        try:
+            await self.app(self.scope, self._receive, self.messages.put)
+        except Exception as error:
+            outcome = error
+        await self.messages.put(outcome)
+
+    async def _receive(self) -> MutableMapping[str, Any]:
+        if self.body_sent:
+            await self.gone.wait()
+            return {"type": "http.disconnect"}
+        stream: Any = self.request.stream
+        try:
+            body = await stream.aread(64 * 1024)
+        except ClientDisconnected:
+            return {"type": "http.disconnect"}
+        self.body_sent = not body
+        return {"type": "http.request", "body": body, "more_body": bool(body)}

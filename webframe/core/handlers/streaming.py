@@ -1,0 +1,128 @@
+"""Helpers of both edges for bodies and tasks on an event loop."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from webframe._lazy import LateModule
+from webframe.workers import run
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = LateModule("asyncio")
+
+T = TypeVar("T")
+
+# A stream that never suspends would keep the loop to itself, and would not notice that its client is gone:
+# after so many chunks it lets the others have a turn.
+CHUNKS_IN_A_ROW = 128
+
+
+async def iterate(body: Any) -> AsyncIterator[bytes]:
+    """The chunks of a body of either kind; plain iterators are stepped in the request's worker."""
+    count = 0
+    if hasattr(body, "__aiter__"):
+        iterator = aiter(body)
+        try:
+            async for chunk in iterator:
+                yield chunk
+                count += 1
+                if not count % CHUNKS_IN_A_ROW:
+                    await asyncio.sleep(0)
+        finally:
+            if hasattr(iterator, "aclose"):
+                await iterator.aclose()
+        return
+    iterator = await run(iter, body)
+    while (chunk := await run(next, iterator, None)) is not None:
+        yield chunk
+
+
+async def shielded(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await a coroutine to its end, even if the awaiting task is cancelled; the cancellation is raised afterwards."""
+    task = asyncio.ensure_future(coroutine)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    raise cancelled from None if task.cancelled() else task.exception()
+
+
+class ClientGone(Exception):
+    """The server says that nobody receives any more."""
+
+
+@types.coroutine
+def until_gone(
+    coroutine: Coroutine[Any, Any, None], receive: Callable[[], Awaitable[Any]]
+) -> Generator[Any, Any, None]:
+    """Await the serving of a request; end quietly when its client goes away.
+
+    The watch begins at the first suspension: what is answered at once does not
+    pay for it.
+    """
+    try:
+        waited_for = coroutine.send(None)
+    except (StopIteration, ClientGone):
+        return
+    watch = DisconnectWatch(receive)
+    try:
+        while True:
+            try:
+                yield waited_for
+            except BaseException as error:
+                waited_for = coroutine.throw(error)
+            else:
+                waited_for = coroutine.send(None)
+    except (StopIteration, ClientGone):
+        return
+    except asyncio.CancelledError:
+        if not watch.gone:
+            raise
+    finally:
+        watch.end()
+
+
+class DisconnectWatch:
+    """Cancels the current task when the client of its request goes away.
+
+    It begins to listen only after `DELAY` seconds, so that most requests do
+    not pay for a task.
+    """
+
+    # Seconds: short for a person who has closed a page, long for a view that only reads a row.
+    DELAY = 0.05
+
+    def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        self._receive = receive
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(loop)
+        self._listener: asyncio.Task[None] | None = None
+        self._timer = loop.call_later(self.DELAY, self._begin)
+        # Whether the client went away and the task was cancelled for it.
+        self.gone = False
+
+    def _begin(self) -> None:
+        self._listener = asyncio.get_running_loop().create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        if self._task is not None:
+            self._task.cancel("The client went away.")
+
+    def end(self) -> None:
+        """Stop listening. A cancellation that was ours has done its work, and is taken back."""
+        self._timer.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+        if self.gone and self._task is not None:
+            self._task.uncancel()

@@ -1,0 +1,199 @@
+"""The life of a WebSocket.
+
+A view registered with `app.websocket` gets a `WebSocket` and talks until it
+returns; whatever it leaves open is closed. `websocket_started` and
+`websocket_finished` frame it as the request signals frame a request.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from webframe._lazy import LateModule
+from webframe.core.exceptions import ClientDisconnected, HTTPError
+from webframe.core.handlers.base import LOOP
+from webframe.core.handlers.endpoints import Endpoint, RouteTable
+from webframe.core.handlers.intake import check_headers
+from webframe.core.handlers.streaming import shielded
+from webframe.core.signals import got_request_exception, websocket_finished, websocket_started
+from webframe.http.environ import split_path
+from webframe.http.json import get_provider
+from webframe.http.request import Request, current_request
+from webframe.workers import Lease, adopt_asgiref, current_lease
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = LateModule("asyncio")
+
+logger = logging.getLogger("webframe.request")
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# Codes with which a WebSocket is closed (RFC 6455 section 7.4.1).
+NORMAL = 1000
+INTERNAL_ERROR = 1011
+
+
+class WebSocket:
+    """One WebSocket connection, from its handshake to its end.
+
+    `receive` and iteration end with `ClientDisconnected` and quietly,
+    respectively, when the client closes. The handshake is accepted at the first
+    receive or send, unless the view called `accept` or `close` before.
+    """
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        self.scope = scope
+        # The handshake: headers, cookies, args, path, host ... as of any request.
+        self.request = Request.from_scope({"method": "GET", **scope}, None)
+        self._receive = receive
+        self._send = send
+        # "connecting", "open" or "closed".
+        self.state = "connecting"
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """The subprotocols the client offers, in its order of preference."""
+        return list(self.scope.get("subprotocols", ()))
+
+    async def accept(self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Accept the handshake."""
+        if self.state != "connecting":
+            raise RuntimeError(f"This WebSocket is {self.state}: accept() belongs before everything else.")
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self._gone(message)
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw})
+        self.state = "open"
+
+    async def receive(self) -> str | bytes:
+        """The next message; raises `ClientDisconnected` when there are no more."""
+        await self._open()
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self._gone(message)
+        text: str | None = message.get("text")
+        data: bytes = message.get("bytes") or b""
+        return data if text is None else text
+
+    async def receive_json(self) -> Any:
+        """The next message, read as JSON; raises `ValueError` if it is none."""
+        return get_provider().loads(await self.receive())
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a text or a binary message."""
+        await self._open()
+        kind = "text" if isinstance(message, str) else "bytes"
+        try:
+            await self._send({"type": "websocket.send", kind: message})
+        except OSError as error:
+            self.state = "closed"
+            raise ClientDisconnected("The WebSocket's client went away.") from error
+
+    async def send_json(self, data: Any) -> None:
+        """Send data as a JSON text."""
+        await self.send(get_provider().dumps(data))
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Close the connection, or refuse the handshake if it was not accepted yet; nothing if it is closed."""
+        if self.state != "closed":
+            self.state = "closed"
+            try:
+                await self._send({"type": "websocket.close", "code": code, "reason": reason})
+            except OSError:
+                pass  # the client was faster
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        while True:
+            try:
+                message = await self.receive()
+            except ClientDisconnected:
+                return
+            yield message
+
+    async def _open(self) -> None:
+        if self.state == "connecting":
+            await self.accept()
+        elif self.state == "closed":
+            raise ClientDisconnected("This WebSocket is closed.")
+
+    def _gone(self, message: Mapping[str, Any]) -> None:
+        self.state = "closed"
+        raise ClientDisconnected(f"The WebSocket's client closed it with code {message.get('code', 1005)}.")
+
+
+async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """Serve one WebSocket connection."""
+    websocket = WebSocket(scope, receive, send)
+    path = split_path(scope)[1] if scope.get("root_path") else scope["path"]
+    request = websocket.request
+    endpoint, values = table.find("GET", path, websocket=True)
+    try:
+        check_headers({"method": "GET", **scope}, table.header_limits)
+        request.check_host()
+    except HTTPError as error:
+        endpoint, values = table.raising(error), None
+    request.route = endpoint
+    request.view_args = values
+    if endpoint.mount_prefix:
+        request.enter_mount(endpoint.mount_prefix)
+    lease = Lease()
+    request_token = current_request.set(request)
+    lease_token = current_lease.set(lease)
+    leave_asgiref = adopt_asgiref(lease)
+    started = False
+    try:
+        if websocket_started.active:
+            await websocket_started.asend(WebSocketHandler, scope=scope)
+        started = True
+        await _converse(websocket, endpoint, values or {})
+    finally:
+        try:
+            if started and websocket_finished.active:
+                await shielded(LOOP.emit_to_all(websocket_finished, WebSocketHandler))
+        finally:
+            lease.release()
+            if leave_asgiref is not None:
+                leave_asgiref()
+            current_lease.reset(lease_token)
+            current_request.reset(request_token)
+
+
+class WebSocketHandler:
+    """Sender of `websocket_started` and `websocket_finished`."""
+
+
+async def _converse(websocket: WebSocket, endpoint: Endpoint, values: dict[str, Any]) -> None:
+    """Run the view, then close what it left open: normally, or with 1011 after an error."""
+    code = NORMAL
+    try:
+        await LOOP.call(endpoint.view, websocket, **values)
+    except ClientDisconnected:
+        pass
+    except asyncio.CancelledError:
+        await shielded(websocket.close(INTERNAL_ERROR))
+        raise
+    except Exception as error:
+        code = INTERNAL_ERROR
+        if websocket.state != "connecting" or not _is_refusal(error):
+            await _report(websocket, error)
+    await websocket.close(code)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether an error before the handshake is just the answer to it: not found, not allowed."""
+    return isinstance(error, HTTPError) or hasattr(error, "get_response")
+
+
+async def _report(websocket: WebSocket, error: Exception) -> None:
+    try:
+        if got_request_exception.active:
+            await LOOP.emit(got_request_exception, None, request=websocket.request)
+    except Exception:
+        logger.exception("A receiver of got_request_exception failed.")
+    logger.error("WebSocket %r failed.", websocket.request.path, exc_info=error)

@@ -1,0 +1,326 @@
+"""Groups of routes: what people write with decorators, collected.
+
+A group has a prefix, routes, middleware and error handlers of its own; groups
+nest, and may be written in another module than the app that includes them.
+Nothing is decided here: `fill` hands everything to a router when the app is
+frozen.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from inspect import isasyncgenfunction, isgeneratorfunction
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from webframe.core.exceptions import HTTPError, ImproperlyConfigured
+from webframe.core.handlers.endpoints import Endpoint, ErrorHandlers, Middleware, MountedTable, Policy
+from webframe.core.handlers.mounts import mounted_view
+from webframe.core.handlers.protocol import ServedBothWays
+from webframe.http.limits import Limits
+from webframe.routing import Router, join_rule
+from webframe.static import static_view
+from webframe.views import View
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Route(NamedTuple):
+    """What a decorator was told about a view."""
+
+    rule: str
+    view: Callable[..., Any]
+    methods: tuple[str, ...] | None
+    name: str
+    websocket: bool
+    # Limits that differ from the settings, by the name of the limit.
+    limits: dict[str, int]
+    stream: bool
+    # Passed to the router as they are: defaults, strict_slashes.
+    options: dict[str, Any]
+
+
+class Mount(NamedTuple):
+    """Another app, and where it is mounted."""
+
+    prefix: str
+    app: Any
+    view: Callable[..., Any] | None
+
+
+class Included(NamedTuple):
+    """A group within a group, and what goes before its own prefix."""
+
+    prefix: str
+    group: Group
+
+
+class Group:
+    """Routes that share a prefix, middleware and error handlers.
+
+    `name`, if given, goes before the names of the group's routes with a dot:
+    ``url_for("shop.cart")``.
+    """
+
+    def __init__(self, prefix: str = "", *, name: str = "") -> None:
+        if prefix and not prefix.startswith("/"):
+            raise ImproperlyConfigured(f"The prefix of a group must begin with a slash: '/{prefix}', not {prefix!r}.")
+        self.prefix = prefix.rstrip("/")
+        self.name = name
+        self._entries: list[Route | Mount | Included] = []
+        self._middleware: list[Middleware] = []
+        self._error_handlers: ErrorHandlers = {}
+        # The groups that include this one, to be told when something is added.
+        self._parents: weakref.WeakSet[Group] = weakref.WeakSet()
+
+    def route(
+        self,
+        rule: str,
+        *,
+        methods: Iterable[str] | None = None,
+        name: str | None = None,
+        stream: bool = False,
+        max_content_length: int | None = None,
+        max_upload_length: int | None = None,
+        defaults: dict[str, Any] | None = None,
+        strict_slashes: bool | None = None,
+    ) -> Callable[[F], F]:
+        """Register a view, plain or async, or a `View` class, for a rule: ``/notes/<int:pk>``.
+
+        It is called with the request and the values of the rule. `methods`
+        defaults to GET; HEAD comes with GET, and OPTIONS is answered by itself.
+        The limits, in bytes, take the place of MAX_CONTENT_LENGTH and
+        MAX_UPLOAD_LENGTH here. With `stream` the view reads the body by itself,
+        from ``request.stream``, as it comes in.
+        """
+        if isinstance(methods, str):
+            raise ImproperlyConfigured(
+                f"methods must be a list of names, as in [{methods!r}], not the text {methods!r}."
+            )
+        limits = {"max_content_length": max_content_length, "max_upload_length": max_upload_length}
+
+        def register(view: F) -> F:
+            function: Callable[..., Any] = view
+            if isinstance(view, type) and issubclass(view, View):
+                function = view.as_view()
+            allowed = methods if methods is not None else getattr(function, "methods", None)
+            self._add_route(
+                Route(
+                    rule,
+                    _checked(function, "view"),
+                    tuple(method.upper() for method in allowed) if allowed is not None else None,
+                    name or _name_of(view),
+                    False,
+                    {limit: value for limit, value in limits.items() if value is not None},
+                    stream,
+                    {"defaults": defaults, "strict_slashes": strict_slashes},
+                )
+            )
+            return view
+
+        return register
+
+    def get(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for GET (and HEAD); the options are those of `route`."""
+        return self.route(rule, methods=("GET",), **options)
+
+    def post(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for POST; the options are those of `route`."""
+        return self.route(rule, methods=("POST",), **options)
+
+    def put(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for PUT; the options are those of `route`."""
+        return self.route(rule, methods=("PUT",), **options)
+
+    def patch(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for PATCH; the options are those of `route`."""
+        return self.route(rule, methods=("PATCH",), **options)
+
+    def delete(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for DELETE; the options are those of `route`."""
+        return self.route(rule, methods=("DELETE",), **options)
+
+    def websocket(self, rule: str, *, name: str | None = None) -> Callable[[F], F]:
+        """Register an async view for a WebSocket; it is called with the `WebSocket` and the values of the rule."""
+
+        def register(view: F) -> F:
+            self._add_route(Route(rule, _checked(view, "view"), None, name or _name_of(view), True, {}, False, {}))
+            return view
+
+        return register
+
+    def middleware(self, function: F) -> F:
+        """Register a middleware: a generator function, plain or async, around every request to these routes.
+
+        ``response = yield`` hands the request on and receives the response;
+        the app's middleware also sees unknown addresses. The first registered is
+        the outermost.
+        """
+        if isasyncgenfunction(function):
+            self._middleware.append(Middleware(function, True))
+        elif isgeneratorfunction(function):
+            self._middleware.append(Middleware(function, False))
+        else:
+            raise ImproperlyConfigured(
+                f"A middleware must be a generator function with 'response = yield', not {function!r}."
+            )
+        self._changed()
+        return function
+
+    def errorhandler(self, code_or_exception: int | type[BaseException]) -> Callable[[F], F]:
+        """Register a function ``handler(request, error)`` that answers a status code or a class of exceptions.
+
+        Groups further in are asked first; within a group a status code comes
+        before a class, a class before its bases. The handler for 500 makes the
+        page for errors that nobody handled.
+        """
+        if isinstance(code_or_exception, int):
+            if code_or_exception not in default_exceptions and not 400 <= code_or_exception < 600:
+                raise ImproperlyConfigured(f"{code_or_exception} is not the status code of an error (400 to 599).")
+        elif not (isinstance(code_or_exception, type) and issubclass(code_or_exception, BaseException)):
+            raise ImproperlyConfigured(
+                f"An error handler is for a status code or a class of exceptions, not {code_or_exception!r}."
+            )
+
+        def register(function: F) -> F:
+            handler = _checked(function, "error handler")
+            self._error_handlers[code_or_exception] = handler
+            code = _code_of(code_or_exception)
+            if code is not None:  # so that NotFound and Http404 are the same to those who write either
+                self._error_handlers.setdefault(code, handler)
+            self._changed()
+            return function
+
+        return register
+
+    def include(self, group: Group, prefix: str = "") -> Group:
+        """Include a group, under its own prefix or below another one; returns the group."""
+        if isinstance(group, ServedBothWays):
+            raise ImproperlyConfigured(f"{group!r} is an app of its own: mount() it, or make it a Group.")
+        if group is self or group._includes(self):
+            raise ImproperlyConfigured(f"{group!r} cannot include itself.")
+        self._entries.append(Included(prefix.rstrip("/"), group))
+        group._parents.add(self)
+        self._changed()
+        return group
+
+    def group(self, prefix: str = "", *, name: str = "") -> Group:
+        """Make a group and include it."""
+        return self.include(Group(prefix, name=name))
+
+    def mount(self, prefix: str, app: Any, *, protocol: str | None = None) -> None:
+        """Let another WSGI or ASGI app answer everything under a prefix.
+
+        Another `Webframe` becomes part of this one: one pair of request signals,
+        and this app's middleware around it. Which of the protocols any other app
+        speaks is told by whether it is async; `protocol` ("wsgi" or "asgi")
+        says it where that is wrong.
+        """
+        if not prefix.startswith("/") or not prefix.strip("/"):
+            raise ImproperlyConfigured(f"An app is mounted under a prefix such as '/admin', not {prefix!r}.")
+        prefix = prefix.rstrip("/")
+        if app is self:
+            raise ImproperlyConfigured(f"{app!r} cannot be mounted in itself.")
+        ours = isinstance(app, Group) and isinstance(app, ServedBothWays)
+        self._entries.append(Mount(prefix, app, None if ours else mounted_view(app, protocol)))
+        self._changed()
+
+    def static(self, prefix: str, folder: str | Path, *, name: str = "static", max_age: int | None = None) -> None:
+        """Serve the files of a folder under a prefix: ``url_for("static", filename="style.css")``."""
+        view = static_view(folder) if max_age is None else static_view(folder, max_age=max_age)
+        self.get(prefix.rstrip("/") + "/<path:filename>", name=name)(view)
+
+    # For the app that freezes the group.
+
+    def policy(self, outer: Policy) -> Policy:
+        """What this group puts around its views."""
+        handlers = (self._error_handlers,) if self._error_handlers else ()
+        return outer._replace(middleware=tuple(self._middleware), error_handlers=handlers)
+
+    def fill(self, router: Router, outer: Policy, prefix: str = "", names: str = "") -> None:
+        """Add every route to a router, with all that surrounds it."""
+        policy = outer.around(self.policy(outer))
+        prefix = prefix + self.prefix
+        names = f"{names}{self.name}." if self.name else names
+        for entry in self._entries:
+            if isinstance(entry, Route):
+                self._fill_route(router, policy, prefix, names, entry)
+            elif isinstance(entry, Mount):
+                mount_prefix = prefix + entry.prefix
+                if entry.view is None:
+                    router.add_mount(mount_prefix, MountedTable(mount_prefix, policy, entry.app._table))
+                else:
+                    router.add_mount(mount_prefix, Endpoint(entry.view, policy, rule=mount_prefix, stream=True))
+            else:
+                entry.group.fill(router, policy, prefix + entry.prefix, names)
+
+    def _fill_route(self, router: Router, policy: Policy, prefix: str, names: str, route: Route) -> None:
+        rule = join_rule(prefix, route.rule)
+        limits = replace(Limits.from_settings(), **route.limits) if route.limits else None
+        name = names + route.name
+        endpoint = Endpoint(route.view, policy, name=name, rule=rule, limits=limits, stream=route.stream)
+        router.add(rule, endpoint, methods=route.methods, name=name, websocket=route.websocket, **route.options)
+
+    def _add_route(self, route: Route) -> None:
+        for other in self._entries:
+            if isinstance(other, Route) and other.name == route.name and other.view is not route.view:
+                if other.websocket == route.websocket:
+                    raise ImproperlyConfigured(
+                        f"Two views are named {route.name!r}: {_where(other.view)} and {_where(route.view)}. "
+                        "Give one of them another name with name=."
+                    )
+        join_rule(self.prefix, route.rule)  # raises for a malformed one, here where it is written
+        self._entries.append(route)
+        self._changed()
+
+    def mounted_apps(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
+        """The apps of ours that are mounted here or in the groups within, with their whole prefixes."""
+        for entry in self._entries:
+            if isinstance(entry, Mount) and entry.view is None:
+                yield prefix + self.prefix + entry.prefix, entry.app
+            elif isinstance(entry, Included):
+                yield from entry.group.mounted_apps(prefix + self.prefix + entry.prefix)
+
+    def _includes(self, group: Group) -> bool:
+        return any(
+            isinstance(entry, Included) and (entry.group is group or entry.group._includes(group))
+            for entry in self._entries
+        )
+
+    def _changed(self) -> None:
+        """Something was added: every app around must be frozen anew."""
+        for parent in list(self._parents):
+            parent._changed()
+
+    def __repr__(self) -> str:
+        return f"<Group {self.prefix or '/'}>"
+
+
+def _checked(function: F, what: str) -> F:
+    if not callable(function):
+        raise ImproperlyConfigured(f"{function!r} is not callable, so it cannot be a {what}.")
+    return function
+
+
+def _code_of(code_or_exception: int | type[BaseException]) -> int | None:
+    """The status code that a class of HTTP errors stands for."""
+    if isinstance(code_or_exception, int):
+        return None
+    if issubclass(code_or_exception, HTTPException) and code_or_exception in default_exceptions.values():
+        return code_or_exception.code
+    if issubclass(code_or_exception, HTTPError) and HTTPError in code_or_exception.__bases__:
+        return code_or_exception.status_code
+    return None
+
+
+def _name_of(view: Callable[..., Any]) -> str:
+    name: str = getattr(view, "__name__", type(view).__name__)
+    return name
+
+
+def _where(view: Callable[..., Any]) -> str:
+    return f"{getattr(view, '__module__', '?')}.{getattr(view, '__qualname__', repr(view))}"
