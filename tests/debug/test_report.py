@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any
 
+import jinja2
 import pytest
 from werkzeug.test import EnvironBuilder
 
@@ -265,8 +266,19 @@ class TestFrames:
         assert frames_of(problem_of(names["fail"]))[0].code == "raise ValueError"
 
     def test_an_error_in_a_template_shows_the_template(self) -> None:
-        frame = frames_of(problem_of(template.render_string, "{{ 1 // 0 }}"))[0]
-        assert (frame.function, frame.file) == ("top-level template code", "<template>")
+        def show_template() -> None:
+            template.render_string("{% set size = 30 %}\n{{ name // 0 }}", name=1)
+
+        frame = frames_of(problem_of(show_template))[0]
+        assert (frame.function, frame.file, frame.line) == ("top-level template code", "<template>", 2)
+        assert frame.variables == [("name", "1"), ("size", "30")]
+
+    def test_the_line_of_a_template_is_shown_without_a_mark(self, tmp_path: Path) -> None:
+        (tmp_path / "page.html").write_text("<p>\n  {{ 1 // 0 }} and a line that goes on and on\n</p>")
+        environment = jinja2.Environment(loader=jinja2.FileSystemLoader(tmp_path))
+        frame = frames_of(problem_of(environment.get_template("page.html").render))[0]
+        (current,) = [line for line in frame.lines if line.is_current]
+        assert (current.before, current.marked) == ("  {{ 1 // 0 }} and a line that goes on and on", "")
 
     def test_the_middle_of_a_recursion_is_left_out(self) -> None:
         def ping(number: int) -> None:

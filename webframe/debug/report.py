@@ -20,6 +20,7 @@ from typing import NamedTuple
 from webframe.debug.surroundings import Pair, changed_settings, describe_request, loaded_versions
 from webframe.debug.values import attempt, hide_secrets, shorten, show, text_of
 from webframe.http.request import Request
+from webframe.template import globals as globals_of_templates
 
 # Lines of source shown before and after the one that failed, and how much of a line.
 LINES_AROUND = 5
@@ -231,17 +232,18 @@ class _Examination:
             place=_place(code.co_filename),
             line=line,
             is_library=_is_library(code.co_filename),
-            lines=attempt(lambda: _source(frame, line, _span(step)), lambda _: []),
+            lines=attempt(lambda: _source(frame, line, None if _is_template(frame) else _span(step)), lambda _: []),
             variables=attempt(lambda: self._variables(frame), lambda _: []),
             console=self._keep(frame) if self._keep is not None else "",
         )
 
     def _variables(self, frame: FrameType) -> list[Pair]:
-        names = frame.f_locals
+        given = globals_of_templates if _is_template(frame) else {}
         chosen = [
             (name, value)
-            for name, value in names.items()
-            if not (name.startswith("__") and name.endswith("__")) and not isinstance(value, ModuleType)
+            for name, value in frame.f_locals.items()
+            if not (name.startswith("__") and name.endswith("__") or isinstance(value, ModuleType))
+            and not (name in given and value is given[name])
         ]
         shown = []
         for name, value in chosen[:MOST_VARIABLES]:
@@ -257,6 +259,11 @@ def _steps(trace: TracebackType | None) -> Iterator[TracebackType]:
     while trace is not None:
         yield trace
         trace = trace.tb_next
+
+
+def _is_template(frame: FrameType) -> bool:
+    """Whether this is one of the frames that Jinja2 makes up, with the line of the template but columns of its own."""
+    return "__jinja_exception__" in frame.f_globals
 
 
 def _open_one(frames: list[Frame]) -> None:
