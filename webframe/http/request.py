@@ -389,15 +389,17 @@ class Request(WerkzeugRequest):
 
         `BadRequest` if it is malformed, `RequestDataTooBig` if it goes over one of the limits.
         """
-        return self._form_and_files[0]
+        form: ImmutableMultiDict[str, str] = self._form_and_files[0]
+        return form
 
     @lazy
     def files(self) -> ImmutableMultiDict[str, FileStorage]:
         """The files of the form in the body; they are closed when the request ends."""
-        return self._form_and_files[1]
+        files: ImmutableMultiDict[str, FileStorage] = self._form_and_files[1]
+        return files
 
     @lazy
-    def _form_and_files(self) -> tuple[Any, Any]:
+    def _form_and_files(self) -> tuple[Any, Any]:  # werkzeug's types leave no room for another storage class
         if self._refusal is not None:
             kind, message = self._refusal
             raise kind(message)
