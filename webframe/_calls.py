@@ -1,0 +1,91 @@
+"""How receivers are called: one loop for each way of waiting, one function for each way of taking errors.
+
+Sending is the choice of one function of each pair. `call_each` and `try_each`
+call plain receivers one after another; `await_one` and `try_one` await one async
+receiver, and `await_each` runs either of them for several at the same time. The
+second of each pair logs an error and makes it the response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any
+
+from webframe._registrations import Receiver, name_of
+from webframe.workers import carry_back
+
+Responses = list[tuple[Receiver, Any]]
+"""What a send returns: who was called, and what they answered."""
+
+Named = dict[str, Any]
+CallEach = Callable[[list[Receiver], object, object, Named], Responses]
+AwaitOne = Callable[[Receiver, object, object, Named], Coroutine[Any, Any, Any]]
+
+
+def call_each(receivers: list[Receiver], signal: object, sender: object, named: Named) -> Responses:
+    responses = []
+    for receiver in receivers:
+        responses.append((receiver, receiver(signal=signal, sender=sender, **named)))
+    return responses
+
+
+def try_each(receivers: list[Receiver], signal: object, sender: object, named: Named) -> Responses:
+    responses: Responses = []
+    for receiver in receivers:
+        try:
+            response = receiver(signal=signal, sender=sender, **named)
+        except Exception as error:
+            _log(error, receiver, signal)
+            response = error
+        responses.append((receiver, response))
+    return responses
+
+
+async def await_one(receiver: Receiver, signal: object, sender: object, named: Named) -> Any:
+    return await receiver(signal=signal, sender=sender, **named)
+
+
+async def try_one(receiver: Receiver, signal: object, sender: object, named: Named) -> Any:
+    try:
+        return await receiver(signal=signal, sender=sender, **named)
+    except Exception as error:
+        _log(error, receiver, signal)
+        return error
+
+
+async def await_each(
+    one: AwaitOne, receivers: list[Receiver], signal: object, sender: object, named: Named
+) -> Responses:
+    """Await receivers concurrently; context variables that they set are set for the caller too."""
+    if len(receivers) == 1:
+        # Nobody to run beside it: awaited right here it costs a fraction, and its context is ours anyway.
+        return [(receivers[0], await one(receivers[0], signal, sender, named))]
+    from asyncio import TaskGroup
+
+    context = copy_context()
+    error = None
+    try:
+        async with TaskGroup() as group:
+            tasks = [group.create_task(one(receiver, signal, sender, named), context=context) for receiver in receivers]
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) > 1:
+            raise
+        error = errors.exceptions[0]
+    finally:
+        carry_back(context)
+    if error is not None:
+        raise error  # out here, where it does not get the group that it came in for its context
+    return [(receiver, task.result()) for receiver, task in zip(receivers, tasks, strict=True)]
+
+
+def _log(error: Exception, receiver: Receiver, signal: object) -> None:
+    import logging
+
+    try:
+        text = str(error)
+    except Exception:
+        text = "an error that cannot be printed"
+    logging.getLogger("webframe.dispatch").error(
+        "%s failed to hear %s: %s: %s", name_of(receiver), signal, type(error).__name__, text, exc_info=error
+    )
