@@ -115,15 +115,14 @@ def is_async(function: Callable[..., Any]) -> bool:
             return True
     elif code.co_flags & CO_COROUTINE:
         return True
-    return any(
-        getattr(function, attribute, None) is getattr(sys.modules.get(module), attribute, _NO_MARK)
-        for module, attribute in _MARKS
-    )
+    if not getattr(function, "__dict__", True):
+        return False  # nobody has marked it
+    knows = getattr(sys.modules.get(_KEEPER_OF_MARKS), "iscoroutinefunction", None)
+    return knows is not None and bool(knows(function))
 
 
 # The flag of a code object that belongs to an ``async def`` (`inspect.CO_COROUTINE`, without loading inspect).
 CO_COROUTINE = 0x80
 
-# Who marks a function as a coroutine function, and how: inspect from Python 3.12 on, asyncio before it.
-_MARKS = (("inspect", "_is_coroutine_marker"), ("asyncio.coroutines", "_is_coroutine"))
-_NO_MARK = object()
+# Where functions are marked as coroutine functions; whoever has marked one has loaded it.
+_KEEPER_OF_MARKS = "inspect" if sys.version_info >= (3, 12) else "asyncio"
