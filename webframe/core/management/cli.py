@@ -1,0 +1,148 @@
+"""The command line: one group of commands, ours and those of other packages.
+
+Our commands are imported when they are named or listed; what another package
+brings is found by the entry point group `webframe.commands` and imported just
+as late.
+"""
+
+from __future__ import annotations
+
+import difflib
+import platform
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import click
+
+from webframe.core.exceptions import ImproperlyConfigured
+from webframe.core.management.env_files import load_env_files
+from webframe.core.management.errors import CommandError
+from webframe.core.management.project import Project
+
+# The entry point group in which other packages offer commands, each of them a click.Command.
+ENTRY_POINTS = "webframe.commands"
+
+# Each of our commands and where it lives, in the order in which `--help` lists them.
+OUR_COMMANDS = {
+    "run": "webframe.core.management.server",
+    "routes": "webframe.core.management.introspection",
+    "signals": "webframe.core.management.introspection",
+    "shell": "webframe.core.management.shell",
+    "check": "webframe.core.management.checking",
+}
+
+
+class CommandLine(click.Group):
+    """The group of all commands. Ours have the first right to a name; a broken one of a package spoils no other."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command: ours first, then those added or brought by packages."""
+        return list(dict.fromkeys([*OUR_COMMANDS, *sorted({*self.commands, *_entry_points()})]))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; one that cannot be imported is a warning and None, so that `--help` lists the others."""
+        try:
+            return self.load_command(cmd_name)
+        except CommandError as error:
+            click.echo(f"Warning: {error}", err=True)
+            return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was typed; what is wrong with it is said once, as an error."""
+        name = args[0]
+        command = self.load_command(name)
+        if command is None and not ctx.resilient_parsing:
+            ctx.fail(f"There is no command {name!r}.{self.near_misses(ctx, name)}")
+        return (name if command else None), command, args[1:]
+
+    def load_command(self, name: str) -> click.Command | None:
+        """Import a command, or return None when there is none of that name.
+
+        Raises CommandError, naming the package, when another package's command is broken.
+        """
+        if name in OUR_COMMANDS:
+            ours: click.Command = getattr(import_module(OUR_COMMANDS[name]), name)
+            return ours
+        if name in self.commands:
+            return self.commands[name]
+        entry_point = _entry_points().get(name)
+        return _load_entry_point(entry_point) if entry_point is not None else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what the project has configured wrongly is one line, because such an error says it all."""
+        try:
+            return super().invoke(ctx)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+
+    def near_misses(self, ctx: click.Context, name: str) -> str:
+        """A question to add to a message about an unknown command, or nothing."""
+        matches = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+        return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+def _entry_points() -> dict[str, metadata.EntryPoint]:
+    """What packages offer, by name; of two with the same name the first stands."""
+    found: dict[str, metadata.EntryPoint] = {}
+    for entry_point in metadata.entry_points(group=ENTRY_POINTS):
+        found.setdefault(entry_point.name, entry_point)
+    return found
+
+
+def _load_entry_point(entry_point: metadata.EntryPoint) -> click.Command:
+    package = entry_point.dist.name if entry_point.dist is not None else entry_point.module
+    where = f"The command {entry_point.name!r} of package {package!r}"
+    try:
+        command = entry_point.load()
+    except Exception as error:
+        raise CommandError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(command, click.Command):
+        raise CommandError(f"{where} is {command!r} ({entry_point.value}), not a click.Command.")
+    return command
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    click.echo(
+        f"webframe {version_of('webframe')} (Python {platform.python_version()}, werkzeug {version_of('werkzeug')})"
+    )
+    ctx.exit()
+
+
+def version_of(package: str) -> str:
+    """The installed version of a package, for people."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-A",
+    "--app",
+    "target",
+    metavar="MODULE[:ATTRIBUTE]",
+    help="The app: a module or file, and the name of the Webframe in it or a call that makes one. "
+    "Without it: WEBFRAME_APP, then wsgi.py, asgi.py, app.py or main.py here, then [tool.webframe] in pyproject.toml.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the versions of webframe, Python and werkzeug, and exit.",
+)
+@click.pass_context
+def command_line(ctx: click.Context, target: str | None) -> None:
+    """Run and inspect an app made with webframe."""
+    project = Project(target)
+    project.from_env_files, complaints = load_env_files(Path.cwd())
+    for complaint in complaints:
+        click.echo(f"Warning: {complaint}", err=True)
+    ctx.obj = project
