@@ -83,7 +83,7 @@ class ASGIHandler(BaseHandler):
         lease_token = current_lease.set(lease)
         leave_asgiref = adopt_asgiref(lease) if "asgiref.sync" in sys.modules else None
         try:
-            if endpoint.is_plain:
+            if endpoint.hops:
                 await self._respond_in_worker(request, endpoint, scope)
             delivery = self._respond_and_deliver(request, endpoint, scope, send)
             if endpoint.stream and isinstance(request.stream, IncomingBody) and not request.stream.exhausted:

@@ -106,26 +106,28 @@ class BaseHandler:
         Whatever is out of the ordinary (an early answer, a replaced response,
         any error) is handed over to the shared code below.
         """
-        opened: list[Any] = []
-        outcome: Any
+        generators: list[Any] = []
+        generator = outcome = None
         try:
-            for function in endpoint.plain_middleware:
-                generator = function(request)
-                outcome = generator.send(None)  # type: ignore[union-attr]  # plain middleware only
-                opened.append(generator)
-                if outcome is not None:
-                    return step(self._ascend(request, endpoint, PLAIN, _layers(opened), outcome))
-            outcome = endpoint.view(request, **request.view_args) if request.view_args else endpoint.view(request)
-            outcome = make_response(outcome)
+            if endpoint.plain_middleware:
+                generators = [function(request) for function in endpoint.plain_middleware]
+                for generator in generators:
+                    outcome = next(generator)
+                    if outcome is not None:
+                        opened = generators[: generators.index(generator) + 1]
+                        return step(self._ascend(request, endpoint, PLAIN, _layers(opened), outcome))
+                generator = None
+            values = request.view_args
+            response = make_response(endpoint.view(request, **values) if values else endpoint.view(request))
         except BaseException as error:
-            outcome = error
-            if isinstance(error, StopIteration):
-                outcome = _meaning_of_stop(error, endpoint, len(opened))
+            # Without the middleware that raised it: that one is at its end.
+            opened = generators if generator is None else generators[: generators.index(generator)]
+            outcome = _meaning_of_stop(error, endpoint, generator) if isinstance(error, StopIteration) else error
             return step(self._ascend(request, endpoint, PLAIN, _layers(opened), outcome))
-        while opened:
-            generator = opened.pop()
+        while generators:
+            generator = generators.pop()
             try:
-                answer = generator.send(outcome)
+                answer = generator.send(response)
                 step(_Layer(generator).conclude(answer))
             except StopIteration as stop:
                 if stop.value is None:
@@ -133,8 +135,7 @@ class BaseHandler:
                 answer = stop.value
             except BaseException as error:
                 answer = error
-            return step(self._ascend(request, endpoint, PLAIN, _layers(opened), answer))
-        response: Response = outcome
+            return step(self._ascend(request, endpoint, PLAIN, _layers(generators), answer))
         return response
 
     async def get_response(self, request: Request, endpoint: Endpoint, edge: Edge) -> Response:
@@ -144,31 +145,46 @@ class BaseHandler:
         (PROPAGATE_EXCEPTIONS). SystemExit, cancellation and their like pass
         through the middleware and are raised again.
         """
-        opened: list[_Layer] = []
-        outcome: Any
+        opened: list[Any] = []
+        generator: Any = None
         try:
-            for function, _ in endpoint.policy.middleware:
-                layer = _Layer(function(request))
-                outcome = await layer.send(None)
-                if outcome is _ENDED:
-                    raise MiddlewareError(_NEVER_YIELDED.format(layer.name))
-                opened.append(layer)
+            for function, is_async in endpoint.policy.middleware:
+                generator = function(request)
+                outcome = await anext(generator) if is_async else next(generator)
+                opened.append(generator)
                 if outcome is not None:
-                    break
+                    return await self._ascend(request, endpoint, edge, _layers(opened), outcome)
+            generator = None
+            values = request.view_args or NO_VALUES
+            if endpoint.is_async:
+                outcome = await endpoint.view(request, **values)
+            elif endpoint.is_quick:
+                outcome = endpoint.view(request, **values)
             else:
-                values = request.view_args or NO_VALUES
-                if endpoint.is_async:
-                    outcome = await endpoint.view(request, **values)
-                else:
-                    outcome = await edge.call(endpoint.view, request, **values)
-                outcome = make_response(outcome)
-                if not opened:
-                    return outcome  # type: ignore[no-any-return]  # a Response by now
+                outcome = await edge.call(endpoint.view, request, **values)
+            response = make_response(outcome)
         except GeneratorExit:
             raise
         except BaseException as error:
             outcome = error
-        return await self._ascend(request, endpoint, edge, opened, outcome)
+            if isinstance(error, (StopIteration, StopAsyncIteration)):
+                outcome = _meaning_of_stop(error, endpoint, generator)
+            return await self._ascend(request, endpoint, edge, _layers(opened), outcome)
+        while opened:
+            generator = opened.pop()
+            try:
+                answer = await generator.asend(response) if hasattr(generator, "asend") else generator.send(response)
+                await _Layer(generator).conclude(answer)
+            except (StopIteration, StopAsyncIteration) as stop:
+                answer = _value_of(stop)
+                if answer is None:
+                    continue
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                answer = error
+            return await self._ascend(request, endpoint, edge, _layers(opened), answer)
+        return response
 
     async def recover(self, request: Request, endpoint: Endpoint, edge: Edge, error: Exception) -> Response:
         """Answer an error of a response that was already made, such as a header that must not be sent."""
@@ -287,10 +303,13 @@ class BaseHandler:
 
 def apply_conditions(request: Request, response: Response) -> None:
     """Let a response with an ETag or a Last-Modified be 304, 412 or 206, if that is what the request asks for."""
-    if request.method not in ("GET", "HEAD") or response.status_code != 200:
-        return
-    if response.conditional or "ETag" in response.headers or "Last-Modified" in response.headers:
-        response.make_conditional(request)
+    if response.status_code == 200 and request.method in ("GET", "HEAD"):
+        if response.conditional or not _VALIDATORS.isdisjoint([name for name, _ in response.headers]):
+            response.make_conditional(request)
+
+
+# The header fields that a request can hold its conditions against, as they are spelt.
+_VALIDATORS = frozenset({"ETag", "Etag", "etag", "Last-Modified", "last-modified"})
 
 
 class _Layer:
@@ -312,19 +331,15 @@ class _Layer:
         """Resume the generator; what it yields, or what it returns, or _ENDED."""
         try:
             return await self.generator.asend(value) if self.is_async else self.generator.send(value)
-        except StopIteration as stop:
-            return _ENDED if stop.value is None else stop.value
-        except StopAsyncIteration:
-            return _ENDED
+        except (StopIteration, StopAsyncIteration) as stop:
+            return _value_of(stop) or _ENDED
 
     async def throw(self, error: BaseException) -> Any:
         """Raise an error at the generator's yield; what it answers, or _ENDED."""
         try:
             return await self.generator.athrow(error) if self.is_async else self.generator.throw(error)
-        except StopIteration as stop:
-            return _ENDED if stop.value is None else stop.value
-        except StopAsyncIteration:
-            return _ENDED
+        except (StopIteration, StopAsyncIteration) as stop:
+            return _value_of(stop) or _ENDED
 
     async def conclude(self, answer: Any) -> None:
         """Let a generator that has given its answer run to its end."""
@@ -345,14 +360,18 @@ _ENDED = _Ended()
 _NEVER_YIELDED = "{} returned without a yield: hand the request on with 'yield'."
 
 
-def _meaning_of_stop(stop: StopIteration, endpoint: Endpoint, opened: int) -> Any:
-    """What a StopIteration on the way in means: a middleware that ended at once, or a view that let one escape."""
-    if opened < len(endpoint.plain_middleware):
-        name = f"Middleware {endpoint.plain_middleware[opened].__qualname__}"
-        return MiddlewareError(_NEVER_YIELDED.format(name)) if stop.value is None else stop.value
-    error = RuntimeError(f"The view {endpoint.described} raised StopIteration.")
+def _meaning_of_stop(stop: StopIteration | StopAsyncIteration, endpoint: Endpoint, generator: Any) -> Any:
+    """What the end of a generator means on the way in: a middleware that never yielded, or a view that leaked it."""
+    if generator is not None:
+        return _value_of(stop) or MiddlewareError(_NEVER_YIELDED.format(_Layer(generator).name))
+    error = RuntimeError(f"The view {endpoint.described} raised {type(stop).__name__}.")
     error.__cause__ = stop
     return error
+
+
+def _value_of(stop: StopIteration | StopAsyncIteration) -> Any:
+    """What a plain generator returned."""
+    return getattr(stop, "value", None)
 
 
 def _layers(generators: list[Any]) -> list[_Layer]:

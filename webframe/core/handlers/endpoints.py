@@ -63,9 +63,11 @@ class Endpoint:
     """
 
     __slots__ = (
+        "hops",
         "is_async",
         "is_bare",
         "is_plain",
+        "is_quick",
         "limits",
         "mount_prefix",
         "name",
@@ -86,6 +88,7 @@ class Endpoint:
         limits: Limits | None = None,
         stream: bool = False,
         mount_prefix: str = "",
+        is_quick: bool = False,
     ) -> None:
         self.view = view
         self.policy = policy
@@ -100,6 +103,10 @@ class Endpoint:
         self.is_async = is_async(view)
         # Whether nothing here suspends, so that the whole way from request to response runs in one plain thread.
         self.is_plain = not self.is_async and not any(layer.is_async for layer in policy.middleware)
+        # Whether the view is plain code of ours that never blocks, and so may run on an event loop.
+        self.is_quick = is_quick
+        # Whether under ASGI the whole way goes to the request's worker, in one hop.
+        self.hops = self.is_plain and not (is_quick and not policy.middleware)
         # Whether the view is async and there is nothing around it.
         self.is_bare = self.is_async and not policy.middleware
         self.plain_middleware = tuple(layer.function for layer in policy.middleware) if self.is_plain else ()
@@ -114,6 +121,7 @@ class Endpoint:
             limits=self.limits,
             stream=self.stream,
             mount_prefix=prefix + self.mount_prefix,
+            is_quick=self.is_quick,
         )
 
     def handler_for(self, error: BaseException) -> Callable[[Request, Any], Any] | None:
@@ -168,7 +176,7 @@ class RouteTable:
             self.shortcut = shortcuts.find
         # Endpoints of mounted apps as they are within this one, by prefix and their own endpoint.
         self._mounted: dict[tuple[str, Endpoint], Endpoint] = {}
-        self._not_found = Endpoint(_raise_not_found, policy)
+        self._not_found = Endpoint(_raise_not_found, policy, is_quick=True)
 
     def find(self, method: str, path: str, *, websocket: bool = False) -> Found:
         """The endpoint for a request and the values in its path; never raises.
@@ -196,7 +204,7 @@ class RouteTable:
         def view(request: Request) -> None:
             raise error
 
-        return Endpoint(view, self.policy)
+        return Endpoint(view, self.policy, is_quick=True)
 
     def redirecting(self, path: str) -> Endpoint:
         """An endpoint that redirects to another path of this app, as werkzeug does for a missing slash."""
@@ -206,7 +214,7 @@ class RouteTable:
             location = locate(path, request.root_path)
             raise RequestRedirect(f"{location}?{query}" if query else location)
 
-        return Endpoint(view, self.policy)
+        return Endpoint(view, self.policy, is_quick=True)
 
     def _other_method(self, method: str, error: MethodNotAllowed) -> Endpoint:
         if method != "OPTIONS":
@@ -218,7 +226,7 @@ class RouteTable:
             response.headers["Allow"] = ", ".join(allowed)
             return response
 
-        return Endpoint(view, self.policy)
+        return Endpoint(view, self.policy, is_quick=True)
 
     def _adopt(self, endpoint: Endpoint, mount: MountedTable) -> Endpoint:
         key = (mount.prefix, endpoint)

@@ -11,10 +11,9 @@ import io
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
-from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.core.exceptions import (
     ClientDisconnected,
@@ -23,15 +22,11 @@ from webframe.core.exceptions import (
     RequestHeadersTooBig,
     RequestTimeout,
 )
+from webframe.core.handlers.streaming import in_time
 from webframe.http.body import too_big
 from webframe.http.request import Request
 from webframe.waiting import wait
 from webframe.workers import run
-
-if TYPE_CHECKING:
-    import asyncio
-else:
-    asyncio = LateModule("asyncio")
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -140,7 +135,7 @@ def spool_body(request: Request) -> None:
     request.stream = cast(BinaryIO, file)
 
 
-class IncomingBody(io.RawIOBase):
+class IncomingBody:
     """The body of a request as it comes in, for async views with ``stream=True``, and under ASGI for plain ones.
 
     Read it with ``async for chunk in request.stream`` or ``await
@@ -186,20 +181,31 @@ class IncomingBody(io.RawIOBase):
             if chunk:
                 yield chunk
 
-    def readable(self) -> bool:
-        return True
+    def read(self, size: int | None = -1) -> bytes:
+        """Like `aread`, for plain code; not on an event loop."""
+        return wait(self.aread(-1 if size is None else size))
 
-    def readinto(self, buffer: Any) -> int:
-        data = wait(self.aread(len(buffer)))
-        buffer[: len(data)] = data
-        return len(data)
+    def readline(self, size: int | None = -1) -> bytes:
+        """The next line, or up to `size` bytes of it; for plain code."""
+        limit = sys.maxsize if size is None or size < 0 else size
+        line = b""
+        while len(line) < limit and not line.endswith(b"\n"):
+            if not self._rest and not (piece := self.read(64 * 1024)):
+                break
+            elif not self._rest:
+                self._rest = piece
+            end = min(self._rest.find(b"\n") + 1 or len(self._rest), limit - len(line))
+            line, self._rest = line + self._rest[:end], self._rest[end:]
+        return line
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(64 * 1024), b"")
 
     async def next(self) -> bytes:
         """The next piece as the server gives it."""
         patience = settings.BODY_TIMEOUT
         try:
-            async with asyncio.timeout(patience):
-                message = await self._receive()
+            message = await in_time(self._receive(), patience)
         except TimeoutError:
             raise RequestTimeout(f"Nothing of the body came for {patience:g} seconds.") from None
         if message["type"] == "http.disconnect":

@@ -30,20 +30,15 @@ class ServedBothWays:
     def __init__(self) -> None:
         self.__dict__["__call__"] = CoroutineLookalike(self)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Serve a request under the protocol that the arguments are of."""
-        count = len(args)
-        if count == 3 or kwargs:  # keywords: daphne
-            return self.asgi(*args, **kwargs)
-        if count == 2:
-            if not isinstance(args[0], dict):
-                raise TypeError(_neither_protocol(args[0]))
-            return self.wsgi(*args)
-        if count == 1:
-            return self._asgi2(args[0])
-        raise TypeError(
-            f"A Webframe app takes (environ, start_response) or (scope, receive, send), not {count} arguments."
-        )
+    def __call__(self, scope: Any, receive: Any = None, send: Any = None) -> Any:
+        """Serve a request under the protocol that the number of arguments tells: under WSGI they are two."""
+        if send is None:
+            if receive is None:
+                return self._asgi2(scope)
+            if not isinstance(scope, dict):
+                raise TypeError(_neither_protocol(scope))
+            return self.wsgi(scope, receive)
+        return self.asgi(scope, receive, send)
 
     def _asgi2(self, scope: Any) -> Callable[[Any, Any], Awaitable[None]]:
         """The second half of the two-step call of ASGI 2."""

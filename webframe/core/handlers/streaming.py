@@ -74,20 +74,47 @@ def until_gone(
         return
     watch = DisconnectWatch(receive)
     try:
-        while True:
-            try:
-                yield waited_for
-            except BaseException as error:
-                waited_for = coroutine.throw(error)
-            else:
-                waited_for = coroutine.send(None)
-    except (StopIteration, ClientGone):
+        yield from _continued(coroutine.__await__(), waited_for)
+    except ClientGone:
         return
     except asyncio.CancelledError:
         if not watch.gone:
             raise
     finally:
         watch.end()
+
+
+@types.coroutine
+def in_time(awaitable: Awaitable[T], seconds: float) -> Generator[Any, Any, T]:
+    """Await something for so many seconds; then `TimeoutError`. Costs nothing where nothing is waited for."""
+    iterator = awaitable.__await__()
+    try:
+        waited_for = next(iterator)
+    except StopIteration as stop:
+        done: T = stop.value
+        return done
+    return (yield from _in_time(iterator, waited_for, seconds).__await__())
+
+
+async def _in_time(iterator: Generator[Any, Any, T], waited_for: Any, seconds: float) -> T:
+    async with asyncio.timeout(seconds):
+        return await _continued(iterator, waited_for)
+
+
+@types.coroutine
+def _continued(iterator: Generator[Any, Any, T], waited_for: Any) -> Generator[Any, Any, T]:
+    """Go on with an awaitable that has been asked once already."""
+    try:
+        while True:
+            try:
+                yield waited_for
+            except BaseException as error:
+                waited_for = iterator.throw(error)
+            else:
+                waited_for = iterator.send(None)
+    except StopIteration as stop:
+        done: T = stop.value
+        return done
 
 
 class DisconnectWatch:

@@ -23,7 +23,7 @@ from webframe.core.handlers.bridge import serve_on_process_loop
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import IncomingBody, check_content_length, check_environ_headers, spool_body
 from webframe.core.handlers.mounts import MOUNTED
-from webframe.core.signals import request_started
+from webframe.core.signals import request_finished, request_started
 from webframe.http.hosts import accepted as accepted_hosts
 from webframe.http.request import Request, current_request
 from webframe.http.response import Response
@@ -73,7 +73,7 @@ class WSGIHandler(BaseHandler):
         except BaseException:
             step(self.finish(request, response, PLAIN))
             raise
-        if self.has_end(request):
+        if request_finished.active or response.needs_closing or request.has_work_left:
             return ClosingBody(body, context, self, request, response)
         return body
 
