@@ -17,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
-from webframe import template
+from webframe import Webframe, template
 from webframe.apps import setup
-from webframe.core.exceptions import WebframeError
+from webframe.core.exceptions import ImproperlyConfigured, WebframeError
 from webframe.http.request import Request, current_request
 from webframe.template import TemplateNotFound, arender, arender_string, render, render_string
+from webframe.test.client import Client
 from webframe.test.settings import override_settings
 
 Write = Callable[..., None]
@@ -217,6 +218,27 @@ class TestWhatTemplatesSee:
 
     def test_request_is_false_outside_of_a_request(self) -> None:
         assert render_string("{% if request %}yes{% else %}no{% endif %}") == "no"
+
+    @pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
+    def test_url_for_gives_the_address_of_a_route_in_imported_macros_too(self, protocol: str, write: Write) -> None:
+        write(
+            **{
+                "macros.html": "{% macro to(name) %}{{ url_for(name, size=3) }}{% endmacro %}",
+                "page.html": "{% from 'macros.html' import to %}{{ to('eat') }} {{ url_for('eat', size=1, q='&') }}",
+            }
+        )
+        app = Webframe("pizzeria_with_addresses")
+
+        @app.get("/eat/<int:size>")
+        def eat(request: Request, size: int) -> str:
+            return render("page.html")
+
+        with Client(app, protocol=protocol) as client:
+            assert client.get("/eat/2").text == "/eat/3 /eat/1?q=%26"
+
+    def test_url_for_outside_of_a_request_says_what_is_missing(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match=r"url_for\('eat'\) in a template needs a current request"):
+            render_string("{{ url_for('eat') }}")
 
     def test_a_request_handed_over_wins(self) -> None:
         assert render_string("{{ request.path }}", request=request_for("/mine")) == "/mine"

@@ -41,7 +41,7 @@ from werkzeug.local import LocalProxy
 
 from webframe.apps import apps
 from webframe.conf import settings
-from webframe.core.exceptions import WebframeError
+from webframe.core.exceptions import ImproperlyConfigured, WebframeError
 from webframe.core.signals import setting_changed
 from webframe.dispatch import receiver
 from webframe.http.request import Request, current_request
@@ -93,10 +93,22 @@ class Names(dict[str, Any]):
         return add if function is None else add(function)
 
 
-# What every template sees without being handed it, imported macros too. An application adds its `url_for` here.
+# What every template sees without being handed it, imported macros too.
 # `request` is the current request, and false outside of one.
 globals = Names(DEFAULT_NAMESPACE)
 globals["request"] = LocalProxy(current_request)
+
+
+@globals.register(name="url_for")
+def _url_for(name: str, /, **values: Any) -> str:
+    """The address of a route of the app that answers the current request; see `Webframe.url_for`."""
+    request = current_request.get()
+    if request is None or request.route is None:
+        raise ImproperlyConfigured(
+            f"url_for({name!r}) in a template needs a current request; outside of one hand the template the address."
+        )
+    return request.url_for(name, **values)
+
 
 # {{ value | filter }}
 filters = Names(FILTERS)
