@@ -108,8 +108,8 @@ def test_the_error_names_the_host_and_the_setting() -> None:
     with override_settings(ALLOWED_HOSTS=["example.org"]), pytest.raises(DisallowedHost) as caught:
         check_host("evil.example:81")
     assert "'evil.example:81'" in str(caught.value)
-    assert "ALLOWED_HOSTS" in str(caught.value)
-    assert "['example.org']" in str(caught.value)
+    assert "add 'evil.example' to the setting ALLOWED_HOSTS" in str(caught.value)
+    assert "example.org" not in str(caught.value), "clients see the text, and need not know whom else we answer"
 
 
 def test_the_error_shows_no_more_of_a_host_than_is_readable() -> None:

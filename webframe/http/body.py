@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, cast
 
-from webframe.core.exceptions import ClientDisconnected, RequestDataTooBig, RequestTimeout
+from webframe.core.exceptions import BadRequest, ClientDisconnected, RequestDataTooBig, RequestTimeout
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -26,8 +26,9 @@ def open_body(raw: IO[bytes], length: int | None, maximum: int, terminated: bool
     that `raw` ends where the body ends (PEP 3333 leaves that open, ``wsgi.input_terminated`` promises it). A file in
     memory always ends. A body that is neither terminated nor has a length cannot be read, and counts as empty.
 
-    Raises `RequestDataTooBig` at once if the promised length is over the limit; the stream raises it when it turns out
-    to be, `ClientDisconnected` if it ends before the promised length, and `RequestTimeout` if the server gives up.
+    Raises `RequestDataTooBig` at once if the promised length is over the limit, and the stream raises it when the body
+    turns out to be. A body that ends before the promised length is a `BadRequest`: whether the client went away or lied
+    cannot be told. A connection that fails is `ClientDisconnected`, a server that gives up waiting `RequestTimeout`.
     """
     if length is not None and length > maximum:
         raise RequestDataTooBig(too_big(maximum))
@@ -103,7 +104,7 @@ class BodyStream(io.RawIOBase):
         if self._position > self._maximum:
             raise RequestDataTooBig(too_big(self._maximum))
         if not data and self._length is not None and self._position < self._length:
-            raise ClientDisconnected(f"The body ended after {self._position} of {self._length} bytes.")
+            raise BadRequest(f"The body ended after {self._position} of {self._length} bytes.")
         return data
 
 

@@ -72,7 +72,7 @@ class WSGIHeaders(EnvironHeaders):
 
         def get(self, key, default=None, type=None):
             value = self.environ.get(_environ_names[key])
-            return _given(value, default, type)
+            return value if type is None and value is not None else _given(value, default, type)
 
 
 class ASGIHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]  # werkzeug's own mixin, used as it does
@@ -108,7 +108,8 @@ class ASGIHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]  # werk
     if not TYPE_CHECKING:  # the overloads of the base class describe it
 
         def get(self, key, default=None, type=None):
-            return _given(self._find(key), default, type)
+            value = self._find(key)
+            return value if type is None and value is not None else _given(value, default, type)
 
 
 def combined(raw: RawHeaders) -> dict[bytes, bytes]:

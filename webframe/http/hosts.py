@@ -51,8 +51,8 @@ def check_host(raw: str | bytes | None) -> None:
             )
         if not (_is_allowed(name, LOCAL_NAMES) or _is_loopback(name) or _is_allowed(name, allowed_hosts())):
             raise DisallowedHost(
-                f"The host {_shown(host)} is not allowed here. If this site should answer to it, add {_shown(name)} "
-                f"to the setting ALLOWED_HOSTS, which is {allowed_hosts()!r}."
+                f"The host {_shown(host)} is not allowed here. "
+                f"If this site should answer to it, add {_shown(name)} to the setting ALLOWED_HOSTS."
             )
     if len(accepted) >= MAX_ACCEPTED:
         accepted.clear()

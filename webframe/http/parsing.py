@@ -48,7 +48,7 @@ def parse_cookies(header: str | None, storage: type[Storage]) -> Storage:
     if not header:
         return storage()
     compact = header.replace("; ", ";")
-    if '"' in compact or " " in compact or "\t" in compact or storage not in _FILLED_DIRECTLY:
+    if '"' in compact or " " in compact or not compact.isprintable() or storage not in _FILLED_DIRECTLY:
         return parse_cookie(header, storage)
     lists: dict[str, list[str]] = {}
     for piece in compact.split(";"):

@@ -155,7 +155,14 @@ class Request(WerkzeugRequest):
     def path(self) -> str:
         """The path below `root_path`, decoded; always begins with a single slash. Routes are matched against it."""
         scope = self.scope
-        path = decode_path(self.environ, "PATH_INFO") if scope is None else split_path(scope)[1]
+        if scope is None:
+            path: str = self.environ.get("PATH_INFO") or ""
+            if not path.isascii():
+                path = decode_path(self.environ, "PATH_INFO")
+        elif scope.get("root_path"):
+            path = split_path(scope)[1]
+        else:
+            path = scope["path"]
         if path[:1] == "/" != path[1:2]:
             return path
         return "/" + path.lstrip("/")
