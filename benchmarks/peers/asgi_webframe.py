@@ -82,7 +82,7 @@ def statics(count):
     return app
 
 
-async def pass_through(request):
+def pass_through(request):
     yield
 
 
