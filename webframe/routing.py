@@ -330,8 +330,8 @@ class RouteRule(Rule):
             known = sorted(name for name in self.map.converters if name != MountPath.name)
             raise ImproperlyConfigured(
                 f"The rule {self.rule!r} uses the converter {converter_name!r}, which does not exist."
-                f"{_did_you_mean(converter_name, known)} There are {', '.join(known)}; add your own to "
-                "`router.converters` before the rules that use them."
+                f"{_did_you_mean(converter_name, known)} There are {', '.join(known)}; add your own to the "
+                "`converters` of the app, or of the router, before the rules that use them."
             )
         try:
             converter = super().get_converter(variable_name, converter_name, args, kwargs)
