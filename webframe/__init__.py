@@ -6,13 +6,14 @@ importing `webframe` loads nothing else of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from webframe._lazy import lazy_door
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from webframe.app import Webframe as Webframe
+    from webframe.app import url_for as url_for
     from webframe.groups import Group as Group
+    from webframe.http.files import FileResponse as FileResponse
     from webframe.http.request import Request as Request
     from webframe.http.request import current_request as current_request
     from webframe.http.response import JSONResponse as JSONResponse
@@ -21,18 +22,22 @@ if TYPE_CHECKING:
     from webframe.http.response import abort as abort
     from webframe.http.response import redirect as redirect
     from webframe.template import render as render
+    from webframe.views import View as View
 
 _HOMES = {
+    "FileResponse": ".http.files",
     "Group": ".groups",
     "JSONResponse": ".http.response",
     "Request": ".http.request",
     "Response": ".http.response",
     "StreamingResponse": ".http.response",
+    "View": ".views",
     "Webframe": ".app",
     "abort": ".http.response",
     "current_request": ".http.request",
     "redirect": ".http.response",
     "render": ".template",
+    "url_for": ".app",
 }
 
 __all__ = list(_HOMES)

@@ -210,9 +210,7 @@ class RouteTable:
         """An endpoint that redirects to another path of this app, as werkzeug does for a missing slash."""
 
         def view(request: Request) -> None:
-            query = request.query_string.decode("latin-1")
-            location = locate(path, request.root_path)
-            raise RequestRedirect(f"{location}?{query}" if query else location)
+            raise RequestRedirect(locate(path, request.root_path, request.query_string))
 
         return Endpoint(view, self.policy, is_quick=True)
 
