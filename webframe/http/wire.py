@@ -1,0 +1,193 @@
+"""What goes on the wire: status lines, header fields and chunks, checked, in the types that both protocols want.
+
+Everything here answers from a table that is filled at first use and never grows past a limit, because names and media
+types can come from clients (a proxy of another site repeats what it is told).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from werkzeug.datastructures import Headers
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.utils import get_content_type
+
+# --- status
+
+STATUS_LINES = {code: f"{code} {name.upper()}" for code, name in HTTP_STATUS_CODES.items()}
+"""The status line of every status that has a name."""
+
+BODILESS = frozenset({*range(100, 200), 204, 304})
+"""Statuses whose responses end with the header (RFC 9110 section 6.4.1)."""
+
+
+def check_status_line(line: str) -> None:
+    """Raise `ValueError` for a status line that could end early or that no server can encode."""
+    if not line.isprintable() or not _is_latin(line):
+        raise ValueError(f"The status {line!r} cannot be sent: it may hold printable Latin-1 characters only.")
+
+
+# --- header fields
+
+
+class FieldNames(dict[str, bytes]):
+    """Names of header fields as ASGI wants them: in lower case, as bytes.
+
+    Raises `ValueError` for what is no name (RFC 9110 section 5.6.2).
+    """
+
+    LIMIT = 512
+
+    def __missing__(self, name: str) -> bytes:
+        if _TOKEN.fullmatch(name) is None:
+            raise ValueError(
+                f"The header {name!r} cannot be sent: a name is made of letters, digits and !#$%&'*+-.^_`|~ only."
+            )
+        field = name.lower().encode("ascii")
+        if len(self) < self.LIMIT:
+            self[name] = field
+        return field
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check_fields(fields: Iterable[tuple[str, str]]) -> None:
+    """Raise `ValueError` if a name or a value must not be sent; see `FieldNames` and `check_value`."""
+    for name, value in fields:
+        if name not in field_names:
+            field_names[name]
+        if not (value.isascii() and value.isprintable()):
+            check_value(name, value)
+
+
+def check_value(name: str, value: str) -> None:
+    """Raise `ValueError` for a value that would end its header field early, or that no server can encode.
+
+    Latin-1 is allowed, because PEP 3333 does, but not every client and server
+    knows what to make of it.
+    """
+    if _LINE_END.search(value) is not None:
+        raise ValueError(
+            f"The header {name} cannot be sent: its value {value!r} holds a line break or a NUL. If it comes from a "
+            f"client, somebody tries to add headers of their own."
+        )
+    if not _is_latin(value):
+        raise ValueError(
+            f"The header {name} cannot be sent: its value {value!r} is not Latin-1. Encode it as the header's rules "
+            f"say: percent-encoding in URLs, RFC 8187 in parameters such as filename*."
+        )
+
+
+_LINE_END = re.compile("[\r\n\0]")
+
+
+def _is_latin(text: str) -> bool:
+    return text.isascii() or max(text) <= "\xff"
+
+
+PLAIN_PATH = re.compile(r"/|(?:/[A-Za-z0-9._~-]+)+/?(?:\?[A-Za-z0-9._~=&-]+)?")
+"""Paths that are URIs as they stand, so that `iri_to_uri` would not change them."""
+
+
+def make_headers(fields: list[tuple[str, str]]) -> Headers:
+    """Return `Headers` with these fields, which are known to be good; the list becomes theirs."""
+    if not _HEADERS_ARE_A_LIST:
+        return Headers(fields)
+    headers = Headers.__new__(Headers)
+    headers._list = fields
+    return headers
+
+
+# How werkzeug keeps them; should that change, `make_headers` takes the public way, which checks all values again.
+_HEADERS_ARE_A_LIST = vars(Headers()) == {"_list": []}
+
+
+class ContentTypeFields(dict[str, tuple[bytes, bytes]]):
+    """The Content-Type field, as ASGI wants it, of each content type; checked like any other value."""
+
+    LIMIT = 512
+
+    def __missing__(self, content_type: str) -> tuple[bytes, bytes]:
+        check_value("Content-Type", content_type)
+        field = (b"content-type", content_type.encode("latin-1"))
+        if len(self) < self.LIMIT:
+            self[content_type] = field
+        return field
+
+
+class ContentTypes(dict[str, str]):
+    """The content type of each media type: with the charset where it is text."""
+
+    LIMIT = 512
+
+    def __missing__(self, mimetype: str) -> str:
+        content_type = get_content_type(mimetype, "utf-8")
+        check_value("Content-Type", content_type)
+        if len(self) < self.LIMIT:
+            self[mimetype] = content_type
+        return content_type
+
+
+field_names = FieldNames()
+content_type_fields = ContentTypeFields()
+content_types = ContentTypes()
+
+
+# --- chunks
+
+
+def encode_chunk(chunk: Any) -> bytes:
+    """Return a chunk of a body as bytes: text as UTF-8."""
+    if type(chunk) is bytes:
+        return chunk
+    if isinstance(chunk, str):
+        return chunk.encode()
+    if isinstance(chunk, (bytes, bytearray, memoryview)):
+        return bytes(chunk)
+    raise TypeError(f"The body of a response holds {chunk!r}: each chunk must be text or bytes.")
+
+
+class EncodedChunks:
+    """A plain iterable of text or of bytes, as bytes.
+
+    The first chunk decides which of the two the body is, so that all others
+    come through without a line of Python being run for them.
+    """
+
+    def __init__(self, body: Iterable[Any]) -> None:
+        self.body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = iter(self.body)
+        for first in chunks:
+            return chain((encode_chunk(first),), chunks if isinstance(first, bytes) else map(encode_chunk, chunks))
+        return iter(())
+
+
+class EncodedStream:
+    """An async iterable of text and bytes, as bytes.
+
+    Not a generator: one that is abandoned would be closed by the event loop at
+    some later time, in another task.
+    """
+
+    __slots__ = ("_iterator",)
+
+    def __init__(self, body: AsyncIterable[Any]) -> None:
+        self._iterator: AsyncIterator[Any] = aiter(body)
+
+    def __aiter__(self) -> EncodedStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return encode_chunk(await anext(self._iterator))
+
+    async def aclose(self) -> None:
+        """Close the iterator, if it can be closed."""
+        aclose = getattr(self._iterator, "aclose", None)
+        if aclose is not None:
+            await aclose()
