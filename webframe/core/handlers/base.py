@@ -236,6 +236,9 @@ class BaseHandler:
         if isinstance(outcome, (HTTPException, HTTPError)):
             log_http_error(request, outcome)
             return error_response(outcome, request)
+        if isinstance(outcome, ClientDisconnected):
+            logger.info("The client went away: %s %r", request.method, request.path)
+            return error_response(400, request)  # which nobody will read
         return outcome  # type: ignore[no-any-return]
 
     async def _fail(self, request: Request, endpoint: Endpoint, edge: Edge, error: Exception) -> Response:
@@ -399,9 +402,7 @@ def log_http_error(request: Request, error: HTTPException | HTTPError) -> None:
 
 def log_server_error(request: Request, error: BaseException) -> None:
     """Log an unhandled error with its traceback under webframe.request."""
-    if isinstance(error, ClientDisconnected):
-        logger.info("The client went away: %s %r", request.method, request.path)
-    elif logger.isEnabledFor(logging.ERROR):
+    if logger.isEnabledFor(logging.ERROR):
         logger.error(
             "500: %s %r",
             request.method,
