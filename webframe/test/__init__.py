@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 from webframe._lazy import lazy_door
 
 if TYPE_CHECKING:
+    from webframe.test.capture import capture_signals as capture_signals
+    from webframe.test.client import AsyncClient as AsyncClient
+    from webframe.test.client import Client as Client
     from webframe.test.settings import modify_settings as modify_settings
     from webframe.test.settings import override_settings as override_settings
 
 _HOMES = {
+    "AsyncClient": ".client",
+    "Client": ".client",
+    "capture_signals": ".capture",
     "modify_settings": ".settings",
     "override_settings": ".settings",
 }
