@@ -189,10 +189,11 @@ class ASGIHandler(BaseHandler):
 
     async def _finish(self, request: Request) -> None:
         """`finish`, shielded from cancellation where it may suspend."""
-        finishing = self.finish(request, request.response, LOOP)
+        response = request.response  # None if there was a cancellation first
+        finishing = self.finish(request, response, LOOP)
         if (
             not request.has_work_left
-            and not request.response.needs_closing
+            and (response is None or not response.needs_closing)
             and request_finished.calls_inline_only(self.sender)
         ):
             await finishing

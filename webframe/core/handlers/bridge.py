@@ -47,7 +47,11 @@ def serve_on_process_loop(
     started = conversation.receive()
     if started is None:  # only an error ends it without a response, and that would have been raised
         raise RuntimeError("The request ended without a response.")
-    start_response(*started)
+    try:
+        start_response(*started)
+    except BaseException:
+        conversation.close()
+        raise
     return BridgedBody(conversation)
 
 
@@ -164,8 +168,11 @@ class Conversation:
             for chunk in body:
                 await self._put(chunk)
         else:
+            chunk = None
             async for chunk in iterate(body):
                 await self._put(chunk)
+            if chunk is None:  # some servers never send the headers of a body without a chunk
+                await self._put(b"")
         self.queue.put(None)
 
     async def _put(self, item: Any) -> None:

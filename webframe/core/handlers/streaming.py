@@ -109,9 +109,11 @@ def _continued(iterator: Generator[Any, Any, T], waited_for: Any) -> Generator[A
             try:
                 yield waited_for
             except BaseException as error:
+                if not hasattr(iterator, "throw"):
+                    raise
                 waited_for = iterator.throw(error)
             else:
-                waited_for = iterator.send(None)
+                waited_for = next(iterator)  # granian's have no send() either
     except StopIteration as stop:
         done: T = stop.value
         return done

@@ -73,7 +73,8 @@ class WSGIHandler(BaseHandler):
         except BaseException:
             step(self.finish(request, response, PLAIN))
             raise
-        if request_finished.active or response.needs_closing or request.has_work_left:
+        # What comes in steps takes them in the context of the request, even if there is nothing to do at its end.
+        if type(body) is not list or request_finished.active or response.needs_closing or request.has_work_left:
             return ClosingBody(body, context, self, request, response)
         return body
 
