@@ -8,19 +8,22 @@ second of each pair logs an error and makes it the response.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Any
 
-from webframe._registrations import Receiver, name_of
+from webframe._registrations import name_of
 from webframe.workers import carry_back
 
-Responses = list[tuple[Receiver, Any]]
-"""What a send returns: who was called, and what they answered."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
-Named = dict[str, Any]
-CallEach = Callable[[list[Receiver], object, object, Named], Responses]
-AwaitOne = Callable[[Receiver, object, object, Named], Coroutine[Any, Any, Any]]
+    from webframe._registrations import Receiver
+
+    Responses = list[tuple[Receiver, Any]]
+    Named = dict[str, Any]
+    CallEach = Callable[[list[Receiver], object, object, Named], Responses]
+    AwaitOne = Callable[[Receiver, object, object, Named], Coroutine[Any, Any, Any]]
 
 
 def call_each(receivers: list[Receiver], signal: object, sender: object, named: Named) -> Responses:

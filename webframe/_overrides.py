@@ -8,11 +8,15 @@ to look here at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
 
-from webframe._registrations import EVERYONE, Receiver, Registration, identity_of
+from webframe._registrations import EVERYONE, identity_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webframe._registrations import Receiver, Registration
 
 
 class Override:
@@ -93,4 +97,4 @@ def _others(override: Override) -> tuple[Override, ...]:
 
 
 # Every override of the current context, of all signals, the outermost first.
-_in_force: ContextVar[tuple[Any, ...]] = ContextVar("webframe.signal_overrides", default=())
+_in_force: ContextVar[tuple[Override, ...]] = ContextVar("webframe.signal_overrides", default=())

@@ -15,27 +15,31 @@ runs, that needs no lock and runs none of our code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
 from functools import partial
 from itertools import groupby, repeat
 from operator import attrgetter
 from types import FunctionType, MethodType
-from typing import Any
 from weakref import ref
 
 from webframe.waiting import is_async
 
-Receiver = Callable[..., Any]
-Holder = Callable[[], Any]
-Identity = Hashable
-Key = tuple[Identity, int]
-OnDeath = Callable[["Reference"], object]
+# Type checkers know this name; importing it from typing would be most of what importing this costs.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Iterable
+    from typing import Any
+
+    Receiver = Callable[..., Any]
+    Holder = Callable[[], Any]
+    Identity = Hashable
+    Key = tuple[Identity, int]
+    OnDeath = Callable[["Reference"], object]
 
 # The identity of "any sender": registrations for it hear them all.
 EVERYONE = id(None)
 
 
-class Reference(ref[Any]):
+class Reference(ref[object]):
     """A weak reference that remembers what has to be forgotten when its object dies.
 
     The key is that of a registration, or ``(None, identity of the sender)``

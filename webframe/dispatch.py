@@ -21,23 +21,18 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from operator import attrgetter
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from webframe._calls import AwaitOne, CallEach, Named, Responses, await_each, await_one, call_each, try_each, try_one
+from webframe._calls import await_each, await_one, call_each, try_each, try_one
 from webframe._overrides import Connected, Muted, Override, overrides_of
 from webframe._registrations import (
     EVERYONE,
     NOBODY,
-    Holder,
-    Key,
     Plan,
-    Receiver,
-    Reference,
     Registration,
     key_of,
     live,
@@ -50,15 +45,30 @@ from webframe._registrations import (
 from webframe.waiting import refuse_on_loop, wait
 from webframe.workers import run as run_in_worker
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    # The parameters of a whole call of `send`, sender included; a bare `Signal()` takes anything.
-    from typing_extensions import ParamSpec as ParamSpecWithDefault
+    from collections.abc import Hashable
+    from typing import Any, Generic, TypeVar
 
-    P = ParamSpecWithDefault("P", default=...)
+    from typing_extensions import ParamSpec
+
+    from webframe._calls import AwaitOne, CallEach, Named
+    from webframe._calls import Responses as Responses
+    from webframe._registrations import Holder, Key, Reference
+    from webframe._registrations import Receiver as Receiver
+
+    # The parameters of a whole call of `send`, sender included; a bare `Signal()` takes anything.
+    P = ParamSpec("P", default=...)
+    DefinedP = ParamSpec("DefinedP")
+    F = TypeVar("F", bound=Callable[..., Any])
 else:
-    P = ParamSpec("P")
-DefinedP = ParamSpec("DefinedP")
-F = TypeVar("F", bound=Callable[..., Any])
+    # What checkers have read above costs more to import than all the rest. These stand for it at run time.
+    Receiver, Responses, P = Callable, list, None
+
+    class Generic:
+        def __class_getitem__(cls, parameters):
+            return cls
+
 
 __all__ = ["Receiver", "Registration", "Responses", "Signal", "all_signals", "receiver"]
 
@@ -321,13 +331,11 @@ class Signal(Generic[P]):
                 "Use connect() for a receiver."
             )
         with self.lock:
-            replaced = self._registrations, self._senders  # kept until all is in order: finalizers may send
             self._registrations, self._senders = {}, {}
             for registration in replacements:
                 if registration.is_live:
                     self._add(registration)
             self._changed(EVERYONE)
-        del replaced
 
     @property
     def name(self) -> str:

@@ -15,15 +15,18 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
 
 from webframe.core.exceptions import SynchronousOnlyOperation
 
-T = TypeVar("T")
+# Type checkers know this name; importing it from typing would be most of what importing this costs.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any, TypeVar
 
-Strategy = Callable[[Awaitable[Any]], Any]
+    T = TypeVar("T")
+    Strategy = Callable[[Awaitable[Any]], Any]
 
 
 class Here(threading.local):

@@ -25,19 +25,20 @@ import sys
 import threading
 from _queue import SimpleQueue
 from collections import deque
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from webframe import waiting
 from webframe.waiting import here
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
+    from typing import Any, ParamSpec, TypeVar
 
-P = ParamSpec("P")
-T = TypeVar("T")
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 
 async def run(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -56,7 +57,8 @@ async def run(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
     while not lease.submit(job):
         await lease.acquire(loop)
     try:
-        return cast(T, await job.future)
+        result: T = await job.future
+        return result
     finally:
         if not job.future.cancelled():
             carry_back(context)
@@ -407,13 +409,15 @@ def _wait_on(loop: asyncio.AbstractEventLoop, lease: Lease, awaitable: Awaitable
     finally:
         _stop_waiting(lease, queue)
     carry_back(context)
+    error: BaseException | None
+    result: T
     error, result = outcome
     if error is not None:
         try:
             raise error
         finally:
             del error, outcome
-    return cast(T, result)
+    return result
 
 
 class _Runner:

@@ -266,6 +266,8 @@ def any_number(*args): ...
 class WithoutKeywords:
     def listen(self, sender): ...
 
+    def listen_to_itself(sender, signal): ...
+
     def __call__(self, sender): ...
 
 
@@ -278,6 +280,7 @@ class WithoutKeywords:
         any_number,
         lambda: None,
         WithoutKeywords().listen,
+        WithoutKeywords().listen_to_itself,
         WithoutKeywords(),
         functools.partial(only_sender),
         WithoutKeywords,

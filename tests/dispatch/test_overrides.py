@@ -86,6 +86,10 @@ def test_one_sender_can_be_muted(signal):
     with signal.muted(hear, sender=Sender):
         assert responses(signal.send(Sender)) == ["overheard"]
         assert responses(signal.send(Other)) == ["heard"]
+    one, equal = "".join(["piz", "za"]), "".join(["piz", "za"])
+    with signal.muted(sender=one):
+        assert signal.send(one) == []
+        assert responses(signal.send(equal)) == ["heard"]
 
 
 def test_other_signals_are_not_muted(signal):
@@ -255,6 +259,23 @@ def test_a_task_that_outlives_the_block_hears_again(signal):
     within, after = asyncio.run(main())
     assert responses(within) == ["overheard"]
     assert responses(after) == ["heard"]
+
+
+def test_a_block_that_is_over_stays_over_while_another_begins(signal):
+    signal.connect(hear)
+    with signal.muted():
+        within = contextvars.copy_context()
+    with signal.connected_to(overhear):
+        assert responses(within.run(signal.send, Sender)) == ["heard"]
+        assert responses(signal.send(Sender)) == ["heard", "overheard"]
+
+
+def test_what_is_decided_for_others_meanwhile_does_not_concern_the_block(signal):
+    signal.connect(hear)
+    with signal.muted():
+        for _ in range(2):
+            assert responses(contextvars.Context().run(signal.send, Sender)) == ["heard"]
+            assert signal.send(Sender) == []
 
 
 def test_receivers_in_a_worker_are_in_the_block_too(signal):

@@ -98,7 +98,9 @@ def test_who_died_while_muted_is_not_restored(signal):
     signal.receivers = []
     del local, sender
     gc.collect()
+    signal.send(Sender)
     signal.receivers = saved
+    assert signal.active == 1
     assert [entry.receiver for entry in signal.receivers] == [second]
 
 

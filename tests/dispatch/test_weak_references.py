@@ -111,6 +111,51 @@ def test_dying_after_being_disconnected_removes_nobody_else(signal):
     assert len(signal.send(None)) == 1
 
 
+def test_dying_while_set_aside_removes_nobody_who_took_the_place(signal):
+    def local(sender, **kwargs): ...
+
+    signal.connect(local, dispatch_uid="one")
+    set_aside, signal.receivers = signal.receivers, []
+    signal.connect(hear, dispatch_uid="one")
+    del local
+    gc.collect()
+    assert signal.send(None) == [(hear, "heard")]
+    assert set_aside[0].receiver is None
+
+
+def test_sending_forgets_the_dead_too(signal):
+    def local(sender, **kwargs): ...
+
+    signal.connect(local)
+    signal.send(None)
+    del local
+    gc.collect()
+    signal.send(None)
+    assert not signal.active
+
+
+def test_a_uid_is_taken_over_from_somebody_who_dies_in_that_moment(signal):
+    victims = []
+
+    class Uid:
+        """A uid that kills when it is looked up."""
+
+        def __hash__(self):
+            victims.clear()
+            return 1
+
+        def __eq__(self, other):
+            return isinstance(other, Uid)
+
+    victims.append(lambda sender, **kwargs: None)
+    registered = victims[0]
+    signal.connect(registered, dispatch_uid=Uid())
+    victims.append(registered)
+    del registered
+    signal.connect(hear, dispatch_uid=Uid())
+    assert signal.send(None) == [(hear, "heard")]
+
+
 def test_a_uid_is_free_again_once_its_receiver_is_gone(signal):
     def local(sender, **kwargs): ...
 
@@ -177,6 +222,22 @@ def test_a_new_sender_at_the_same_place_inherits_nothing(signal):
         signal.connect(hear, sender=sender, weak=False)
         assert len(signal.send(sender)) == 1
         del sender
+
+
+def test_a_new_sender_at_the_same_place_is_connected_for_itself(signal):
+    for number in range(200):
+        sender = Sender()
+        signal.connect(hear, sender=sender, dispatch_uid=str(number))
+        assert len(signal.send(sender)) == 1
+        assert len(signal.receivers) == 1
+        del sender
+
+
+def test_a_sender_is_referred_to_once_however_many_are_connected_for_it(signal):
+    sender = Sender()
+    for number in range(10):
+        signal.connect(hear, sender=sender, dispatch_uid=str(number))
+    assert weakref.getweakrefcount(sender) == 1
 
 
 def test_a_new_receiver_at_the_same_place_inherits_nothing(signal):

@@ -7,12 +7,13 @@ and takes ``**kwargs``, because a signal may be sent with more one day.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
-
 from webframe.dispatch import Signal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from typing import Any
+
     # What a request is, this floor does not know.
     Request = Any
 
