@@ -155,13 +155,13 @@ class Conversation:
     async def _respond(self) -> None:
         request, endpoint, handler = self.request, self.endpoint, self.handler
         response = self.response or await handler.get_response(request, endpoint, LOOP)
-        self.response = response
+        request.response = self.response = response
         try:
             if response.has_headers:
                 apply_conditions(request, response)
             status, headers, body = response.to_wsgi(request.method)
         except Exception as error:
-            self.response = response = await handler.recover(request, endpoint, LOOP, error)
+            request.response = self.response = response = await handler.recover(request, endpoint, LOOP, error)
             status, headers, body = response.to_wsgi(request.method)
         await self._put((status, headers))
         if isinstance(body, list):
