@@ -358,6 +358,30 @@ def test_force_type_to_a_subclass_that_changes_headers_takes_effect():
     assert Headed.force_type(Response("a")).to_wsgi("GET")[1] == [("X-Only", "this")]
 
 
+def test_other_versions_of_what_is_below_are_served_the_public_way():
+    code = """
+import json.encoder
+from werkzeug.datastructures import Headers
+class Kept(Headers):
+    pass
+known = Headers.__init__
+def init(self, defaults=None):
+    known(self, defaults)
+    self.version = 4
+Headers.__init__ = init
+json.encoder.c_make_encoder = None
+from webframe.http import wire
+from webframe.http.response import JSONResponse
+response = JSONResponse({"a": [1.5, "\u00e4"]})
+response.headers["X-One"] = "1"
+print(response.headers.version, response.to_wsgi("GET")[1:])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    body = '{"a":[1.5,"ä"]}'.encode()
+    fields = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("X-One", "1")]
+    assert (done.stdout.strip(), done.stderr) == (f"4 {(fields, [body])}", "")
+
+
 # --- serving ------------------------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ from webframe.http.wire import (
     content_type_fields,
     content_types,
     encode_chunk,
+    encode_chunks,
     field_names,
     make_headers,
 )
@@ -346,7 +347,7 @@ class LightResponse(WerkzeugResponse):
         if isinstance(body, (list, tuple)):
             # Some servers never send the headers of a body without a chunk.
             return [encode_chunk(chunk) for chunk in body] or [b""]
-        return map(encode_chunk, body)
+        return encode_chunks(iter(body))
 
     def _closing(self, body: Any) -> Any:
         """Take over the duty to close a body that a subclass has made for sending."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -151,21 +150,10 @@ def encode_chunk(chunk: Any) -> bytes:
     raise TypeError(f"The body of a response holds {chunk!r}: each chunk must be text or bytes.")
 
 
-class EncodedChunks:
-    """A plain iterable of text or of bytes, as bytes.
-
-    The first chunk decides which of the two the body is, so that all others
-    come through without a line of Python being run for them.
-    """
-
-    def __init__(self, body: Iterable[Any]) -> None:
-        self.body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        chunks = iter(self.body)
-        for first in chunks:
-            return chain((encode_chunk(first),), chunks if isinstance(first, bytes) else map(encode_chunk, chunks))
-        return iter(())
+def encode_chunks(body: Iterator[Any]) -> Iterator[bytes]:
+    """Yield the chunks of a body as bytes; faster than a `map` of `encode_chunk`, because most are bytes already."""
+    for chunk in body:
+        yield chunk if type(chunk) is bytes else encode_chunk(chunk)
 
 
 class EncodedStream:
