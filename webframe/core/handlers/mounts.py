@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.routing import WebsocketMismatch
+
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, ImproperlyConfigured
 from webframe.http.request import Request
@@ -48,6 +50,8 @@ class WSGIMount:
         self.__module__ = getattr(app, "__module__", type(app).__module__)
 
     def __call__(self, request: Request, mount_path: str) -> Response:
+        if not isinstance(request, Request):
+            raise WebsocketMismatch  # WSGI knows no WebSockets
         environ = dict(request.environ)
         path = environ.get("PATH_INFO", "")
         rest = mount_path.encode().decode("latin-1")
@@ -67,7 +71,10 @@ class ASGIMount:
         self.__name__ = self.__qualname__ = getattr(app, "__name__", type(app).__name__)
         self.__module__ = getattr(app, "__module__", type(app).__module__)
 
-    async def __call__(self, request: Request, mount_path: str) -> Response:
+    async def __call__(self, request: Any, mount_path: str) -> Response | None:
+        if not isinstance(request, Request):
+            await request.hand_over(self.app, self.scope_of(request.request, mount_path))
+            return None
         conversation = _Conversation(self.app, request, self.scope_of(request, mount_path))
         return await conversation.response()
 

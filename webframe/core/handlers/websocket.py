@@ -108,6 +108,27 @@ class WebSocket:
             except OSError:
                 pass  # the client was faster
 
+    async def hand_over(
+        self, app: Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]], scope: MutableMapping[str, Any]
+    ) -> None:
+        """Let an ASGI app take the connection over, from the handshake to its end; for apps that are mounted."""
+
+        async def receive() -> Mapping[str, Any]:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                self.state = "closed"
+            return message
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            self.state = {"websocket.accept": "open", "websocket.close": "closed"}.get(message["type"], self.state)
+            try:
+                await self._send(message)
+            except OSError as error:
+                self.state = "closed"
+                raise ClientDisconnected("The WebSocket's client went away.") from error
+
+        await app(scope, receive, send)
+
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         while True:
             try:
