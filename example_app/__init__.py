@@ -1,0 +1,49 @@
+"""A pizzeria, to show what a program made with webframe looks like; `app` is what servers are given.
+
+Everything is in memory, so that nothing has to be set up: orders last as long as the process, and a server with
+several processes would have a pizzeria in each. The tutorial in docs/tutorial builds a smaller one step by step.
+
+menu.py and orders.py know nothing of the web; signals.py tells when an order is placed, and board.py listens to the
+life of every request. The views are in pages.py, kitchen.py and api.py, one group of routes each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+from example_app.api import api
+from example_app.kitchen import kitchen
+from example_app.pages import pages
+from webframe import Request, Response, Webframe, abort, render
+from webframe.core.exceptions import Http404
+
+# `webframe --app example_app run`, `gunicorn example_app:app`, `uvicorn example_app:app`.
+app = application = Webframe(__name__)
+app.include(pages)
+app.include(kitchen)
+app.include(api)
+app.static("/static", Path(__file__).with_name("static"))
+
+
+@app.middleware
+def guard(request: Request) -> Generator[None, Response, None]:
+    """Take changes from our own pages only, and let browsers load nothing from anywhere else."""
+    # Browsers say in Origin which site a form was on. Programs that are no browsers send none, and may order.
+    site = request.headers.get("Origin", "").partition("://")[2]
+    if request.method == "POST" and "Origin" in request.headers and site != request.host:
+        abort(403, "Orders are taken from the pages of this site only.")
+    response = yield
+    response.headers["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # With "no-referrer" browsers would send "Origin: null" with our own forms.
+    response.headers["Referrer-Policy"] = "same-origin"
+
+
+@app.errorhandler(404)
+def not_found(request: Request, error: Exception) -> tuple[str, int]:
+    """A friendly page for people; programs that ask for something else get webframe's own answer."""
+    if not request.accept_mimetypes.accept_html:
+        raise error
+    # An order that does not exist has something to say; an unknown address has not.
+    return render("404.html", message=str(error) if isinstance(error, Http404) else ""), 404
