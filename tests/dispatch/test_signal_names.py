@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import gc
 import types
 
 import pytest
 
+from webframe import dispatch
 from webframe.dispatch import Signal, all_signals
 
 pizza_done = Signal()
@@ -115,3 +117,8 @@ def test_a_signal_that_is_gone_is_not_listed():
     Signal(name="short-lived")
     gc.collect()
     assert "short-lived" not in [signal.name for signal in all_signals()]
+
+
+def test_the_examples_in_the_docstrings_are_true():
+    failed, tried = doctest.testmod(dispatch)
+    assert tried and not failed
