@@ -122,8 +122,11 @@ class BaseHandler:
         except BaseException as error:
             # Without the middleware that raised it: that one is at its end.
             opened = generators if generator is None else generators[: generators.index(generator)]
-            outcome = _meaning_of_stop(error, endpoint, generator) if isinstance(error, StopIteration) else error
-            return step(self._ascend(request, endpoint, PLAIN, _layers(opened), outcome))
+            meaning = _meaning_of(error, endpoint, generator)
+            try:
+                return step(self._ascend(request, endpoint, PLAIN, _layers(opened), meaning))
+            finally:
+                meaning = None  # the error's traceback has this frame: without it all would wait for the collector
         while generators:
             generator = generators.pop()
             try:
@@ -166,10 +169,11 @@ class BaseHandler:
         except GeneratorExit:
             raise
         except BaseException as error:
-            outcome = error
-            if isinstance(error, (StopIteration, StopAsyncIteration)):
-                outcome = _meaning_of_stop(error, endpoint, generator)
-            return await self._ascend(request, endpoint, edge, _layers(opened), outcome)
+            meaning = _meaning_of(error, endpoint, generator)
+            try:
+                return await self._ascend(request, endpoint, edge, _layers(opened), meaning)
+            finally:
+                meaning = None
         while opened:
             generator = opened.pop()
             try:
@@ -195,10 +199,12 @@ class BaseHandler:
     ) -> Response:
         """Take what came out (a value or an error) back through the middleware already entered."""
         settled = await self._settle(request, endpoint, edge, outcome)
+        traceback = None
         while opened:
             layer = opened.pop()
             try:
                 if isinstance(settled, BaseException):
+                    traceback = settled.__traceback__
                     answer = await layer.throw(settled)
                 else:
                     answer = await layer.send(settled)
@@ -209,12 +215,14 @@ class BaseHandler:
                         ) from settled
                     continue
                 await layer.conclude(answer)
-                replacement = await self._settle(request, endpoint, edge, answer)
-                settled = replacement
+                settled = await self._settle(request, endpoint, edge, answer)
             except GeneratorExit:
                 raise
             except BaseException as error:
-                settled = error if error is settled else await self._settle(request, endpoint, edge, error)
+                if error is settled:
+                    error.__traceback__ = traceback  # the way through the middleware tells nothing about it
+                else:
+                    settled = await self._settle(request, endpoint, edge, error)
         if isinstance(settled, Response):
             return settled
         if isinstance(settled, Exception):
@@ -363,13 +371,18 @@ _ENDED = _Ended()
 _NEVER_YIELDED = "{} returned without a yield: hand the request on with 'yield'."
 
 
-def _meaning_of_stop(stop: StopIteration | StopAsyncIteration, endpoint: Endpoint, generator: Any) -> Any:
-    """What the end of a generator means on the way in: a middleware that never yielded, or a view that leaked it."""
+def _meaning_of(error: BaseException, endpoint: Endpoint, generator: Any) -> Any:
+    """What an error on the way in means: itself, unless it is the end of a generator.
+
+    Then it is a middleware that never yielded, or a view that let it escape.
+    """
+    if not isinstance(error, (StopIteration, StopAsyncIteration)):
+        return error
     if generator is not None:
-        return _value_of(stop) or MiddlewareError(_NEVER_YIELDED.format(_Layer(generator).name))
-    error = RuntimeError(f"The view {endpoint.described} raised {type(stop).__name__}.")
-    error.__cause__ = stop
-    return error
+        return _value_of(error) or MiddlewareError(_NEVER_YIELDED.format(_Layer(generator).name))
+    explained = RuntimeError(f"The view {endpoint.described} raised {type(error).__name__}.")
+    explained.__cause__ = error
+    return explained
 
 
 def _value_of(stop: StopIteration | StopAsyncIteration) -> Any:
