@@ -14,6 +14,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
@@ -133,7 +135,7 @@ class Lifespan:
                 keeper = self._keep(process_loop())
             else:
                 step(self.enter(PLAIN))
-                atexit.register(self._stop_plainly)
+                call_at_exit(self._stop_plainly)
                 return
         keeper.started.result(settings.LIFESPAN_TIMEOUT)
 
@@ -152,13 +154,24 @@ class Lifespan:
         """The keeper that is at work, or a new one on this loop."""
         if self._keeper is None or self._keeper.is_over:
             self._keeper = _Keeper(self, loop)
-            atexit.register(self._keeper.stop)
+            call_at_exit(self._keeper.stop)
         return self._keeper
 
     def _stop_plainly(self) -> None:
         atexit.unregister(self._stop_plainly)
         if self.running:
             step(self.leave(PLAIN))
+
+
+def call_at_exit(function: Callable[[], None]) -> None:
+    """Have a function called when this process ends; perhaps twice."""
+    atexit.register(function)
+    # The children of multiprocessing, which granian makes its workers of, leave without asking atexit.
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, function, exitpriority=0)
 
 
 async def serve_lifespan(
@@ -212,11 +225,13 @@ class _Keeper:
         self.started: futures.Future[None] = futures.Future()
         self.ended: futures.Future[None] = futures.Future()
         self.task: asyncio.Task[None] | None = None
+        # Where it lives: in a fork of that process there is no such task.
+        self.process = os.getpid()
         loop.call_soon_threadsafe(self._begin)
 
     @property
     def is_over(self) -> bool:
-        return self.ended.done() or self.loop.is_closed()
+        return self.ended.done() or self.loop.is_closed() or self.process != os.getpid()
 
     def _begin(self) -> None:
         self.task = self.loop.create_task(self._live(), name="webframe-lifespan")
@@ -240,7 +255,12 @@ class _Keeper:
     def stop(self) -> None:
         """Shut down from another thread and wait until it is done."""
         atexit.unregister(self.stop)
-        if self.is_over or self.task is None or not self.loop.is_running():
+        if self.is_over or self.task is None:
+            return
+        if not self.loop.is_running():  # stopped for good, and its tasks left as they were: so does Twisted
+            if not on_running_loop():
+                self.task.cancel()
+                self.loop.run_until_complete(asyncio.wait((self.task,), timeout=settings.LIFESPAN_TIMEOUT))
             return
         self.loop.call_soon_threadsafe(self.task.cancel)
         if not on_running_loop():
