@@ -7,7 +7,6 @@ asked for. It defines nothing itself.
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
 # Type checkers know this name; importing it from typing would be most of what `import webframe` costs.
 TYPE_CHECKING = False
@@ -28,6 +27,8 @@ def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], A
             home = homes[name]
         except KeyError:
             raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
+        from importlib import import_module
+
         value = getattr(import_module(home, package), name)
         setattr(sys.modules[package], name, value)
         return value
@@ -53,6 +54,8 @@ class LateModule:
         self.__name__ = name
 
     def __getattr__(self, name: str) -> Any:
+        from importlib import import_module
+
         value = getattr(import_module(self.__name__), name)
         setattr(self, name, value)
         return value

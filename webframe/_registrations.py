@@ -15,11 +15,11 @@ runs, that needs no lock and runs none of our code.
 
 from __future__ import annotations
 
+from _weakref import ref  # of the weakref module nothing else is needed, and it takes a millisecond
 from functools import partial
 from itertools import groupby, repeat
 from operator import attrgetter
 from types import FunctionType, MethodType
-from weakref import ref
 
 from webframe.waiting import is_async
 

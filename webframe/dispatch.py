@@ -20,12 +20,12 @@ only within a with-block.
 from __future__ import annotations
 
 import sys
+from _weakrefset import WeakSet  # as threading, which has loaded it, does
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import count
 from operator import attrgetter
 from threading import RLock
-from weakref import WeakSet
 
 from webframe._calls import await_each, await_one, call_each, try_each, try_one
 from webframe._overrides import Connected, Muted, Override, overrides_of
