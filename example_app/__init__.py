@@ -43,7 +43,7 @@ def guard(request: Request) -> Generator[None, Response, None]:
 @app.errorhandler(404)
 def not_found(request: Request, error: Exception) -> tuple[str, int]:
     """A friendly page for people; programs that ask for something else get webframe's own answer."""
-    if not request.accept_mimetypes.accept_html:
+    if "text/html" not in request.headers.get("Accept", ""):
         raise error
     # An order that does not exist has something to say; an unknown address has not.
     return render("404.html", message=str(error) if isinstance(error, Http404) else ""), 404

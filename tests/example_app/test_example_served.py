@@ -199,6 +199,8 @@ class TestNotFound:
         answer = shop.get("/pineapple", headers={"Accept": "application/json"})
         assert answer.status_code == 404
         assert answer.json()["status"] == 404
+        answer = shop.get("/pineapple", headers={"Accept": "*/*"})
+        assert answer.headers["Content-Type"].startswith("text/plain")
 
 
 class TestAPI:
