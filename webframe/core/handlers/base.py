@@ -297,19 +297,31 @@ class BaseHandler:
         if request.finished:
             return
         request.finished = True
+        interruption: BaseException | None = None
         while request.has_work_left:  # what runs here may register more
             for function in request.take_work():
-                await self._run_guarded(edge, function)
+                interruption = await self._run_guarded(edge, function) or interruption
         if response is not None and response.needs_closing:
-            await self._run_guarded(edge, response.aclose if response.is_async_body else response.close)
-        if request_finished.active and not request.is_mounted:
-            await edge.emit_to_all(request_finished, self.sender)
+            close = response.aclose if response.is_async_body else response.close
+            interruption = await self._run_guarded(edge, close) or interruption
+        try:
+            if request_finished.active and not request.is_mounted:
+                await edge.emit_to_all(request_finished, self.sender)
+        finally:
+            if interruption is not None:
+                raise interruption
 
-    async def _run_guarded(self, edge: Edge, function: Callable[[], Any]) -> None:
+    async def _run_guarded(self, edge: Edge, function: Callable[[], Any]) -> BaseException | None:
+        """Run a function whatever it raises; SystemExit and its like are returned, to be raised when all is done."""
         try:
             await edge.call(function)
+        except GeneratorExit:
+            raise
         except Exception:
             logger.exception("%r failed after the response; what else is to be done goes on.", function)
+        except BaseException as error:
+            return error
+        return None
 
 
 def apply_conditions(request: Request, response: Response) -> None:

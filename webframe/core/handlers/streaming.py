@@ -43,16 +43,30 @@ async def iterate(body: Any) -> AsyncIterator[bytes]:
 
 async def shielded(coroutine: Coroutine[Any, Any, T]) -> T:
     """Await a coroutine to its end, even if the awaiting task is cancelled; the cancellation is raised afterwards."""
-    task = asyncio.ensure_future(coroutine)
+    task = asyncio.ensure_future(_outcome(coroutine))
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.wait((task,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is None:
-        return task.result()
-    raise cancelled from None if task.cancelled() else task.exception()
+        except asyncio.CancelledError as cancellation:
+            cancelled = cancellation
+    results, error = task.result()
+    try:
+        if cancelled is not None:
+            raise cancelled from error
+        if error is not None:
+            raise error
+    finally:
+        del task, error, cancelled  # their tracebacks have this frame
+    return results[0]
+
+
+async def _outcome(coroutine: Coroutine[Any, Any, T]) -> tuple[list[T], BaseException | None]:
+    """What a coroutine returns, or what it raises: SystemExit raised by a task of its own would end the loop."""
+    try:
+        return [await coroutine], None
+    except BaseException as error:
+        return [], error
 
 
 class ClientGone(Exception):
