@@ -281,12 +281,10 @@ class BaseHandler:
 
     def has_end(self, request: Request) -> bool:
         """Whether `finish` would do anything."""
+        if request_finished.active and not request.is_mounted or request.has_work_left:
+            return True
         response = request.response
-        return bool(
-            (request_finished.active and not request.is_mounted)
-            or request.has_work_left
-            or (response is not None and response.needs_closing)
-        )
+        return response is not None and bool(response.needs_closing)
 
     async def finish(self, request: Request, response: Response | None, edge: Edge) -> None:
         """End a request's life: background work, closers, then request_finished; each whatever the others do.

@@ -172,8 +172,11 @@ class RouteTable:
         self.static = router.static
         # Finds most of the other endpoints, and what is in their paths; None does not mean that there is none.
         self.shortcut: Callable[[str, str], Found | None] = _no_shortcut
+        # Whether it is certain, and known without a search, that there is nothing at a path.
+        self._leads_nowhere: Callable[[str], bool] = _never_certain
         if shortcuts is not None and not any(isinstance(route.endpoint, MountedTable) for route in router.routes()):
             self.shortcut = shortcuts.find
+            self._leads_nowhere = shortcuts.leads_nowhere
         # Endpoints of mounted apps as they are within this one, by prefix and their own endpoint.
         self._mounted: dict[tuple[str, Endpoint], Endpoint] = {}
         self._not_found = Endpoint(_raise_not_found, policy, is_quick=True)
@@ -183,6 +186,8 @@ class RouteTable:
 
         What cannot be found is an endpoint as well, whose view raises the error.
         """
+        if self._leads_nowhere(path):
+            return self._not_found, None
         try:
             endpoint, values = self.router.match(method, path, websocket)
         except NotFound:
@@ -238,6 +243,10 @@ class RouteTable:
 
 def _no_shortcut(method: str, path: str) -> None:
     """What finds nothing."""
+
+
+def _never_certain(path: str) -> bool:
+    return False
 
 
 class MountedTable(NamedTuple):
