@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from webframe.app import Webframe as Webframe
     from webframe.app import url_for as url_for
+    from webframe.core.exceptions import Http404 as Http404
     from webframe.groups import Group as Group
     from webframe.http.files import FileResponse as FileResponse
     from webframe.http.request import Request as Request
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "FileResponse": ".http.files",
     "Group": ".groups",
+    "Http404": ".core.exceptions",
     "JSONResponse": ".http.response",
     "Request": ".http.request",
     "Response": ".http.response",

@@ -8,10 +8,12 @@ frozen.
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from inspect import isasyncgenfunction, isgeneratorfunction
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -160,13 +162,14 @@ class Group:
         the app's middleware also sees unknown addresses. The first registered is
         the outermost.
         """
-        if isasyncgenfunction(function):
+        if inspect.isasyncgenfunction(function):
             self._middleware.append(Middleware(function, True))
-        elif isgeneratorfunction(function):
+        elif inspect.isgeneratorfunction(function):
             self._middleware.append(Middleware(function, False))
         else:
             raise ImproperlyConfigured(
-                f"A middleware must be a generator function with 'response = yield', not {function!r}."
+                f"{_where(function)} cannot be a middleware: it must be a generator function that takes the request "
+                "and hands it on with 'response = yield'."
             )
         self._changed()
         return function
@@ -182,16 +185,17 @@ class Group:
             if code_or_exception not in default_exceptions and not 400 <= code_or_exception < 600:
                 raise ImproperlyConfigured(f"{code_or_exception} is not the status code of an error (400 to 599).")
         elif not (isinstance(code_or_exception, type) and issubclass(code_or_exception, BaseException)):
+            hint = f" Write {code_or_exception} without quotes." if str(code_or_exception).isdigit() else ""
             raise ImproperlyConfigured(
-                f"An error handler is for a status code or a class of exceptions, not {code_or_exception!r}."
+                f"An error handler is for a status code or a class of exceptions, not {code_or_exception!r}.{hint}"
             )
 
         def register(function: F) -> F:
             handler = _checked(function, "error handler")
             self._error_handlers[code_or_exception] = handler
-            code = _code_of(code_or_exception)
-            if code is not None:  # so that NotFound and Http404 are the same to those who write either
-                self._error_handlers.setdefault(code, handler)
+            twin = _twin_of(code_or_exception)
+            if twin is not None:
+                self._error_handlers.setdefault(twin, handler)
             self._changed()
             return function
 
@@ -230,8 +234,14 @@ class Group:
         self._changed()
 
     def static(self, prefix: str, folder: str | Path, *, name: str = "static", max_age: int | None = None) -> None:
-        """Serve the files of a folder under a prefix: ``url_for("static", filename="style.css")``."""
-        view = static_view(folder) if max_age is None else static_view(folder, max_age=max_age)
+        """Serve the files of a folder under a prefix: ``url_for("static", filename="style.css")``.
+
+        A relative folder is looked for beside the file that calls this.
+        """
+        path = Path(sys._getframe(1).f_globals.get("__file__", "")).parent / folder
+        if not path.is_dir():
+            raise ImproperlyConfigured(f"There is no folder {str(path)!r} to serve static files from.")
+        view = static_view(path) if max_age is None else static_view(path, max_age=max_age)
         self.get(prefix.rstrip("/") + "/<path:filename>", name=name)(view)
 
     # For the app that freezes the group.
@@ -273,7 +283,8 @@ class Group:
                         f"Two views are named {route.name!r}: {_where(other.view)} and {_where(route.view)}. "
                         "Give one of them another name with name=."
                     )
-        join_rule(self.prefix, route.rule)  # raises for a malformed one, here where it is written
+        # What is wrong is said here, where it is written.
+        _check_takes(route.view, route, join_rule(self.prefix, route.rule))
         self._entries.append(route)
         self._changed()
 
@@ -306,15 +317,48 @@ def _checked(function: F, what: str) -> F:
     return function
 
 
-def _code_of(code_or_exception: int | type[BaseException]) -> int | None:
-    """The status code that a class of HTTP errors stands for."""
+def _twin_of(code_or_exception: int | type[BaseException]) -> int | type[BaseException] | None:
+    """What else a handler answers, so that werkzeug's classes and ours are the same to those who write either."""
     if isinstance(code_or_exception, int):
         return None
+    if code_or_exception is HTTPException:
+        return HTTPError
+    if code_or_exception is HTTPError:
+        return HTTPException
     if issubclass(code_or_exception, HTTPException) and code_or_exception in default_exceptions.values():
         return code_or_exception.code
     if issubclass(code_or_exception, HTTPError) and HTTPError in code_or_exception.__bases__:
         return code_or_exception.status_code
     return None
+
+
+def _check_takes(view: Callable[..., Any], route: Route, rule: str) -> None:
+    """Refuse a view that does not take the request, or a value of its rule."""
+    try:
+        signature = inspect.signature(view)
+    except (TypeError, ValueError):
+        return  # of some builtins it cannot be known
+    names = [*_VARIABLE.findall(rule), *(route.options.get("defaults") or ())]
+    parameters = signature.parameters.values()
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
+    if not positional:
+        raise ImproperlyConfigured(f"The view {_where(view)}{signature} must take the request as its first parameter.")
+    keywords = {parameter.name for parameter in parameters if parameter.kind in _BY_NAME} - {positional[0].name}
+    missing = [name for name in names if name not in keywords]
+    if missing and not takes_all:
+        raise ImproperlyConfigured(
+            f"The view {_where(view)}{signature} does not take {missing[0]!r}, which is in its rule {rule!r}."
+        )
+
+
+_VARIABLE = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 def _name_of(view: Callable[..., Any]) -> str:

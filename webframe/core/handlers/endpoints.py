@@ -129,6 +129,8 @@ class Endpoint:
         if not self.policy.error_handlers:
             return None
         status = status_of(error)
+        if 0 < status < 400:
+            return None  # a redirect is no error
         for handlers in self.policy.error_handlers:
             if status in handlers:
                 return handlers[status]
