@@ -104,10 +104,10 @@ class Shortcuts:
         trail, slash, last = path.rpartition("/")
         node = self._trails.get(trail)
         if node is not None and slash:
-            test, take, child, _ = node.dynamic[0]
+            test, take, below, _ = node.dynamic[0]
             if take is None and last not in node.static and test(last):
                 # And mostly that is a plain one, tried before all others: no lists and no loops for it.
-                answer = child.answers.get(method, child.any_method)
+                answer = below.answers.get(method, below.any_method)
                 if answer is None:
                     return None
                 endpoint, ((name, convert),) = answer

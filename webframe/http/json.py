@@ -44,7 +44,7 @@ class JSONProvider:
         self._write = _writer(self.default, ensure_ascii=False)
         self._write_ascii = _writer(self.default, ensure_ascii=True)
         # The C scanner calls these two for the few values it cannot be trusted with.
-        self._read = JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
+        self._decoder = JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
     def dumps(self, value: Any) -> str:
         """Write a value as JSON, without white space.
@@ -86,8 +86,15 @@ class JSONProvider:
             raise ValueError(f"The JSON is not valid UTF-8 at byte {error.start}: {error.reason}.") from None
         if text.count("[") + text.count("{") > max_depth and _is_deeper(text, max_depth):
             raise ValueError(f"The JSON nests deeper than {max_depth} levels.")
+        if text.startswith("\ufeff"):
+            text = text[1:]
         try:
-            return self._read(text[1:] if text.startswith("\ufeff") else text)
+            if text.startswith(("{", "[")):
+                # What `decode` does, without its two searches for white space.
+                value, end = self._decoder.raw_decode(text)
+                if end == len(text) or not text[end:].strip(" \t\n\r"):
+                    return value
+            return self._decoder.decode(text)
         except RecursionError:
             raise ValueError("The JSON nests too deep.") from None
 
@@ -212,7 +219,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if value - value != 0.0:  # 1e999 is well-formed, but would come back as infinity
+    if value - value:  # not 0.0: 1e999 is well-formed, but would come back as infinity
         shown = text if len(text) <= 20 else f"{text[:20]}..."
         raise ValueError(f"The number {shown} is too large.")
     return value

@@ -86,7 +86,7 @@ class LightResponse(WerkzeugResponse):
         if headers is None and self._is_light and not direct_passthrough:
             if type(response) is str:
                 response = response.encode()
-            if type(response) is bytes or response is None:
+            if type(response) is bytes or not isinstance(response, (str, bytes, bytearray)):
                 if content_type is not None:
                     if type(content_type) is not str or content_type not in content_type_fields:
                         content_type_fields[content_type := str(content_type)]
@@ -95,9 +95,11 @@ class LightResponse(WerkzeugResponse):
                     self._content_type = content_types[mimetype]
                 if response is None:
                     self.response = []
-                else:
+                elif type(response) is bytes:
                     self.response = [response]
                     self._length = len(response)
+                else:
+                    self.response = response  # type: ignore[assignment]  # async bodies
                 if status is not None:
                     if type(status) is int and status in STATUS_LINES:
                         self._status = STATUS_LINES[status]
@@ -138,17 +140,21 @@ class LightResponse(WerkzeugResponse):
         """The headers, made when first asked for."""
         headers = self._headers
         if headers is None:
-            fields = []
-            if self._content_type is not None:
-                fields.append(("Content-Type", self._content_type))
-            if self._length is not None:
-                fields.append(("Content-Length", str(self._length)))
-            headers = self._headers = make_headers(fields)
+            headers = self._headers = make_headers(self._first_fields())
         return headers
 
     @headers.setter
     def headers(self, value: Headers | HeaderFields) -> None:
         self._headers = value if isinstance(value, Headers) else Headers(value)
+
+    def _first_fields(self) -> list[tuple[str, str]]:
+        """The headers as long as nobody has asked for them."""
+        fields = []
+        if self._content_type is not None:
+            fields.append(("Content-Type", self._content_type))
+        if self._length is not None:
+            fields.append(("Content-Length", str(self._length)))
+        return fields
 
     @property
     def has_headers(self) -> bool:
@@ -303,7 +309,7 @@ class LightResponse(WerkzeugResponse):
 
     def _header_list(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
         """What werkzeug's `get_wsgi_headers` gives, from one look at the headers where none is out of the ordinary."""
-        headers = list(self.headers)
+        headers = self._first_fields() if self._headers is None and self._is_light else list(self.headers)
         has_length = has_location = False
         for name, value in headers:
             field = field_names[name]

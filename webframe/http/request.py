@@ -444,6 +444,20 @@ class Request(WerkzeugRequest):
 
         return cast(IO[bytes], SpooledTemporaryFile(max_size=self.limits.spool_size, mode="rb+"))
 
+    if not TYPE_CHECKING:  # the overloads of the base class describe it
+
+        def get_json(self, force=False, silent=False, cache=True):
+            # What werkzeug's method comes to in the usual case; whatever goes wrong goes wrong there.
+            if self.content_type == "application/json" and cache and self._cached_json is WerkzeugRequest._cached_json:
+                try:
+                    value = self.json_module.loads(self.get_data())
+                except ValueError:
+                    pass
+                else:
+                    self._cached_json = (value, value)
+                    return value
+            return super().get_json(force, silent, cache)
+
     @lazy
     def json_module(self) -> Any:
         """What `json` is parsed with: the provider of the setting JSON_PROVIDER, within the limits of the request."""
