@@ -22,13 +22,13 @@ from webframe.core.handlers.base import LOOP, NO_VALUES, BaseHandler, apply_cond
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import IncomingBody, Receive, check_headers, read_body
 from webframe.core.handlers.mounts import MOUNTED
-from webframe.core.handlers.streaming import ClientGone, iterate, shielded, until_gone
+from webframe.core.handlers.streaming import ClientGone, iterate, run_to_its_end, shielded, until_gone
 from webframe.core.handlers.websocket import serve_websocket
 from webframe.core.signals import request_finished, request_started
 from webframe.http.hosts import accepted as accepted_hosts
 from webframe.http.request import Request, current_request
 from webframe.http.response import make_response
-from webframe.workers import Lease, adopt_asgiref, current_lease, run
+from webframe.workers import Lease, adopt_asgiref, current_lease
 
 if TYPE_CHECKING:
     import asyncio
@@ -92,7 +92,7 @@ class ASGIHandler(BaseHandler):
                 await until_gone(delivery, receive)
         finally:
             try:
-                if request.started and self.has_end(request):
+                if self.has_end(request):
                     await self._finish(request)
             finally:
                 lease.release()
@@ -132,13 +132,7 @@ class ASGIHandler(BaseHandler):
 
     async def _respond_in_worker(self, request: Request, endpoint: Endpoint, scope: Scope) -> None:
         """Make the response of a route that is all plain code, in one hop."""
-        try:
-            await run(self._announce_and_respond, request, endpoint, scope)
-        except asyncio.CancelledError:
-            lease = current_lease.get()
-            if lease is not None and lease.worker is not None:
-                await shielded(run(_nothing))  # what has begun in the worker goes on there: let it end
-            raise
+        await run_to_its_end(self._announce_and_respond, request, endpoint, scope)
 
     def _announce_and_respond(self, request: Request, endpoint: Endpoint, scope: Scope) -> None:
         if request_started.active and not request.is_mounted:
@@ -210,7 +204,3 @@ async def listening_itself(delivery: Coroutine[Any, Any, None]) -> None:
         await delivery
     except ClientGone:
         pass
-
-
-def _nothing() -> None:
-    """Run in a worker after everything that was sent there before."""

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from types import GeneratorType
 from typing import Any, ClassVar, Protocol
 
 from werkzeug.exceptions import HTTPException
 
-from webframe import workers
 from webframe.core.exceptions import ClientDisconnected, HTTPError, MiddlewareError, SuspiciousOperation
 from webframe.core.handlers.endpoints import Endpoint, status_of
+from webframe.core.handlers.streaming import run_to_its_end
 from webframe.core.signals import got_request_exception, request_finished
 from webframe.dispatch import Signal
 from webframe.http.errors import error_response
@@ -71,7 +72,7 @@ class LoopEdge:
     async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if is_async(function):
             return await function(*args, **kwargs)
-        return await workers.run(function, *args, **kwargs)
+        return await run_to_its_end(function, *args, **kwargs)
 
     async def emit(self, signal: Signal[...], sender: Any, **named: Any) -> None:
         await signal.asend(sender, **named)
@@ -177,16 +178,21 @@ class BaseHandler:
         while opened:
             generator = opened.pop()
             try:
-                answer = await generator.asend(response) if hasattr(generator, "asend") else generator.send(response)
+                if type(generator) is GeneratorType or not hasattr(generator, "asend"):
+                    answer = generator.send(response)
+                else:
+                    answer = await generator.asend(response)
                 await _Layer(generator).conclude(answer)
-            except (StopIteration, StopAsyncIteration) as stop:
-                answer = _value_of(stop)
-                if answer is None:
-                    continue
+            except StopIteration as stop:
+                answer = stop.value
+            except StopAsyncIteration:
+                continue
             except GeneratorExit:
                 raise
             except BaseException as error:
                 answer = error
+            if answer is None:
+                continue
             return await self._ascend(request, endpoint, edge, _layers(opened), answer)
         return response
 
@@ -289,6 +295,7 @@ class BaseHandler:
     async def finish(self, request: Request, response: Response | None, edge: Edge) -> None:
         """End a request's life: background work, closers, then request_finished; each whatever the others do.
 
+        A request that ended before request_started was sent has closers only.
         Runs once for each request, however often it is called.
         The first error of a receiver of request_finished is raised at the end.
         """
@@ -303,7 +310,7 @@ class BaseHandler:
             close = response.aclose if response.is_async_body else response.close
             interruption = await self._run_guarded(edge, close) or interruption
         try:
-            if request_finished.active and not request.is_mounted:
+            if request_finished.active and request.started and not request.is_mounted:
                 await edge.emit_to_all(request_finished, self.sender)
         finally:
             if interruption is not None:

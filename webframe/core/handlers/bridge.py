@@ -139,9 +139,10 @@ class Conversation:
         adopt_asgiref(lease)
         error: BaseException | None = None
         try:
-            if self.response is None and request_started.active and not request.is_mounted:
-                await request_started.asend(handler.sender, environ=request.environ)
             try:
+                if self.response is None and request_started.active and not request.is_mounted:
+                    await request_started.asend(handler.sender, environ=request.environ)
+                request.started = True
                 await self._respond()
                 await self.delivered.wait()
             finally:

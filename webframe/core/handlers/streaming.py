@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from webframe._lazy import LateModule
@@ -36,9 +38,71 @@ async def iterate(body: Any) -> AsyncIterator[bytes]:
             if hasattr(iterator, "aclose"):
                 await iterator.aclose()
         return
-    iterator = await run(iter, body)
-    while (chunk := await run(next, iterator, None)) is not None:
+    iterator = await run_to_its_end(iter, body)
+    while (chunk := await run_to_its_end(next, iterator, None)) is not None:
         yield chunk
+
+
+async def run_to_its_end(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Run plain code in the worker of the request; a cancellation meanwhile is raised only when it has ended.
+
+    So nothing of a request still runs when it is finished. What has not begun
+    when the cancellation comes never does.
+    """
+    work = _Work(partial(function, *args, **kwargs))
+    try:
+        return await run(work)
+    except asyncio.CancelledError:
+        await work.end()
+        raise
+
+
+class _Work:
+    """Plain code in a worker, whose end can be waited for."""
+
+    __slots__ = ("ended", "function", "tickets", "waiter")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+        # One, for who comes first: the worker, to begin, or the loop, to keep it from beginning.
+        self.tickets = [True]
+        self.ended = False
+        # Who waits for the end. The worker sets `ended` and then looks here; the loop does it the other way round.
+        self.waiter: asyncio.Future[None] | None = None
+
+    def __call__(self) -> Any:
+        if not self._takes_ticket():
+            return None  # nobody wants the result any more
+        try:
+            return self.function()
+        finally:
+            self.ended = True
+            waiter = self.waiter
+            if waiter is not None and not waiter.get_loop().is_closed():
+                waiter.get_loop().call_soon_threadsafe(_tell, waiter)
+
+    def _takes_ticket(self) -> bool:
+        try:
+            return self.tickets.pop()
+        except IndexError:
+            return False
+
+    async def end(self) -> None:
+        """Wait until the code has ended, if it has begun; whatever cancels the waiting task meanwhile."""
+        if self._takes_ticket():
+            return
+        waiter = self.waiter = asyncio.get_running_loop().create_future()
+        while not self.ended:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((waiter,))
+
+    def __repr__(self) -> str:
+        return repr(self.function)
+
+
+def _tell(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 async def shielded(coroutine: Coroutine[Any, Any, T]) -> T:

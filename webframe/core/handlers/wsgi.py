@@ -57,6 +57,7 @@ class WSGIHandler(BaseHandler):
             return serve_on_process_loop(self, request, endpoint, start_response, context)
         if request_started.active and not request.is_mounted:
             request_started.send(WSGIHandler, environ=environ)
+        request.started = True
         response = None
         try:
             request.response = response = self.respond_plainly(request, endpoint)
