@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from webframe import Webframe
+from webframe.apps import apps
 from webframe.test.client import Client
+
+
+@pytest.fixture(autouse=True)
+def own_apps() -> Iterator[None]:
+    """Each test leaves the registry of apps as it found it: every `Webframe` enters it."""
+    state = apps._state
+    before = dict(state.configs)
+    yield
+    state.configs = before
 
 
 @pytest.fixture(params=["wsgi", "asgi"])
