@@ -178,6 +178,20 @@ def test_text_and_utf8_bytes_are_read(data):
     assert provider.loads(memoryview(data) if not isinstance(data, str) else data) == {"a": [1, "ä"]}
 
 
+@pytest.mark.parametrize("data", ["{} ", "[1]\r\n", '\n\t {"a": 1}\n', " 7 ", '"text" '])
+def test_white_space_around_the_data_is_ignored(data):
+    assert JSONProvider().loads(data) == json.loads(data)
+
+
+@pytest.mark.parametrize("data", ["{} {}", "[1]\u00a0", "[1]\x0c", "[]]", "{},"])
+def test_what_follows_the_data_is_refused_as_the_standard_library_refuses_it(data):
+    with pytest.raises(ValueError) as expected:
+        json.loads(data)
+    with pytest.raises(ValueError) as raised:
+        JSONProvider().loads(data)
+    assert str(raised.value) == str(expected.value)
+
+
 def test_a_byte_order_mark_is_ignored():
     assert provider.loads(b"\xef\xbb\xbf[1]") == [1]
 

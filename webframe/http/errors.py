@@ -79,9 +79,15 @@ def error_response(
             code = error
     kind = "text" if request is None else _page_kind(request.headers.get("Accept"))
     page = _page(code, kind, description)
-    response = Response(page.body, code)
-    response.headers = make_headers([*page.fields, *extra])
+    response = Response(page.body, code, content_type=page.content_type)
+    # A cache must not give a program the page that a browser got.
+    response._more = _VARY
+    if extra:
+        response.headers = make_headers([*response.headers, *extra])
     return response
+
+
+_VARY = ((("Vary", "Accept"),), ((b"vary", b"Accept"),))
 
 
 # Werkzeug's exceptions that add nothing to their status, unless somebody gave one a description or a response.
@@ -170,7 +176,7 @@ def _quality(parameters: list[str]) -> float:
 
 class _Page(NamedTuple):
     body: bytes
-    fields: tuple[tuple[str, str], ...]
+    content_type: str
 
 
 _pages: dict[tuple[int, str], _Page] = {}
@@ -201,8 +207,7 @@ def _render(code: int, kind: str, description: str) -> _Page:
         text = f"{code} {name}\n\n{description}\n" if description else f"{code} {name}\n"
     # What is shown may come from the client, with halves of surrogate pairs in it.
     body = text.encode("utf-8", "replace")
-    # A cache must not give a program the page that a browser got.
-    return _Page(body, (("Content-Type", content_type), ("Content-Length", str(len(body))), ("Vary", "Accept")))
+    return _Page(body, content_type)
 
 
 # Colours are the system's own, which also makes them dark where the system is; nothing is loaded from elsewhere.

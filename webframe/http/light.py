@@ -67,6 +67,9 @@ class LightResponse(WerkzeugResponse):
     _content_type: str | None = "text/plain; charset=utf-8"
     # Length of the body at construction: what Content-Length says, even if the body is replaced later.
     _length: int | None = None
+    # Fields beside Content-Type and Content-Length that it has from the beginning, as WSGI and as ASGI wants them; they
+    # are known to be good, and decide about no others.
+    _more: tuple[tuple[tuple[str, str], ...], tuple[tuple[bytes, bytes], ...]] = ((), ())
     # None until somebody asks for `headers`.
     _headers: Headers | None = None
     direct_passthrough = False
@@ -154,11 +157,12 @@ class LightResponse(WerkzeugResponse):
             fields.append(("Content-Type", self._content_type))
         if self._length is not None:
             fields.append(("Content-Length", str(self._length)))
+        fields += self._more[0]
         return fields
 
     @property
     def has_headers(self) -> bool:
-        """Whether there may be any headers beside Content-Type and Content-Length."""
+        """Whether anybody has asked for `headers`, and so may have changed them."""
         return self._headers is not None
 
     @classmethod
@@ -259,7 +263,7 @@ class LightResponse(WerkzeugResponse):
             if length is not None and content_type is not None and type(body) is list and len(body) == 1:
                 chunk = body[0]
                 if type(chunk) is bytes:
-                    headers = [("Content-Type", content_type), ("Content-Length", str(length))]
+                    headers = [("Content-Type", content_type), ("Content-Length", str(length)), *self._more[0]]
                     return self._status, headers, [b"" if method == "HEAD" else chunk]
         return self._prepare(method, environ)
 
@@ -272,7 +276,7 @@ class LightResponse(WerkzeugResponse):
             if length is not None and content_type is not None and type(body) is list and len(body) == 1:
                 chunk = body[0]
                 if type(chunk) is bytes:
-                    headers = [content_type_fields[content_type], (b"content-length", b"%d" % length)]
+                    headers = [content_type_fields[content_type], (b"content-length", b"%d" % length), *self._more[1]]
                     return self._status_code, headers, b"" if method == "HEAD" else chunk
         status, fields, chunks = self._prepare(method, environ)
         code = self._status_code if status is self._status else int(status[:3])
