@@ -97,6 +97,9 @@ class BaseHandler:
     # The sender of request_started and request_finished; each edge is its own.
     sender: ClassVar[type[BaseHandler]]
 
+    # What is sent at the end of a request's life.
+    at_end: ClassVar[Signal[...]] = request_finished
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.sender = cls
@@ -293,11 +296,11 @@ class BaseHandler:
         return response is not None and bool(response.needs_closing)
 
     async def finish(self, request: Request, response: Response | None, edge: Edge) -> None:
-        """End a request's life: background work, closers, then request_finished; each whatever the others do.
+        """End a request's life: background work, closers, then the signal; each whatever the others do.
 
         A request that ended before request_started was sent has closers only.
         Runs once for each request, however often it is called.
-        The first error of a receiver of request_finished is raised at the end.
+        The first error of a receiver is raised at the end.
         """
         if request.finished:
             return
@@ -310,8 +313,8 @@ class BaseHandler:
             close = response.aclose if response.is_async_body else response.close
             interruption = await self._run_guarded(edge, close) or interruption
         try:
-            if request_finished.active and request.started and not request.is_mounted:
-                await edge.emit_to_all(request_finished, self.sender)
+            if self.at_end.active and request.started and not request.is_mounted:
+                await edge.emit_to_all(self.at_end, self.sender)
         finally:
             if interruption is not None:
                 raise interruption

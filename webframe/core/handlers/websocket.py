@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError
-from webframe.core.handlers.base import LOOP
+from webframe.core.handlers.base import LOOP, BaseHandler
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import check_headers
 from webframe.core.handlers.streaming import shielded
@@ -167,16 +167,14 @@ async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], re
     request_token = current_request.set(request)
     lease_token = current_lease.set(lease)
     leave_asgiref = adopt_asgiref(lease)
-    started = False
     try:
         if websocket_started.active:
             await websocket_started.asend(WebSocketHandler, scope=scope)
-        started = True
+        request.started = True
         await _converse(websocket, endpoint, values or {})
     finally:
         try:
-            if started and websocket_finished.active:
-                await shielded(LOOP.emit_to_all(websocket_finished, WebSocketHandler))
+            await shielded(WebSocketHandler().finish(request, None, LOOP))
         finally:
             lease.release()
             if leave_asgiref is not None:
@@ -185,8 +183,10 @@ async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], re
             current_request.reset(request_token)
 
 
-class WebSocketHandler:
+class WebSocketHandler(BaseHandler):
     """Sender of `websocket_started` and `websocket_finished`."""
+
+    at_end = websocket_finished
 
 
 async def _converse(websocket: WebSocket, endpoint: Endpoint, values: dict[str, Any]) -> None:
