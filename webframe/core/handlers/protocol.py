@@ -50,7 +50,7 @@ class ServedBothWays:
 
 
 def _neither_protocol(first: Any) -> str:
-    if type(first).__module__.startswith("_granian"):
+    if type(first).__module__.partition(".")[0] == "granian":
         return (
             "granian called this app by its own protocol, RSGI, which webframe does not speak: "
             "start it with '--interface asgi' or '--interface wsgi'."

@@ -1,0 +1,58 @@
+"""WebSockets on the servers that pass them on; each has a pair of signals of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from .harness import PATIENCE, Visit
+
+client = pytest.importorskip("websockets.sync.client")
+exceptions = pytest.importorskip("websockets.exceptions")
+
+pytestmark = pytest.mark.servers(protocol="asgi")
+
+
+@contextmanager
+def connected(visit: Visit, path: str) -> Iterator[client.ClientConnection]:
+    address = visit.server.url.replace("http:", "ws:")
+    with client.connect(f"{address}{path}?token={visit.token}", open_timeout=PATIENCE, proxy=None) as websocket:
+        yield websocket
+
+
+def test_text_and_bytes_come_back_until_the_client_closes(visit: Visit) -> None:
+    with connected(visit, "/echo/somebody") as websocket:
+        assert websocket.recv(PATIENCE) == "hello somebody"
+        for message in ("größer", b"\x00\xff", "x" * 100_000):
+            websocket.send(message)
+            assert websocket.recv(PATIENCE) == message
+        assert "websocket_finished" not in visit.events()
+    visit.wait_for("websocket_finished")
+    assert visit.events() == ["websocket_started", "conversation_ended", "websocket_finished"]
+
+
+def test_a_client_that_vanishes_ends_the_conversation(visit: Visit) -> None:
+    with connected(visit, "/echo/somebody") as websocket:
+        assert websocket.recv(PATIENCE) == "hello somebody"
+        websocket.socket.shutdown(2)
+    visit.wait_for("websocket_finished")
+    assert visit.events() == ["websocket_started", "conversation_ended", "websocket_finished"]
+
+
+def test_an_error_is_announced_and_closes_with_1011(visit: Visit) -> None:
+    with connected(visit, "/echo/failing") as websocket:
+        with pytest.raises(exceptions.ConnectionClosed):
+            websocket.recv(PATIENCE)
+        assert websocket.close_code == 1011
+    visit.wait_for("websocket_finished")
+    assert visit.events() == ["websocket_started", "got_request_exception", "websocket_finished"]
+
+
+def test_an_unknown_address_is_refused(visit: Visit) -> None:
+    with pytest.raises(exceptions.InvalidStatus) as refused, connected(visit, "/nowhere"):
+        pass
+    assert refused.value.response.status_code == 403
+    visit.wait_for("websocket_finished")
+    assert visit.events() == ["websocket_started", "websocket_finished"]
