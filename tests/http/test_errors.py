@@ -73,6 +73,15 @@ def test_the_page_has_the_kind_that_the_client_asks_for(accept, mimetype, protoc
     assert response.headers["Vary"] == "Accept"
 
 
+@pytest.mark.parametrize("error", [404, NotFound(), MethodNotAllowed(["GET"])])
+def test_a_page_is_sent_the_same_whether_or_not_somebody_has_looked_at_its_headers(error):
+    unread, read = error_response(error, asking(BROWSER)), error_response(error, asking(BROWSER))
+    assert ("Vary", "Accept") in read.headers.items()
+    assert unread.to_wsgi("GET") == read.to_wsgi("GET")
+    assert unread.to_asgi("GET") == read.to_asgi("GET")
+    assert unread.to_wsgi("HEAD")[:2] == read.to_wsgi("HEAD")[:2]
+
+
 def test_html_says_what_happened_in_a_page_of_its_own():
     response = error_response(NotFound(), asking(BROWSER))
     page = response.get_data(as_text=True)
