@@ -69,7 +69,7 @@ class LightResponse(WerkzeugResponse):
     _length: int | None = None
     # Fields beside Content-Type and Content-Length that it has from the beginning, as WSGI and as ASGI wants them; they
     # are known to be good, and decide about no others.
-    _more: tuple[tuple[tuple[str, str], ...], tuple[tuple[bytes, bytes], ...]] = ((), ())
+    _more: tuple[tuple[tuple[str, str], ...], tuple[tuple[bytes, bytes], ...]] | None = None
     # None until somebody asks for `headers`.
     _headers: Headers | None = None
     direct_passthrough = False
@@ -157,7 +157,8 @@ class LightResponse(WerkzeugResponse):
             fields.append(("Content-Type", self._content_type))
         if self._length is not None:
             fields.append(("Content-Length", str(self._length)))
-        fields += self._more[0]
+        if self._more is not None:
+            fields += self._more[0]
         return fields
 
     @property
@@ -263,7 +264,9 @@ class LightResponse(WerkzeugResponse):
             if length is not None and content_type is not None and type(body) is list and len(body) == 1:
                 chunk = body[0]
                 if type(chunk) is bytes:
-                    headers = [("Content-Type", content_type), ("Content-Length", str(length)), *self._more[0]]
+                    headers = [("Content-Type", content_type), ("Content-Length", str(length))]
+                    if self._more is not None:
+                        headers += self._more[0]
                     return self._status, headers, [b"" if method == "HEAD" else chunk]
         return self._prepare(method, environ)
 
@@ -276,7 +279,9 @@ class LightResponse(WerkzeugResponse):
             if length is not None and content_type is not None and type(body) is list and len(body) == 1:
                 chunk = body[0]
                 if type(chunk) is bytes:
-                    headers = [content_type_fields[content_type], (b"content-length", b"%d" % length), *self._more[1]]
+                    headers = [content_type_fields[content_type], (b"content-length", b"%d" % length)]
+                    if self._more is not None:
+                        headers += self._more[1]
                     return self._status_code, headers, b"" if method == "HEAD" else chunk
         status, fields, chunks = self._prepare(method, environ)
         code = self._status_code if status is self._status else int(status[:3])
