@@ -222,9 +222,9 @@ class RouteTable:
         return Endpoint(view, self.policy, is_quick=True)
 
     def _other_method(self, method: str, error: MethodNotAllowed) -> Endpoint:
-        if method != "OPTIONS":
-            return self.raising(error)
         allowed = sorted({*(error.valid_methods or ()), "OPTIONS"})
+        if method != "OPTIONS":
+            return self.raising(MethodNotAllowed(allowed))
 
         def view(request: Request) -> Response:
             response = Response()
