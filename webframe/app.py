@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from werkzeug.routing import Map
+
 from webframe import debug
 from webframe.apps import apps, setup
 from webframe.apps.config import ImplicitAppConfig
@@ -25,7 +27,7 @@ from webframe.core.handlers.lifespan import Lifespan, serve_lifespan
 from webframe.core.handlers.protocol import ServedBothWays
 from webframe.core.handlers.wsgi import WSGIHandler
 from webframe.core.signals import setting_changed
-from webframe.groups import Group
+from webframe.groups import Group, checked
 from webframe.http.errors import error_response
 from webframe.http.request import Request, current_request
 from webframe.http.response import Response
@@ -72,11 +74,13 @@ class Webframe(Group, ServedBothWays):
 
     def on_startup(self, function: F) -> F:
         """Run a function, plain or async, before the first request."""
+        checked(function, "start-up code")
         self.lifespan_state.startup.append(function)
         return function
 
     def on_shutdown(self, function: F) -> F:
         """Run a function, plain or async, after the last request."""
+        checked(function, "shutdown code")
         self.lifespan_state.shutdown.append(function)
         return function
 
@@ -135,6 +139,9 @@ class Webframe(Group, ServedBothWays):
     def _forget_table(self) -> None:
         self._wsgi_handler.table = None
         self._asgi_handler.table = None
+
+    def _known_converters(self) -> set[str]:
+        return {*Map.default_converters, *self.converters}
 
     def _table(self) -> RouteTable:
         """Everything registered, frozen."""

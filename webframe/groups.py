@@ -12,7 +12,7 @@ import inspect
 import re
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -24,7 +24,7 @@ from webframe.core.handlers.endpoints import Endpoint, ErrorHandlers, Middleware
 from webframe.core.handlers.mounts import mounted_view
 from webframe.core.handlers.protocol import ServedBothWays
 from webframe.http.limits import Limits
-from webframe.routing import Router, join_rule
+from webframe.routing import Router, check_rule, join_rule
 from webframe.static import static_view
 from webframe.views import View
 
@@ -71,6 +71,7 @@ class Group:
     def __init__(self, prefix: str = "", *, name: str = "") -> None:
         if prefix and not prefix.startswith("/"):
             raise ImproperlyConfigured(f"The prefix of a group must begin with a slash: '/{prefix}', not {prefix!r}.")
+        check_rule(prefix)
         self.prefix = prefix.rstrip("/")
         self.name = name
         self._entries: list[Route | Mount | Included] = []
@@ -99,11 +100,15 @@ class Group:
         MAX_UPLOAD_LENGTH here. With `stream` the view reads the body by itself,
         from ``request.stream``, as it comes in.
         """
+        _check_rule_is_text(rule)
         if isinstance(methods, str):
             raise ImproperlyConfigured(
                 f"methods must be a list of names, as in [{methods!r}], not the text {methods!r}."
             )
         limits = {"max_content_length": max_content_length, "max_upload_length": max_upload_length}
+        for limit, value in limits.items():
+            if value is not None and (not isinstance(value, int) or value < 0):
+                raise ImproperlyConfigured(f"{limit} of the rule {rule!r} must be a number of bytes, not {value!r}.")
 
         def register(view: F) -> F:
             function: Callable[..., Any] = view
@@ -113,8 +118,8 @@ class Group:
             self._add_route(
                 Route(
                     rule,
-                    _checked(function, "view"),
-                    tuple(method.upper() for method in allowed) if allowed is not None else None,
+                    checked(function, "a view"),
+                    _checked_methods(allowed, rule) if allowed is not None else None,
                     name or _name_of(view),
                     False,
                     {limit: value for limit, value in limits.items() if value is not None},
@@ -148,9 +153,10 @@ class Group:
 
     def websocket(self, rule: str, *, name: str | None = None) -> Callable[[F], F]:
         """Register an async view for a WebSocket; it is called with the `WebSocket` and the values of the rule."""
+        _check_rule_is_text(rule)
 
         def register(view: F) -> F:
-            self._add_route(Route(rule, _checked(view, "view"), None, name or _name_of(view), True, {}, False, {}))
+            self._add_route(Route(rule, checked(view, "a view"), None, name or _name_of(view), True, {}, False, {}))
             return view
 
         return register
@@ -191,7 +197,7 @@ class Group:
             )
 
         def register(function: F) -> F:
-            handler = _checked(function, "error handler")
+            handler = checked(function, "an error handler")
             self._error_handlers[code_or_exception] = handler
             twin = _twin_of(code_or_exception)
             if twin is not None:
@@ -205,8 +211,16 @@ class Group:
         """Include a group, under its own prefix or below another one; returns the group."""
         if isinstance(group, ServedBothWays):
             raise ImproperlyConfigured(f"{group!r} is an app of its own: mount() it, or make it a Group.")
+        if not isinstance(group, Group):
+            raise ImproperlyConfigured(f"{group!r} is no Group, so it cannot be included.")
         if group is self or group._includes(self):
             raise ImproperlyConfigured(f"{group!r} cannot include itself.")
+        if prefix:
+            check_rule(join_rule("", prefix))
+        converters = self._known_converters()
+        if converters is not None:
+            for rule in group._rules():
+                check_rule(rule, converters)
         self._entries.append(Included(prefix.rstrip("/"), group))
         group._parents.add(self)
         self._changed()
@@ -284,7 +298,9 @@ class Group:
                         "Give one of them another name with name=."
                     )
         # What is wrong is said here, where it is written.
-        _check_takes(route.view, route, join_rule(self.prefix, route.rule))
+        rule = join_rule(self.prefix, route.rule)
+        check_rule(rule, self._known_converters())
+        _check_takes(route.view, route, rule)
         self._entries.append(route)
         self._changed()
 
@@ -295,6 +311,21 @@ class Group:
                 yield prefix + self.prefix + entry.prefix, entry.app
             elif isinstance(entry, Included):
                 yield from entry.group.mounted_apps(prefix + self.prefix + entry.prefix)
+
+    def _known_converters(self) -> Collection[str] | None:
+        """The names of the converters that rules may use; None where no app says which there are."""
+        known = (parent._known_converters() for parent in self._parents)
+        return next((names for names in known if names is not None), None)
+
+    def _rules(self) -> Iterator[str]:
+        """Every rule here and in the groups within, as it was written."""
+        yield self.prefix
+        for entry in self._entries:
+            if isinstance(entry, Route):
+                yield entry.rule
+            elif isinstance(entry, Included):
+                yield entry.prefix
+                yield from entry.group._rules()
 
     def _includes(self, group: Group) -> bool:
         return any(
@@ -311,9 +342,10 @@ class Group:
         return f"<Group {self.prefix or '/'}>"
 
 
-def _checked(function: F, what: str) -> F:
+def checked(function: F, what: str) -> F:
+    """The function itself, if it can be called."""
     if not callable(function):
-        raise ImproperlyConfigured(f"{function!r} is not callable, so it cannot be a {what}.")
+        raise ImproperlyConfigured(f"{function!r} is not callable, so it cannot be {what}.")
     return function
 
 
@@ -330,6 +362,27 @@ def _twin_of(code_or_exception: int | type[BaseException]) -> int | type[BaseExc
     if issubclass(code_or_exception, HTTPError) and HTTPError in code_or_exception.__bases__:
         return code_or_exception.status_code
     return None
+
+
+def _check_rule_is_text(rule: object) -> None:
+    if not isinstance(rule, str):
+        shown = _where(rule) if callable(rule) else repr(rule)
+        raise ImproperlyConfigured(
+            f"The decorators of routes begin with their rule, a text such as '/notes', not with {shown}."
+        )
+
+
+def _checked_methods(methods: Iterable[str], rule: str) -> tuple[str, ...]:
+    checked = tuple(methods)
+    if not checked:
+        raise ImproperlyConfigured(f"The rule {rule!r} has no methods, so it would never match. Name at least one.")
+    for method in checked:
+        if not isinstance(method, str) or _METHOD.fullmatch(method) is None:
+            raise ImproperlyConfigured(f"{method!r} is no HTTP method, so the rule {rule!r} cannot answer it.")
+    return tuple(method.upper() for method in checked)
+
+
+_METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def _check_takes(view: Callable[..., Any], route: Route, rule: str) -> None:

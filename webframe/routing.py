@@ -8,7 +8,7 @@ gives; `_fast_routing` only finds most of them sooner.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from threading import Lock
 from typing import Any, NamedTuple, NoReturn
@@ -32,6 +32,9 @@ ORIGIN = f"http://{HOST}"
 
 # A variable in a `redirect_to`.
 VARIABLE = re.compile(r"<([^<>]+)>")
+
+# A variable in a rule, as werkzeug reads it, with what is before it: the name of its converter.
+WRITTEN_VARIABLE = re.compile(r"<(?:([a-zA-Z_][a-zA-Z0-9_]*)(?:\(.*?\))?:)?([a-zA-Z_][a-zA-Z0-9_]*)>")
 
 # The name of the value that holds what is left of the path below a mount.
 MOUNT_PATH = "mount_path"
@@ -310,10 +313,7 @@ class RouteRule(Rule):
                 f"The rule {self.rule!r} makes no regular expression of the `regex` of its converters: {error}."
             ) from error
         except ValueError as error:
-            raise ImproperlyConfigured(
-                f"The rule {self.rule!r} cannot be read: {error}. Variables are written <name> or <converter:name>, "
-                "with options <converter(option=value):name>."
-            ) from error
+            raise _unreadable(self.rule, error) from error
         if isinstance(self.destination, str):
             self._check_destination(self.destination)
 
@@ -325,14 +325,9 @@ class RouteRule(Rule):
     ) -> BaseConverter:
         """Make the converter of a variable, as werkzeug does; called while the rule is read."""
         if variable_name in self.converters:
-            raise ImproperlyConfigured(f"The rule {self.rule!r} uses the variable {variable_name!r} twice. Rename one.")
+            raise _used_twice(self.rule, variable_name)
         if converter_name not in self.map.converters:
-            known = sorted(name for name in self.map.converters if name != MountPath.name)
-            raise ImproperlyConfigured(
-                f"The rule {self.rule!r} uses the converter {converter_name!r}, which does not exist."
-                f"{_did_you_mean(converter_name, known)} There are {', '.join(known)}; add your own to the "
-                "`converters` of the app, or of the router, before the rules that use them."
-            )
+            raise _no_such_converter(self.rule, converter_name, self.map.converters)
         try:
             converter = super().get_converter(variable_name, converter_name, args, kwargs)
         except (TypeError, ValueError) as error:
@@ -406,6 +401,24 @@ def join_rule(prefix: str, rule: str) -> str:
     return prefix.rstrip("/") + rule if rule else prefix
 
 
+def check_rule(rule: str, converters: Collection[str] | None = None) -> None:
+    """Say what is wrong with a rule, as far as a glance tells: its variables, and their converters if given.
+
+    For those who want it said where the rule is written; `Router.add` reads the rule again, and whatever it says.
+    """
+    if "<" not in rule:
+        return
+    if "<" in WRITTEN_VARIABLE.sub("", rule):
+        raise _unreadable(rule, f"malformed url rule: {rule!r}")
+    variables = set()
+    for converter, variable in WRITTEN_VARIABLE.findall(rule):
+        if variable in variables:
+            raise _used_twice(rule, variable)
+        variables.add(variable)
+        if converter and converters is not None and converter not in converters:
+            raise _no_such_converter(rule, converter, converters)
+
+
 def locate(location: str, root_path: str = "", query: bytes = b"") -> str:
     """The URL path of a path below the root of an application, with query: what a Location header needs.
 
@@ -435,6 +448,26 @@ def _checked(rule: str) -> str:
     if not rule.startswith("/"):
         raise ImproperlyConfigured(f"The rule {rule!r} must begin with a slash: write {'/' + rule!r}.")
     return rule
+
+
+def _unreadable(rule: str, reason: object) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"The rule {rule!r} cannot be read: {reason}. Variables are written <name> or <converter:name>, "
+        "with options <converter(option=value):name>."
+    )
+
+
+def _used_twice(rule: str, variable: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"The rule {rule!r} uses the variable {variable!r} twice. Rename one.")
+
+
+def _no_such_converter(rule: str, converter: str, converters: Iterable[str]) -> ImproperlyConfigured:
+    known = sorted(name for name in converters if name != MountPath.name)
+    return ImproperlyConfigured(
+        f"The rule {rule!r} uses the converter {converter!r}, which does not exist."
+        f"{_did_you_mean(converter, known)} There are {', '.join(known)}; add your own to the "
+        "`converters` of the app, or of the router, before the rules that use them."
+    )
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
