@@ -159,6 +159,7 @@ class Webframe(Group, ServedBothWays):
         self.lifespan_state.inner = []
         for prefix, app in self.mounted_apps():
             app._mounted_in = (self, prefix)
+            app._table()  # which finds out what is mounted in that one, and starts with it
             self.lifespan_state.inner.append(app.lifespan_state)
         self.fill(router, outermost)
         if settings.DEBUG:

@@ -241,9 +241,9 @@ class Group:
         if not prefix.startswith("/") or not prefix.strip("/"):
             raise ImproperlyConfigured(f"An app is mounted under a prefix such as '/admin', not {prefix!r}.")
         prefix = prefix.rstrip("/")
-        if app is self:
-            raise ImproperlyConfigured(f"{app!r} cannot be mounted in itself.")
         ours = isinstance(app, Group) and isinstance(app, ServedBothWays)
+        if ours and app._mounts(self):
+            raise ImproperlyConfigured(f"{app!r} cannot be mounted in itself, nor in what is mounted in it.")
         self._entries.append(Mount(prefix, app, None if ours else mounted_view(app, protocol)))
         self._changed()
 
@@ -326,6 +326,9 @@ class Group:
             elif isinstance(entry, Included):
                 yield entry.prefix
                 yield from entry.group._rules()
+
+    def _mounts(self, group: Group) -> bool:
+        return group is self or any(app._mounts(group) for _, app in self.mounted_apps())
 
     def _includes(self, group: Group) -> bool:
         return any(

@@ -137,7 +137,10 @@ class Lifespan:
                 step(self.enter(PLAIN))
                 call_at_exit(self._stop_plainly)
                 return
-        keeper.started.result(settings.LIFESPAN_TIMEOUT)
+        done, _ = futures.wait((keeper.started,), settings.LIFESPAN_TIMEOUT)
+        if not done:
+            raise _too_slow()
+        keeper.started.result()
 
     async def astart(self) -> None:
         """Start from an event loop whose server does not speak the lifespan protocol, unless it is running."""
@@ -148,7 +151,13 @@ class Lifespan:
             return
         with self._lock:
             keeper = self._keep(asyncio.get_running_loop())
-        await asyncio.wait_for(asyncio.wrap_future(keeper.started), settings.LIFESPAN_TIMEOUT)
+        started = asyncio.wrap_future(keeper.started)
+        started.add_done_callback(asyncio.Future.exception)  # or asyncio complains if nobody waits any more
+        # Other requests wait for it too, so it must not be cancelled when this one is.
+        done, _ = await asyncio.wait((started,), timeout=settings.LIFESPAN_TIMEOUT)
+        if not done:
+            raise _too_slow()
+        started.result()
 
     def _keep(self, loop: asyncio.AbstractEventLoop) -> _Keeper:
         """The keeper that is at work, or a new one on this loop."""
@@ -161,6 +170,10 @@ class Lifespan:
         atexit.unregister(self._stop_plainly)
         if self.running:
             step(self.leave(PLAIN))
+
+
+def _too_slow() -> TimeoutError:
+    return TimeoutError(f"Start-up has taken more than {settings.LIFESPAN_TIMEOUT:g} seconds (LIFESPAN_TIMEOUT).")
 
 
 def call_at_exit(function: Callable[[], None]) -> None:
