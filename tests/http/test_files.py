@@ -445,3 +445,9 @@ def test_no_name_ends_the_header_or_is_lost(name):
     assert kind == "inline"
     assert set(parameters) == {"filename"}
     FileResponse(io.BytesIO(), download_name=name).to_wsgi("GET")
+
+
+@pytest.mark.parametrize("thing", [None, 7, b"name", ["name"]])
+def test_what_is_neither_a_path_nor_a_file_is_refused_at_once(thing):
+    with pytest.raises(TypeError, match="a path or of a file that is open, not of"):
+        FileResponse(thing)

@@ -806,6 +806,15 @@ def test_work_for_later_is_kept_in_order() -> None:
     assert not request.has_work_left
 
 
+def test_work_that_cannot_be_called_is_refused_at_once() -> None:
+    """Later it would keep request_finished from being sent."""
+    request = wsgi()
+    for register in request.on_close, request.add_background_task:
+        with pytest.raises(TypeError, match="must be callable"):
+            register(None)  # type: ignore[arg-type]  # the mistake
+    assert not request.has_work_left
+
+
 def test_there_is_no_current_request_unless_one_is_set() -> None:
     request = wsgi()
 

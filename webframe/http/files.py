@@ -112,6 +112,8 @@ class FileResponse(Response):
                 etag = f"{facts.st_mtime_ns:x}-{facts.st_size:x}"
             if last_modified is None:
                 last_modified = facts.st_mtime
+        elif not hasattr(file, "read"):
+            raise TypeError(f"A FileResponse is made of a path or of a file that is open, not of {file!r}.")
         else:
             body = FilePart(file)
             name = getattr(file, "name", "")

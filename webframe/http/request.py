@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
 from werkzeug.formparser import FormDataParser
@@ -40,14 +40,6 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
 
 
-class Call(NamedTuple):
-    """A function with its arguments, to be called later."""
-
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
 @all_lazy
 class Request(WerkzeugRequest):
     """A request, from a WSGI environ or, made by `from_scope`, from an ASGI scope."""
@@ -70,8 +62,8 @@ class Request(WerkzeugRequest):
     finished = False
 
     # What on_close() and add_background_task() were given, for the core to run; None as long as there is nothing.
-    _closers: list[Call] | None = None
-    _background: list[Call] | None = None
+    _closers: list[partial[Any]] | None = None
+    _background: list[partial[Any]] | None = None
 
     # Why the form was refused, for those who ask for it again.
     _refusal: tuple[type[HTTPError], str] | None = None
@@ -97,18 +89,20 @@ class Request(WerkzeugRequest):
 
         The last one registered is called first. What they raise is logged and stops none of the others.
         """
+        work = partial(function, *args, **kwargs)
         if self._closers is None:
             self._closers = []
-        self._closers.append(Call(function, args, kwargs))
+        self._closers.append(work)
 
     def add_background_task(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
         """Have a function called, plain or async, after the response has been sent and before the closers run.
 
         Tasks are called in the order in which they were added.
         """
+        work = partial(function, *args, **kwargs)
         if self._background is None:
             self._background = []
-        self._background.append(Call(function, args, kwargs))
+        self._background.append(work)
 
     @property
     def has_work_left(self) -> bool:
@@ -117,9 +111,9 @@ class Request(WerkzeugRequest):
 
     def take_work(self) -> list[Callable[[], Any]]:
         """What is to be run after the response, in order: background tasks, then closers, the last one first."""
-        calls = [*(self._background or ()), *reversed(self._closers or ())]
+        calls: list[Callable[[], Any]] = [*(self._background or ()), *reversed(self._closers or ())]
         self._background = self._closers = None
-        return [partial(call.function, *call.args, **call.kwargs) for call in calls]
+        return calls
 
     # -- the route
 

@@ -286,6 +286,8 @@ def abort(status: int | WerkzeugResponse, description: str | None = None, **deta
     """
     if isinstance(status, WerkzeugResponse):
         raise HTTPException(response=status)
+    if not isinstance(status, int):
+        raise TypeError(f"abort() takes a status such as 404, or a response, not {status!r}.")
     exception = default_exceptions.get(status)
     if exception is not None:
         raise exception(description=description, **details)

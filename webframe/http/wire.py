@@ -27,6 +27,11 @@ def check_status_line(line: str) -> None:
     """Raise `ValueError` for a status line that could end early or that no server can encode."""
     if not line.isprintable() or not _is_latin(line):
         raise ValueError(f"The status {line!r} cannot be sent: it may hold printable Latin-1 characters only.")
+    if _CODE.match(line) is None:
+        raise ValueError(f"The status {line!r} cannot be sent: it must begin with a number from 100 to 999.")
+
+
+_CODE = re.compile(r"[1-9][0-9]{2}(?![0-9])")
 
 
 # --- header fields

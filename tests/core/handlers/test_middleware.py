@@ -307,3 +307,28 @@ def test_returning_a_response_counts_as_yielding_it(app: Webframe, client: Clien
 
     app.get("/")(ok)
     assert client.get("/").text == "returned"
+
+
+@pytest.mark.parametrize("place", ["before the view", "after the view", "after an error"])
+@pytest.mark.parametrize(("value", "text"), [("", ""), ({}, "{}"), ([], "[]")])
+def test_what_is_returned_may_be_empty(
+    app: Webframe, client: Client, make_view: Callable[[Any], Any], place: str, value: Any, text: str
+) -> None:
+    @app.middleware
+    def middleware(request: Request) -> Any:
+        if place == "before the view":
+            return value
+        try:
+            yield
+        except ValueError:
+            pass
+        return value
+
+    def view(request: Request) -> Any:
+        if place == "after an error":
+            raise ValueError
+        return "the view's"
+
+    app.get("/")(make_view(view))
+    response = client.get("/")
+    assert (response.status_code, response.text) == (200, text)

@@ -363,14 +363,14 @@ class _Layer:
         try:
             return await self.generator.asend(value) if self.is_async else self.generator.send(value)
         except (StopIteration, StopAsyncIteration) as stop:
-            return _value_of(stop) or _ENDED
+            return _ending(stop)
 
     async def throw(self, error: BaseException) -> Any:
         """Raise an error at the generator's yield; what it answers, or _ENDED."""
         try:
             return await self.generator.athrow(error) if self.is_async else self.generator.throw(error)
         except (StopIteration, StopAsyncIteration) as stop:
-            return _value_of(stop) or _ENDED
+            return _ending(stop)
 
     async def conclude(self, answer: Any) -> None:
         """Let a generator that has given its answer run to its end."""
@@ -399,7 +399,8 @@ def _meaning_of(error: BaseException, endpoint: Endpoint, generator: Any) -> Any
     if not isinstance(error, (StopIteration, StopAsyncIteration)):
         return error
     if generator is not None:
-        return _value_of(error) or MiddlewareError(_NEVER_YIELDED.format(_Layer(generator).name))
+        value = _value_of(error)
+        return MiddlewareError(_NEVER_YIELDED.format(_Layer(generator).name)) if value is None else value
     explained = RuntimeError(f"The view {endpoint.described} raised {type(error).__name__}.")
     explained.__cause__ = error
     return explained
@@ -408,6 +409,12 @@ def _meaning_of(error: BaseException, endpoint: Endpoint, generator: Any) -> Any
 def _value_of(stop: StopIteration | StopAsyncIteration) -> Any:
     """What a plain generator returned."""
     return getattr(stop, "value", None)
+
+
+def _ending(stop: StopIteration | StopAsyncIteration) -> Any:
+    """What a generator answered by its end."""
+    value = _value_of(stop)
+    return _ENDED if value is None else value
 
 
 def _layers(generators: list[Any]) -> list[_Layer]:
