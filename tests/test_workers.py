@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import asgiref.sync
 import pytest
 
 from webframe import waiting, workers
-from webframe.workers import Lease, Pool, current_lease, run
+from webframe.workers import Lease, Pool, current_lessee, end_lease, run
 
 number: ContextVar[int] = ContextVar("number", default=0)
 
@@ -31,14 +32,15 @@ def own_pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
 
 
 @contextlib.contextmanager
-def leased() -> Iterator[Lease]:
-    lease = Lease()
-    token = current_lease.set(lease)
+def leased() -> Iterator[SimpleNamespace]:
+    """A request, as far as workers know one."""
+    request = SimpleNamespace(lease=None)
+    token = current_lessee.set(request)
     try:
-        yield lease
+        yield request
     finally:
-        lease.release()
-        current_lease.reset(token)
+        end_lease(request)
+        current_lessee.reset(token)
 
 
 def thread_name() -> str:
@@ -254,11 +256,11 @@ def test_requests_that_rest_do_not_keep_others_out(own_pool: Pool) -> None:
     async def main() -> None:
         with contextlib.ExitStack() as stack:
             for _ in range(6):
-                lease = Lease()
-                stack.callback(lease.release)
-                token = current_lease.set(lease)
+                request = SimpleNamespace(lease=None)
+                stack.callback(end_lease, request)
+                token = current_lessee.set(request)
                 await asyncio.wait_for(run(thread_name), 5)
-                current_lease.reset(token)
+                current_lessee.reset(token)
 
     asyncio.run(main())
     assert len(own_pool.workers) == 2
@@ -315,11 +317,11 @@ def test_cancelling_whoever_stands_in_line_loses_no_worker(own_pool: Pool) -> No
 
 def test_a_task_that_outlives_its_request_uses_the_shared_worker(own_pool: Pool) -> None:
     async def main() -> None:
-        with leased() as lease:
+        with leased() as request:
             await run(thread_name)
             left_over = asyncio.create_task(asyncio.sleep(0.01, None))
             later = asyncio.create_task(_after(left_over))
-        assert lease.released
+        assert request.lease.released
         await later
 
     async def _after(task: asyncio.Task[None]) -> str:
@@ -332,8 +334,8 @@ def test_a_task_that_outlives_its_request_uses_the_shared_worker(own_pool: Pool)
 
 def test_thread_sensitive_calls_of_asgiref_run_in_the_worker_of_the_request() -> None:
     async def main() -> None:
-        with leased() as lease:
-            leave = workers.adopt_asgiref(lease)
+        with leased() as request:
+            leave = workers.adopt_asgiref(request)
             assert leave is not None
             ours = await run(thread_name)
             assert await asgiref.sync.sync_to_async(thread_name)() == ours

@@ -35,10 +35,16 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
-    from typing import Any, ParamSpec, TypeVar
+    from typing import Any, ParamSpec, Protocol, TypeVar
 
     P = ParamSpec("P")
     T = TypeVar("T")
+
+    class Lessee(Protocol):
+        """Whoever may lease a worker: a request."""
+
+        # None until something runs in a worker for it.
+        lease: Lease | None
 
 
 async def run(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -131,12 +137,27 @@ class Lease:
 # Guards every lease; held for a moment only, so one lock serves all and a lease costs next to nothing to make.
 _leases_lock = threading.Lock()
 
-# The lease of the current request; None outside of one. The request handlers set it.
+
+def end_lease(lessee: Lessee) -> None:
+    """Give back what was leased for a request that is over; what its left-over tasks run goes to the shared worker."""
+    lease, lessee.lease = lessee.lease, _OVER
+    if lease is not None:
+        lease.release()
+
+
+_OVER = Lease()
+_OVER.released = True
+
+# Whose worker it is that plain code of this context runs in; None outside of requests. `http/request.py` keeps the
+# current request here, so that a request that needs no worker pays nothing for one.
+current_lessee: contextvars.ContextVar[Lessee | None] = contextvars.ContextVar("webframe.current_request", default=None)
+
+# A lease that comes before that of the lessee: it belongs to a thread that waits for an awaitable.
 current_lease: contextvars.ContextVar[Lease | None] = contextvars.ContextVar("webframe.current_lease", default=None)
 
 
-def adopt_asgiref(lease: Lease) -> Callable[[], None] | None:
-    """Let asgiref's thread-sensitive calls in this context run in the lease's worker too.
+def adopt_asgiref(lessee: Lessee) -> Callable[[], None] | None:
+    """Let asgiref's thread-sensitive calls in this context run in the worker of a request, too.
 
     Returns what ends that, or None where no library has loaded `asgiref.sync`.
     """
@@ -144,17 +165,17 @@ def adopt_asgiref(lease: Lease) -> Callable[[], None] | None:
         return None
     from asgiref.sync import ThreadSensitiveContext
 
-    context = ThreadSensitiveContext(executor=_lease_executor(lease))
+    context = ThreadSensitiveContext(executor=_executor_of(lessee))
     # It suspends nowhere when it is given an executor. Its methods have no annotations.
     waiting.step(context.__aenter__())  # type: ignore[no-untyped-call]
     return lambda: waiting.step(context.__aexit__(None, None, None))  # type: ignore[no-untyped-call]
 
 
-def _lease_executor(lease: Lease) -> Executor:
+def _executor_of(lessee: Lessee) -> Executor:
     from concurrent.futures import Executor, Future
 
-    class LeaseExecutor(Executor):
-        """The worker of a lease as concurrent.futures knows it."""
+    class WorkerExecutor(Executor):
+        """The worker of a request as concurrent.futures knows it."""
 
         def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
             import asyncio
@@ -168,11 +189,11 @@ def _lease_executor(lease: Lease) -> Executor:
                     outcome.set_exception(error)
 
             context = contextvars.copy_context()
-            context.run(current_lease.set, lease)
+            context.run(current_lessee.set, lessee)
             asyncio.get_running_loop().create_task(forward(), context=context)
             return outcome
 
-    return LeaseExecutor()
+    return WorkerExecutor()
 
 
 class Pool:
@@ -353,6 +374,12 @@ def _settle(future: asyncio.Future[Any], settle: Callable[[Any], None], outcome:
 def _lease_to_use() -> Lease:
     """The lease of the current context, unless its thread is blocked by somebody else's way of waiting."""
     lease = current_lease.get()
+    if lease is None:
+        lessee = current_lessee.get()
+        if lessee is not None:
+            lease = lessee.lease
+            if lease is None:
+                lease = lessee.lease = Lease()
     if lease is None or (lease.released and not lease.waiting_threads):
         lease = _shared_lease
     inside = _inside.get()

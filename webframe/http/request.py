@@ -12,7 +12,6 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import partial
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, Self, cast
@@ -34,8 +33,11 @@ from webframe.http.lazy import all_lazy, lazy
 from webframe.http.limits import Limits
 from webframe.http.parsing import KEEP_ENCODED, parse_content_length, parse_cookies, parse_urlencoded
 from webframe.utils import log
+from webframe.workers import Lease, current_lessee
 
 if TYPE_CHECKING:
+    from contextvars import ContextVar
+
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.datastructures import Headers
 
@@ -55,6 +57,9 @@ class Request(WerkzeugRequest):
 
     # Whether an app around this one has sent request_started and will send request_finished.
     is_mounted = False
+
+    # The worker that its plain code runs in; None until there is some.
+    lease: Lease | None = None
 
     # What the core has made of it so far: whether request_started was sent, the response, whether all is over.
     started = False
@@ -459,7 +464,7 @@ class Request(WerkzeugRequest):
 
 
 # The request that is being answered in this context; None outside of any.
-current_request: ContextVar[Request | None] = ContextVar("webframe.current_request", default=None)
+current_request = cast("ContextVar[Request | None]", current_lessee)
 
 
 def _id_of_current_request() -> str | None:

@@ -28,7 +28,7 @@ from webframe.core.signals import request_finished, request_started
 from webframe.http.hosts import accepted as accepted_hosts
 from webframe.http.request import Request, current_request
 from webframe.http.response import make_response
-from webframe.workers import Lease, adopt_asgiref, current_lease
+from webframe.workers import adopt_asgiref, end_lease
 
 if TYPE_CHECKING:
     import asyncio
@@ -78,10 +78,8 @@ class ASGIHandler(BaseHandler):
             endpoint = table.raising(error)
         except ClientDisconnected:
             return  # before the body was complete: the request never began
-        lease = Lease()
-        request_token = current_request.set(request)
-        lease_token = current_lease.set(lease)
-        leave_asgiref = adopt_asgiref(lease) if "asgiref.sync" in sys.modules else None
+        token = current_request.set(request)
+        leave_asgiref = adopt_asgiref(request) if "asgiref.sync" in sys.modules else None
         try:
             if endpoint.hops:
                 await self._respond_in_worker(request, endpoint, scope)
@@ -89,17 +87,21 @@ class ASGIHandler(BaseHandler):
             if endpoint.stream and isinstance(request.stream, IncomingBody) and not request.stream.exhausted:
                 await listening_itself(delivery)
             else:
-                await until_gone(delivery, receive)
+                try:
+                    waited_for = delivery.send(None)
+                except (StopIteration, ClientGone):
+                    pass  # answered at once, which costs no watch
+                else:
+                    await until_gone(delivery, waited_for, receive)
         finally:
             try:
                 if self.has_end(request):
                     await self._finish(request)
             finally:
-                lease.release()
+                end_lease(request)
                 if leave_asgiref is not None:
                     leave_asgiref()
-                current_lease.reset(lease_token)
-                current_request.reset(request_token)
+                current_request.reset(token)
 
     def _find(self, table: RouteTable, scope: Scope, request: Request) -> Endpoint:
         """Find the endpoint, and tell the request what it is."""

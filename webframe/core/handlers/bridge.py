@@ -20,7 +20,7 @@ from webframe.core.handlers.streaming import iterate, shielded
 from webframe.core.signals import request_started
 from webframe.http.request import Request
 from webframe.http.response import Response
-from webframe.workers import Lease, adopt_asgiref, current_lease, process_loop
+from webframe.workers import adopt_asgiref, end_lease, process_loop
 
 if TYPE_CHECKING:
     import asyncio
@@ -134,9 +134,7 @@ class Conversation:
 
     async def _conduct(self) -> None:
         request, handler = self.request, self.handler
-        lease = Lease()
-        current_lease.set(lease)
-        adopt_asgiref(lease)
+        adopt_asgiref(request)
         error: BaseException | None = None
         try:
             try:
@@ -150,7 +148,7 @@ class Conversation:
         except BaseException as caught:
             if not (self.delivered.is_set() and isinstance(caught, asyncio.CancelledError)):
                 error = caught
-        lease.release()
+        end_lease(request)
         self.queue.put(_Ended(error))
 
     async def _respond(self) -> None:

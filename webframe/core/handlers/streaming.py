@@ -139,17 +139,9 @@ class ClientGone(Exception):
 
 @types.coroutine
 def until_gone(
-    coroutine: Coroutine[Any, Any, None], receive: Callable[[], Awaitable[Any]]
+    coroutine: Coroutine[Any, Any, None], waited_for: Any, receive: Callable[[], Awaitable[Any]]
 ) -> Generator[Any, Any, None]:
-    """Await the serving of a request; end quietly when its client goes away.
-
-    The watch begins at the first suspension: what is answered at once does not
-    pay for it.
-    """
-    try:
-        waited_for = coroutine.send(None)
-    except (StopIteration, ClientGone):
-        return
+    """Go on with the serving of a request, which waits for something; end quietly when its client goes away."""
     watch = DisconnectWatch(receive)
     try:
         yield from _continued(coroutine.__await__(), waited_for)

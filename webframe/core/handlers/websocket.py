@@ -21,7 +21,7 @@ from webframe.core.signals import got_request_exception, websocket_finished, web
 from webframe.http.environ import split_path
 from webframe.http.json import get_provider
 from webframe.http.request import Request, current_request
-from webframe.workers import Lease, adopt_asgiref, current_lease
+from webframe.workers import adopt_asgiref, end_lease
 
 if TYPE_CHECKING:
     import asyncio
@@ -163,10 +163,8 @@ async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], re
     request.view_args = values
     if endpoint.mount_prefix:
         request.enter_mount(endpoint.mount_prefix)
-    lease = Lease()
-    request_token = current_request.set(request)
-    lease_token = current_lease.set(lease)
-    leave_asgiref = adopt_asgiref(lease)
+    token = current_request.set(request)
+    leave_asgiref = adopt_asgiref(request)
     try:
         if websocket_started.active:
             await websocket_started.asend(WebSocketHandler, scope=scope)
@@ -176,11 +174,10 @@ async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], re
         try:
             await shielded(WebSocketHandler().finish(request, None, LOOP))
         finally:
-            lease.release()
+            end_lease(request)
             if leave_asgiref is not None:
                 leave_asgiref()
-            current_lease.reset(lease_token)
-            current_request.reset(request_token)
+            current_request.reset(token)
 
 
 class WebSocketHandler(BaseHandler):
