@@ -13,9 +13,9 @@ from webframe.test.client import Client
 
 @pytest.fixture(autouse=True)
 def own_apps() -> Iterator[None]:
-    """Each test leaves the registry of apps as it found it: every `Webframe` enters it."""
+    """Each test begins with no apps and takes its own along when it ends: every `Webframe` enters the registry."""
     state = apps._state
-    before = dict(state.configs)
+    before, state.configs = state.configs, {}
     yield
     state.configs = before
 

@@ -155,7 +155,8 @@ class ASGIHandler(BaseHandler):
             request.started = True
             if endpoint.is_bare:
                 try:  # what get_response does where there is no middleware
-                    response = make_response(await endpoint.view(request, **(request.view_args or NO_VALUES)))
+                    answer = endpoint.view(request, **(request.view_args or NO_VALUES))
+                    response = make_response(await answer if endpoint.is_async else answer)
                 except Exception as error:
                     response = await self.recover(request, endpoint, LOOP, error)
             else:

@@ -107,8 +107,8 @@ class Endpoint:
         self.is_quick = is_quick
         # Whether under ASGI the whole way goes to the request's worker, in one hop.
         self.hops = self.is_plain and not (is_quick and not policy.middleware)
-        # Whether the view is async and there is nothing around it.
-        self.is_bare = self.is_async and not policy.middleware
+        # Whether there is nothing around a view that may run on an event loop.
+        self.is_bare = (self.is_async or is_quick) and not policy.middleware
         self.plain_middleware = tuple(layer.function for layer in policy.middleware) if self.is_plain else ()
 
     def mounted(self, prefix: str, outer: Policy) -> Endpoint:
