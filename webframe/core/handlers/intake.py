@@ -217,3 +217,19 @@ class IncomingBody:
         if self._received > self._maximum:
             raise RequestDataTooBig(too_big(self._maximum))
         return chunk
+
+
+class InPieces:
+    """The body of a WSGI request for a plain view with ``stream=True``: like `IncomingBody` it is iterated in pieces.
+
+    A file is iterated by lines, and in a body that is no text a line may be all of it.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self._file.read(64 * 1024), b"")

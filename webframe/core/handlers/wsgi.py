@@ -21,8 +21,14 @@ from webframe.core.exceptions import ClientDisconnected, HTTPError
 from webframe.core.handlers.base import PLAIN, BaseHandler, apply_conditions
 from webframe.core.handlers.bridge import serve_on_process_loop
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
-from webframe.core.handlers.intake import IncomingBody, check_content_length, check_environ_headers, spool_body
-from webframe.core.handlers.mounts import MOUNTED
+from webframe.core.handlers.intake import (
+    IncomingBody,
+    InPieces,
+    check_content_length,
+    check_environ_headers,
+    spool_body,
+)
+from webframe.core.handlers.mounts import MOUNTED, WSGIMount
 from webframe.core.signals import request_finished, request_started
 from webframe.http.hosts import accepted as accepted_hosts
 from webframe.http.request import Request, current_request
@@ -104,11 +110,13 @@ class WSGIHandler(BaseHandler):
                 check_environ_headers(environ, table.header_limits)
             if "CONTENT_LENGTH" in environ:
                 check_content_length(request)
-            if not endpoint.is_plain:
-                if endpoint.stream:
+            if endpoint.stream:
+                if not endpoint.is_plain:
                     request.stream = IncomingBody.over_file(request.stream, request.max_content_length)  # type: ignore[assignment]
-                else:
-                    spool_body(request)
+                elif type(endpoint.view) is not WSGIMount:  # such an app takes the file of its server
+                    request.stream = InPieces(request.stream)  # type: ignore[assignment]
+            elif not endpoint.is_plain:
+                spool_body(request)
         except (HTTPError, ClientDisconnected) as error:
             return table.raising(error)
         return endpoint
