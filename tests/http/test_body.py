@@ -122,9 +122,19 @@ def test_a_timeout_is_a_408() -> None:
         body(Broken(TimeoutError("timed out")), 5).read()
 
 
-def test_what_a_stream_of_ours_raises_passes() -> None:
-    error = ClientDisconnected("gone")
-    with pytest.raises(ClientDisconnected) as caught:
+def test_any_other_error_of_the_server_is_a_bad_request() -> None:
+    """gunicorn says in its own words that a chunk is none."""
+
+    class InvalidChunkSize(Exception): ...
+
+    with pytest.raises(BadRequest, match="malformed after 0 bytes") as caught:
+        body(Broken(InvalidChunkSize(b"zz")), None, terminated=True).read()
+    assert isinstance(caught.value.__cause__, InvalidChunkSize)
+
+
+@pytest.mark.parametrize("error", [ClientDisconnected("gone"), RequestDataTooBig("too much")])
+def test_what_a_stream_of_ours_raises_passes(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught:
         body(Broken(error), 5).read()
     assert caught.value is error
 

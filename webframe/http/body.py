@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, cast
 
-from webframe.core.exceptions import BadRequest, ClientDisconnected, RequestDataTooBig, RequestTimeout
+from webframe.core.exceptions import BadRequest, ClientDisconnected, HTTPError, RequestDataTooBig, RequestTimeout
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -28,7 +28,8 @@ def open_body(raw: IO[bytes], length: int | None, maximum: int, terminated: bool
 
     Raises `RequestDataTooBig` at once if the promised length is over the limit, and the stream raises it when the body
     turns out to be. A body that ends before the promised length is a `BadRequest`: whether the client went away or lied
-    cannot be told. A connection that fails is `ClientDisconnected`, a server that gives up waiting `RequestTimeout`.
+    cannot be told. A connection that fails is `ClientDisconnected`, a server that gives up waiting `RequestTimeout`;
+    any other error of the server's, about chunks that are none for example, is a `BadRequest`.
     """
     if length is not None and length > maximum:
         raise RequestDataTooBig(too_big(maximum))
@@ -94,12 +95,14 @@ class BodyStream(io.RawIOBase):
             return b""
         try:
             data = read(size)
-        except ClientDisconnected:
+        except (HTTPError, ClientDisconnected):
             raise
         except TimeoutError as error:
             raise RequestTimeout("The body did not arrive in time.") from error
         except (OSError, ValueError) as error:
             raise ClientDisconnected(f"The body could not be read after {self._position} bytes: {error}") from error
+        except Exception as error:  # the server's own, such as gunicorn's for chunks that are none
+            raise BadRequest(f"The body is malformed after {self._position} bytes.") from error
         self._position += len(data)
         if self._position > self._maximum:
             raise RequestDataTooBig(too_big(self._maximum))
