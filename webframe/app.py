@@ -97,12 +97,7 @@ class Webframe(Group, ServedBothWays):
         Raises `NoReverseMatch`.
         """
         request = current_request.get()
-        root_path = ""
-        if request is not None:
-            route = request.route
-            mounted_below = len(route.mount_prefix) if route is not None else 0
-            root_path = request.root_path[: len(request.root_path) - mounted_below] + self.mounted_at
-        url = self._table().router.build(name, values, root_path=root_path)
+        url = self._table().router.build(name, values, root_path=self._root_path(request))
         if _anchor is not None:
             url += "#" + quote(_anchor)
         if not _external:
@@ -110,6 +105,17 @@ class Webframe(Group, ServedBothWays):
         if request is None:
             raise ImproperlyConfigured(f"url_for({name!r}, _external=True) needs a current request to know the host.")
         return f"{request.scheme}://{request.host}{url}"
+
+    def _root_path(self, request: Request | None) -> str:
+        """What goes before the addresses of this app."""
+        if request is None:
+            return self.mounted_at
+        route = request.route
+        if route is None:
+            return request.root_path + self.mounted_at
+        if route.policy.url_for == self.url_for:  # it answers the request itself, wherever it is mounted
+            return request.root_path
+        return request.root_path[: len(request.root_path) - len(route.mount_prefix)] + self.mounted_at
 
     @property
     def mounted_at(self) -> str:

@@ -283,6 +283,37 @@ def test_a_plain_view_that_reads_its_body_hears_of_a_client_that_goes(app: Webfr
     assert heard.events == ["started", "view", "finished"]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_view_that_has_read_its_body_is_stopped_when_its_client_goes(
+    app: Webframe, asgi: Any, heard: Any, method: str
+) -> None:
+    @app.route("/", methods=["GET", "POST"], stream=True)
+    async def view(request: Request) -> Response:
+        pieces = [chunk async for chunk in request.stream]
+        heard(b"".join(pieces).decode())
+
+        async def body() -> AsyncIterator[str]:
+            try:
+                while True:
+                    yield "more"
+                    await asyncio.sleep(0.001)
+            finally:
+                heard("closed")
+
+        return StreamingResponse(body())
+
+    async def main() -> None:
+        changes = UPLOAD if method == "POST" else {}
+        exchange = asgi(app, messages=[piece(b"a"), piece(b"b", more=False)] if changes else [], **changes)
+        task = asyncio.create_task(exchange.run())
+        await until(lambda: len(exchange.sent) > 3)
+        exchange.disconnect()
+        await task
+
+    run(main)
+    assert heard.events == ["started", "ab" if method == "POST" else "", "closed", "finished"]
+
+
 # -- in the stream
 
 

@@ -408,6 +408,12 @@ import asyncio
 from webframe import Webframe
 
 app = Webframe("program")
+inner = Webframe("inner")
+app.mount("/inner", inner)
+
+@inner.on_shutdown
+{a}def stop_inner():
+    print("inner stops")
 
 @app.on_startup
 {a}def start():
@@ -458,9 +464,9 @@ def test_the_end_of_the_process_shuts_it_down_where_no_server_does(kind: str, se
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert done.stderr == ""
     lines = done.stdout.split("\n")[:-1]
-    assert sorted(lines) == sorted(["starts", "in", "view", "end of program", "out", "stops"])
     assert lines[:3] == ["starts", "in", "view"]
-    assert lines.index("out") < lines.index("stops")
+    assert sorted(lines[3:]) == sorted(["end of program", "inner stops", "out", "stops"])
+    assert lines.index("inner stops") < lines.index("out") < lines.index("stops")
 
 
 # -- mounted apps

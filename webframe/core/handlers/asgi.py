@@ -14,13 +14,14 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError, ImproperlyConfigured
 from webframe.core.handlers.base import LOOP, NO_VALUES, BaseHandler, apply_conditions
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
-from webframe.core.handlers.intake import IncomingBody, Receive, check_headers, read_body
+from webframe.core.handlers.intake import IncomingBody, Receive, check_content_length, check_headers, read_body
 from webframe.core.handlers.mounts import MOUNTED
 from webframe.core.handlers.streaming import ClientGone, iterate, run_to_its_end, shielded, until_gone
 from webframe.core.handlers.websocket import serve_websocket
@@ -72,8 +73,8 @@ class ASGIHandler(BaseHandler):
             host, with_body = check_headers(scope, table.header_limits)
             if host not in accepted_hosts:
                 request.check_host()
-            if with_body:
-                await self._take_in_body(endpoint, request, receive)
+            if with_body or endpoint.stream:
+                await self._take_in_body(endpoint, request, receive, with_body)
         except HTTPError as error:
             endpoint = table.raising(error)
         except ClientDisconnected:
@@ -84,15 +85,12 @@ class ASGIHandler(BaseHandler):
             if endpoint.hops:
                 await self._respond_in_worker(request, endpoint, scope)
             delivery = self._respond_and_deliver(request, endpoint, scope, send)
-            if endpoint.stream and isinstance(request.stream, IncomingBody) and not request.stream.exhausted:
-                await listening_itself(delivery)
+            try:
+                waited_for = delivery.send(None)
+            except (StopIteration, ClientGone):
+                pass  # answered at once, which costs no watch
             else:
-                try:
-                    waited_for = delivery.send(None)
-                except (StopIteration, ClientGone):
-                    pass  # answered at once, which costs no watch
-                else:
-                    await until_gone(delivery, waited_for, receive)
+                await until_gone(delivery, waited_for, receive, partial(_is_read, request))
         finally:
             try:
                 if self.has_end(request):
@@ -123,10 +121,12 @@ class ASGIHandler(BaseHandler):
             request.is_mounted = True
         return endpoint
 
-    async def _take_in_body(self, endpoint: Endpoint, request: Request, receive: Receive) -> None:
+    async def _take_in_body(self, endpoint: Endpoint, request: Request, receive: Receive, with_body: bool) -> None:
         """Receive the body, or leave it to a view that reads it by itself."""
         if endpoint.stream:
-            request.stream = IncomingBody(receive, request.max_content_length)  # type: ignore[assignment]
+            check_content_length(request)
+            request.stream = body = IncomingBody(receive, request.max_content_length)  # type: ignore[assignment]
+            body.exhausted = not with_body
             return
         request.input_stream = stream = await read_body(receive, request)
         if type(stream) is not io.BytesIO:
@@ -201,9 +201,7 @@ class ASGIHandler(BaseHandler):
         await serve_websocket(self.table or await self.prepare(), scope, receive, send)
 
 
-async def listening_itself(delivery: Coroutine[Any, Any, None]) -> None:
-    """Await the serving of a request whose view reads the body by itself, and so hears of it when the client goes."""
-    try:
-        await delivery
-    except ClientGone:
-        pass
+def _is_read(request: Request) -> bool:
+    """Whether nothing of the body is left to be received by the view."""
+    stream = vars(request).get("stream")
+    return not isinstance(stream, IncomingBody) or stream.exhausted

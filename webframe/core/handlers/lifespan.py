@@ -54,7 +54,7 @@ class Lifespan:
         # Called when it ends, by the app that must start it again before the next request.
         self.on_end: Callable[[], None] = lambda: None
         # What is to be undone, last first.
-        self._undo: list[Callable[[], Any]] = []
+        self._undo: list[Callable[[], Any] | Lifespan] = []
         # The task that keeps an async lifespan alive where no server does.
         self._keeper: _Keeper | None = None
         # Guards the start; re-entrant because start-up code may make requests to its own app.
@@ -90,7 +90,7 @@ class Lifespan:
                 await self._enter_generator(function, edge)
             for lifespan in self.inner:
                 await lifespan.enter(edge)
-                self._undo.append(lifespan._leaver(edge))
+                self._undo.append(lifespan)
         except BaseException:
             await self.leave(edge)
             raise
@@ -100,8 +100,12 @@ class Lifespan:
         """Run shutdown, last started first; errors are logged, and the rest goes on."""
         self.running = False
         while self._undo:
+            undo = self._undo.pop()
             try:
-                await edge.call(self._undo.pop())
+                if isinstance(undo, Lifespan):
+                    await undo.leave(edge)
+                else:
+                    await edge.call(undo)
             except Exception:
                 logger.exception("Shutdown failed; the rest of it goes on.")
         self.on_end()
@@ -119,12 +123,6 @@ class Lifespan:
         if started is _END:
             raise ImproperlyConfigured(f"The lifespan {name} ended without a 'yield' between start-up and shutdown.")
         self._undo.append(leave)
-
-    def _leaver(self, edge: Edge) -> Callable[[], Any]:
-        async def leave() -> None:
-            await self.leave(edge)
-
-        return leave
 
     def start(self) -> None:
         """Start from a plain thread, unless it is running."""

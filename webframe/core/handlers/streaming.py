@@ -139,10 +139,16 @@ class ClientGone(Exception):
 
 @types.coroutine
 def until_gone(
-    coroutine: Coroutine[Any, Any, None], waited_for: Any, receive: Callable[[], Awaitable[Any]]
+    coroutine: Coroutine[Any, Any, None],
+    waited_for: Any,
+    receive: Callable[[], Awaitable[Any]],
+    is_read: Callable[[], bool],
 ) -> Generator[Any, Any, None]:
-    """Go on with the serving of a request, which waits for something; end quietly when its client goes away."""
-    watch = DisconnectWatch(receive)
+    """Go on with the serving of a request, which waits for something; end quietly when its client goes away.
+
+    Until the body `is_read`, the view hears of that by itself.
+    """
+    watch = DisconnectWatch(receive, is_read)
     try:
         yield from _continued(coroutine.__await__(), waited_for)
     except ClientGone:
@@ -193,14 +199,15 @@ class DisconnectWatch:
     """Cancels the current task when the client of its request goes away.
 
     It begins to listen only after `DELAY` seconds, so that most requests do
-    not pay for a task.
+    not pay for a task, and not before the body `is_read`.
     """
 
     # Seconds: short for a person who has closed a page, long for a view that only reads a row.
     DELAY = 0.05
 
-    def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, receive: Callable[[], Awaitable[Any]], is_read: Callable[[], bool]) -> None:
         self._receive = receive
+        self._is_read = is_read
         loop = asyncio.get_running_loop()
         self._task = asyncio.current_task(loop)
         self._listener: asyncio.Task[None] | None = None
@@ -209,7 +216,11 @@ class DisconnectWatch:
         self.gone = False
 
     def _begin(self) -> None:
-        self._listener = asyncio.get_running_loop().create_task(self._listen())
+        loop = asyncio.get_running_loop()
+        if self._is_read():
+            self._listener = loop.create_task(self._listen())
+        else:
+            self._timer = loop.call_later(self.DELAY, self._begin)
 
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
