@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -469,6 +470,53 @@ def test_the_end_of_the_process_shuts_it_down_where_no_server_does(kind: str, se
     assert lines.index("inner stops") < lines.index("out") < lines.index("stops")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_a_fork_starts_by_itself_and_stops_nothing_of_its_parent(kind: str) -> None:
+    """As where a warm-up request is made before the workers of a server are forked."""
+    program = textwrap.dedent(f"""
+        import os
+        from webframe import Webframe
+        from webframe.test import Client
+
+        app = Webframe("forked")
+
+        @app.on_startup
+        {"async " if kind == "async" else ""}def start():
+            print("starts in", "parent" if os.getpid() == parent else "child", flush=True)
+
+        @app.on_shutdown
+        {"async " if kind == "async" else ""}def stop():
+            print("stops in", "parent" if os.getpid() == parent else "child", flush=True)
+
+        @app.lifespan
+        {"async " if kind == "async" else ""}def live():
+            mine = os.getpid()
+            try:
+                yield
+            finally:
+                if os.getpid() != mine:
+                    print("the child cleaned up after its parent", flush=True)
+
+        app.get("/")(lambda request: "ok")
+        parent = os.getpid()
+        Client(app).get("/")
+        for serves in False, True:
+            child = os.fork()
+            if not child:
+                if serves:
+                    Client(app).get("/")
+                raise SystemExit
+            os.waitpid(child, 0)
+    """)
+    options = ["-W", "ignore::DeprecationWarning"]  # of forks beside threads
+    done = subprocess.run(
+        [sys.executable, *options, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["starts in parent", "starts in child", "stops in child", "stops in parent"]
+
+
 # -- mounted apps
 
 
@@ -496,6 +544,15 @@ def test_mounted_apps_start_after_the_outer_one_and_stop_before_it(
         assert [event.split()[0] for event in events] == ["innermost"] * 4 + ["inner"] * 4 + ["app"] * 4
 
     asyncio.run(main())
+
+
+def test_an_app_that_is_mounted_twice_starts_once(app: Webframe, fill: Any, serve: Any, events: list[str]) -> None:
+    inner = Webframe("inner")
+    fill(inner, "inner")
+    app.mount("/one", inner)
+    app.mount("/two", inner)
+    serve(app, "/two/")
+    assert events.count("inner starts 1") == 1
 
 
 def test_mounted_apps_start_with_the_first_request_too(

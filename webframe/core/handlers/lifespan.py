@@ -17,6 +17,7 @@ import logging
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from inspect import isasyncgenfunction, isgeneratorfunction
@@ -59,6 +60,7 @@ class Lifespan:
         self._keeper: _Keeper | None = None
         # Guards the start; re-entrant because start-up code may make requests to its own app.
         self._lock = threading.RLock()
+        _all_lifespans.add(self)
 
     def add_generator(self, function: Callable[[], Any]) -> None:
         """Register a generator function: start-up, one `yield`, shutdown."""
@@ -89,8 +91,9 @@ class Lifespan:
             for function in self.generators:
                 await self._enter_generator(function, edge)
             for lifespan in self.inner:
-                await lifespan.enter(edge)
-                self._undo.append(lifespan)
+                if not lifespan.running:  # or it is mounted twice
+                    await lifespan.enter(edge)
+                    self._undo.append(lifespan)
         except BaseException:
             await self.leave(edge)
             raise
@@ -164,10 +167,34 @@ class Lifespan:
             call_at_exit(self._keeper.stop)
         return self._keeper
 
+    def _start_afresh(self) -> None:
+        """Forget, after a fork, what was started: it belongs to the other process, which will shut it down."""
+        self._lock = threading.RLock()
+        if self.running or self._keeper is not None:
+            # Kept, because a generator that is collected runs its clean-up.
+            _of_the_parent.append((self._undo, self._keeper))
+            self.running = False
+            self._undo = []
+            self._keeper = None
+            self.on_end()
+
     def _stop_plainly(self) -> None:
         atexit.unregister(self._stop_plainly)
         if self.running:
             step(self.leave(PLAIN))
+
+
+_all_lifespans: weakref.WeakSet[Lifespan] = weakref.WeakSet()
+_of_the_parent: list[Any] = []
+
+
+def _start_all_afresh() -> None:
+    for lifespan in list(_all_lifespans):
+        lifespan._start_afresh()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_all_afresh)
 
 
 def _too_slow() -> TimeoutError:
