@@ -21,7 +21,6 @@ import re
 import subprocess
 import sys
 import tomllib
-import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
@@ -67,12 +66,19 @@ def run_page(path: str) -> None:
             except Exception as error:
                 if expected is None:
                     raise
-                output.write("".join(traceback.format_exception_only(error)))
+                output.write(last_lines(error))
         if expected is not None and not is_as_expected(expected, output.getvalue()):
             shown = f"The page says:\n{expected}\nIn truth it is:\n{output.getvalue()}"
             raise AssertionError(f"{path}, line {example.line}, prints something else.\n{shown}")
     if "theirs" in document.namespace:
         check_tables(document.text, document.namespace)
+
+
+def last_lines(error: Exception) -> str:
+    """What the traceback of an error ends with; some versions of Python add guesses of their own there."""
+    kind = type(error)
+    place = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    return "\n".join([f"{place}{kind.__qualname__}: {error}", *getattr(error, "__notes__", ())])
 
 
 def check_tables(text: str, ours: dict[str, Any]) -> None:
