@@ -21,6 +21,7 @@ from webframe.core.signals import got_request_exception, websocket_finished, web
 from webframe.http.environ import split_path
 from webframe.http.json import get_provider
 from webframe.http.request import Request, current_request
+from webframe.http.wire import check_fields
 from webframe.workers import adopt_asgiref, end_lease
 
 if TYPE_CHECKING:
@@ -61,13 +62,18 @@ class WebSocket:
         return list(self.scope.get("subprotocols", ()))
 
     async def accept(self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Accept the handshake."""
+        """Accept the handshake.
+
+        Raises `ValueError` for header fields that must not be sent.
+        """
         if self.state != "connecting":
             raise RuntimeError(f"This WebSocket is {self.state}: accept() belongs before everything else.")
+        fields = list(headers)
+        check_fields(fields)
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self._gone(message)
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
         await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw})
         self.state = "open"
 
@@ -167,7 +173,11 @@ async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], re
     leave_asgiref = adopt_asgiref(request)
     try:
         if websocket_started.active:
-            await websocket_started.asend(WebSocketHandler, scope=scope)
+            try:
+                await websocket_started.asend(WebSocketHandler, scope=scope)
+            except asyncio.CancelledError:
+                request.started = True  # some receivers have heard it
+                raise
         request.started = True
         await _converse(websocket, endpoint, values or {})
     finally:
