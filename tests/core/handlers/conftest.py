@@ -9,7 +9,17 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, MutableMapping
+import types
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+)
 from typing import Any, NamedTuple
 
 import pytest
@@ -314,3 +324,44 @@ def ok() -> Callable[..., str]:
         return "ok"
 
     return view
+
+
+@pytest.fixture
+def cancelled_at() -> Callable[..., Coroutine[Any, Any, None]]:
+    """Awaits a coroutine and cancels its task at the n-th suspension: see `cancel_at`."""
+
+    async def cancelled_at(*args: Any) -> None:
+        await cancel_at(*args)
+
+    return cancelled_at
+
+
+@types.coroutine
+def cancel_at(
+    coroutine: Coroutine[Any, Any, Any], suspension: int, insistent: bool, done: list[bool]
+) -> Generator[Any, Any, None]:
+    """Await a coroutine; cancel its task at one of its suspensions, or there and ever after.
+
+    Whether it got that far is added to `done`.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    loop = asyncio.get_running_loop()
+    iterator = coroutine.__await__()
+    number = -1
+    step: Callable[[], Any] = lambda: next(iterator)  # noqa: E731  # replaced below
+    try:
+        while True:
+            waited_for = step()
+            number += 1
+            if number == suspension or (insistent and number > suspension):
+                loop.call_soon(task.cancel)
+            try:
+                yield waited_for
+                step = lambda: next(iterator)  # noqa: E731
+            except BaseException as error:
+                step = lambda error=error: iterator.throw(error)  # noqa: E731
+    except StopIteration:
+        pass
+    finally:
+        done.append(number >= suspension)

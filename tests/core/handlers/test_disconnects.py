@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import types
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -544,37 +543,6 @@ def test_an_os_error_of_the_view_is_an_error_of_the_view(app: Webframe, asgi: An
 # -- cancelled anywhere
 
 
-@types.coroutine
-def cancelled_at(
-    coroutine: Coroutine[Any, Any, Any], suspension: int, insistent: bool, done: list[bool]
-) -> Generator[Any, Any, None]:
-    """Await a coroutine; cancel its task at one of its suspensions, or there and ever after.
-
-    Whether it got that far is added to `done`.
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
-    iterator = coroutine.__await__()
-    number = -1
-    step: Callable[[], Any] = lambda: next(iterator)  # noqa: E731  # replaced below
-    try:
-        while True:
-            waited_for = step()
-            number += 1
-            if number == suspension or (insistent and number > suspension):
-                loop.call_soon(task.cancel)
-            try:
-                yield waited_for
-                step = lambda: next(iterator)  # noqa: E731
-            except BaseException as error:
-                step = lambda error=error: iterator.throw(error)  # noqa: E731
-    except StopIteration:
-        pass
-    finally:
-        done.append(number >= suspension)
-
-
 def async_view(heard: Any) -> Callable[..., Any]:
     async def view(request: Request) -> Any:
         heard("view")
@@ -656,7 +624,7 @@ def register(request: Request, heard: Any) -> None:
 @pytest.mark.parametrize("middleware", ["no middleware", "plain middleware", "async middleware"])
 @pytest.mark.parametrize("view", [async_view, plain_view, async_stream, plain_stream, failing_view])
 def test_wherever_the_server_cancels_what_began_ends_once_and_in_order(
-    app: Webframe, asgi: Any, heard: Any, view: Any, middleware: str, insistent: bool
+    app: Webframe, asgi: Any, heard: Any, cancelled_at: Any, view: Any, middleware: str, insistent: bool
 ) -> None:
     if middleware == "plain middleware":
 
@@ -692,9 +660,7 @@ def test_wherever_the_server_cancels_what_began_ends_once_and_in_order(
         exchange = asgi(app, messages=[piece(), piece(more=False)], **UPLOAD)
         exchange.send = suspending(exchange.send)
         exchange.receive = suspending(exchange.receive)
-        task = asyncio.create_task(
-            cancelled_at(exchange.run(), suspension, insistent, done)  # type: ignore[arg-type]
-        )
+        task = asyncio.create_task(cancelled_at(exchange.run(), suspension, insistent, done))
         await asyncio.wait((task,))
         if not task.cancelled():
             assert task.exception() is None

@@ -583,6 +583,46 @@ def test_a_server_that_cancels_hears_of_it_when_all_is_done(app: Webframe, heard
     assert exchange.kinds == ["accept", "close"]
 
 
+@pytest.mark.parametrize("insistent", [False, True], ids=["once", "again and again"])
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_wherever_the_server_cancels_what_began_ends_once(
+    app: Webframe, heard: Any, cancelled_at: Any, insistent: bool, kind: str
+) -> None:
+    async def areceiver(**kwargs: Any) -> None:
+        await asyncio.sleep(0)
+
+    if kind == "async":
+        heard.connect(websocket_started, areceiver)
+        heard.connect(websocket_finished, areceiver)
+
+    @app.websocket("/")
+    async def view(websocket: WebSocket) -> None:
+        heard("view")
+        websocket.request.on_close(heard, "closer")
+        await websocket.accept()
+        await asyncio.sleep(0)
+        await websocket.send(await websocket.receive())
+
+    async def main() -> Exchange:
+        await Exchange(app, "/", [text("x")]).run()
+        suspension = 0
+        got_so_far = [True]
+        while got_so_far[-1]:
+            heard.events.clear()
+            exchange = Exchange(app, "/", [text("x")])
+            serving = app(exchange.scope, exchange.messages.get, exchange.send)
+            await asyncio.wait((asyncio.create_task(cancelled_at(serving, suspension, insistent, got_so_far)),))
+            events = heard.events
+            assert events.count("websocket started") == events.count("websocket finished") <= 1, (suspension, events)
+            assert events.count("view") == events.count("closer")
+            assert events == [] or events[-1] == "websocket finished"
+            suspension += 1
+        assert suspension > 3
+        return exchange
+
+    run(main())
+
+
 # -- registering
 
 
