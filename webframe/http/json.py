@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from importlib import import_module
 from itertools import accumulate
-from json import JSONDecoder, JSONEncoder, encoder
+from json import JSONDecodeError, JSONDecoder, JSONEncoder, encoder
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -44,7 +44,8 @@ class JSONProvider:
         self._write = _writer(self.default, ensure_ascii=False)
         self._write_ascii = _writer(self.default, ensure_ascii=True)
         # The C scanner calls these two for the few values it cannot be trusted with.
-        self._decoder = JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+        decoder: Any = JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+        self._scan, self._decode = decoder.scan_once, decoder.decode
 
     def dumps(self, value: Any) -> str:
         """Write a value as JSON, without white space.
@@ -89,12 +90,17 @@ class JSONProvider:
         if text.startswith("\ufeff"):
             text = text[1:]
         try:
-            if text.startswith(("{", "[")):
-                # What `decode` does, without its two searches for white space.
-                value, end = self._decoder.raw_decode(text)
-                if end == len(text) or not text[end:].strip(" \t\n\r"):
-                    return value
-            return self._decoder.decode(text)
+            if text[:1] not in ("{", "["):
+                return self._decode(text)
+            # What `decode` does, without its two searches for white space.
+            value, end = self._scan(text, 0)
+            if end != len(text):
+                rest = text[end:].lstrip(" \t\n\r")
+                if rest:
+                    raise JSONDecodeError("Extra data", text, len(text) - len(rest))
+            return value
+        except StopIteration as stop:
+            raise JSONDecodeError("Expecting value", text, stop.value) from None
         except RecursionError:
             raise ValueError("The JSON nests too deep.") from None
 

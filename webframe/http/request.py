@@ -446,16 +446,18 @@ class Request(WerkzeugRequest):
     if not TYPE_CHECKING:  # the overloads of the base class describe it
 
         def get_json(self, force=False, silent=False, cache=True):
-            # What werkzeug's method comes to in the usual case; whatever goes wrong goes wrong there.
-            if self.content_type == "application/json" and cache and self._cached_json is WerkzeugRequest._cached_json:
-                try:
-                    value = self.json_module.loads(self.get_data())
-                except ValueError:
-                    pass
-                else:
-                    self._cached_json = (value, value)
-                    return value
-            return super().get_json(force, silent, cache)
+            if self.content_type != "application/json" or not cache or "_cached_json" in self.__dict__:
+                return super().get_json(force, silent, cache)
+            # What werkzeug's method comes to in the usual case.
+            data = self.get_data()
+            try:
+                value = self.json_module.loads(data)
+            except ValueError as error:
+                value = None if silent else self.on_json_loading_failed(error)
+                self._cached_json = (..., value) if silent else (value, ...)
+            else:
+                self._cached_json = (value, value)
+            return value
 
     @lazy
     def json_module(self) -> Any:
