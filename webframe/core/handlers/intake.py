@@ -66,8 +66,11 @@ def _check(count: int, size: int, limits: HeaderLimits) -> None:
 def check_content_length(request: Request) -> None:
     """Refuse a body whose declared length is malformed (`BadRequest`) or over the limit (`RequestDataTooBig`)."""
     length = request.content_length
+    limits = request.limits
+    if length is None or (length <= limits.max_content_length and length <= limits.max_upload_length):
+        return  # whatever kind of body it is
     maximum = request.max_content_length
-    if length is not None and maximum is not None and length > maximum:
+    if maximum is not None and length > maximum:
         raise RequestDataTooBig(too_big(maximum))
 
 
