@@ -6,9 +6,9 @@ one. It knows nothing of requests and responses: whoever calls it turns its `Val
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from importlib import import_module
 from itertools import accumulate
@@ -112,7 +112,7 @@ class JSONProvider:
         """
         if isinstance(value, (datetime, date, time)):
             return value.isoformat()
-        if isinstance(value, (UUID, Decimal)):
+        if isinstance(value, UUID) or _is_decimal(value):
             return str(value)
         if isinstance(value, timedelta):
             return iso_duration(value)
@@ -204,6 +204,11 @@ def _writer(default: Callable[[Any], Any], *, ensure_ascii: bool) -> Callable[[A
         return JSONEncoder(ensure_ascii=ensure_ascii, allow_nan=False, separators=(",", ":"), default=default).encode
     join = "".join
     return lambda value: join(encode(value, 0))
+
+
+def _is_decimal(value: Any) -> bool:
+    decimal = sys.modules.get("decimal")  # whoever has such a value has loaded it; not everybody has
+    return decimal is not None and isinstance(value, decimal.Decimal)
 
 
 def _advice(value: Any) -> str:
