@@ -70,6 +70,9 @@ class Request(WerkzeugRequest):
     _closers: list[partial[Any]] | None = None
     _background: list[partial[Any]] | None = None
 
+    # The whole body, once it was read with `get_data`; on the class, because werkzeug's methods ask for it.
+    _cached_data: Any = None
+
     # Why the form was refused, for those who ask for it again.
     _refusal: tuple[type[HTTPError], str] | None = None
 
@@ -219,7 +222,9 @@ class Request(WerkzeugRequest):
     @lazy
     def cookies(self) -> ImmutableMultiDict[str, str]:
         """The cookies that the client sent."""
-        cookies = parse_cookies(self.headers.get("Cookie"), self.dict_storage_class)
+        in_place = self.scope is None and "headers" not in self.__dict__
+        header = self.environ.get("HTTP_COOKIE") if in_place else self.headers.get("Cookie")
+        cookies = parse_cookies(header, self.dict_storage_class)
         return cast("ImmutableMultiDict[str, str]", cookies)
 
     @lazy
@@ -369,6 +374,12 @@ class Request(WerkzeugRequest):
 
         It can be read once: by you, by `data` and `json`, or by `form` and `files`.
         """
+        raw = self.input_stream
+        if type(raw) is BytesIO and self.scope is None and "max_content_length" not in self.__dict__:
+            length, limits = self.content_length, self.limits
+            remaining = raw.getbuffer().nbytes - raw.tell()
+            if remaining == length and remaining <= limits.max_content_length and remaining <= limits.max_upload_length:
+                return raw  # in memory, as long as promised, and allowed whatever it is
         maximum = self.max_content_length
         if maximum is None:
             maximum = sys.maxsize - 1
@@ -411,9 +422,10 @@ class Request(WerkzeugRequest):
             raise kind(message)
         storage = self.parameter_storage_class
         try:
-            if not self.want_form_data_parsed:
+            is_urlencoded = self.content_type == URLENCODED
+            if not is_urlencoded and not self.want_form_data_parsed:
                 return storage(), storage()
-            if self.mimetype == URLENCODED:
+            if is_urlencoded or self.mimetype == URLENCODED:
                 # The kind of form that browsers send unless there are files in it needs no parser object.
                 self.stream = stream = self._get_stream_for_parsing()
                 return parse_urlencoded(stream.read(), storage, self.limits.max_fields, "form"), storage()
