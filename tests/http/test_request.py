@@ -616,6 +616,31 @@ def test_the_depth_of_json_is_limited_by_the_request(make: Callable[..., Request
         assert request.json == [[[[]]]]
 
 
+def test_a_malformed_body_is_parsed_once() -> None:
+    seen = []
+
+    def loads(data: bytes) -> Any:
+        seen.append(data)
+        raise ValueError("no")
+
+    class Custom(Request):
+        json_module = SimpleNamespace(loads=loads)
+
+    request = Custom(make_environ(CONTENT_TYPE="application/json", body=b"[1"))
+    with pytest.raises(WerkzeugBadRequest):
+        _ = request.json
+    assert seen == [b"[1"]
+    assert request.get_json(silent=True) is None
+    assert request.get_json(silent=True) is None
+    assert seen == [b"[1"] * 2
+
+
+def test_cookies_are_those_of_headers_that_somebody_replaced() -> None:
+    request = Request(make_environ(HTTP_COOKIE="a=1"))
+    request.headers = Stock(make_environ(HTTP_COOKIE="b=2")).headers
+    assert request.cookies.to_dict() == {"b": "2"}
+
+
 def test_another_json_module_may_be_used() -> None:
     class Custom(Request):
         json_module = SimpleNamespace(loads=lambda data: data.decode().upper())
