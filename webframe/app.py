@@ -134,7 +134,7 @@ class Webframe(Group, ServedBothWays):
     def set_up(self) -> None:
         """Configure logging and load the installed apps, unless that has been done; the first request does it."""
         setup()
-        pool.size = settings.WORKER_THREADS
+        pool.size = max(1, settings.WORKER_THREADS)
 
     # Freezing.
 

@@ -185,7 +185,8 @@ class Group:
 
         Groups further in are asked first; within a group a status code comes
         before a class, a class before its bases. The handler for 500 makes the
-        page for errors that nobody handled.
+        page for errors that nobody handled; with DEBUG on, the page with the
+        source is shown in its place.
         """
         if isinstance(code_or_exception, int):
             if code_or_exception not in default_exceptions and not 400 <= code_or_exception < 600:

@@ -404,8 +404,11 @@ def test_with_debug_what_is_no_error_of_the_program_has_its_ordinary_page(
     assert "Traceback" not in response.text
 
 
-def test_with_debug_the_page_of_the_app_for_500_still_comes_first(app: Webframe, client: Client, code: Any) -> None:
+def test_with_debug_the_developer_sees_the_source_even_where_the_app_has_a_page_for_500(
+    app: Webframe, client: Client, code: Any
+) -> None:
     app.errorhandler(500)(code(says("ours", 500)))
     app.get("/")(code(raises(Unknown())))
     with override_settings(DEBUG=True):
-        assert client.get("/").text == "ours: Unknown"
+        assert "Traceback" in client.get("/").text
+    assert client.get("/").text == "ours: Unknown"

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Protocol
 
 from werkzeug.exceptions import HTTPException
 
+from webframe.conf import settings
 from webframe.core.exceptions import ClientDisconnected, HTTPError, MiddlewareError, SuspiciousOperation
 from webframe.core.handlers.endpoints import Endpoint, status_of
 from webframe.core.handlers.streaming import run_to_its_end
@@ -273,7 +274,7 @@ class BaseHandler:
                 raise
             log_server_error(request, error)
         for handlers in endpoint.policy.error_handlers:
-            if 500 in handlers:
+            if 500 in handlers and not settings.DEBUG:  # the page with the source is what a developer needs
                 try:
                     return make_response(await edge.call(handlers[500], request, error))
                 except Exception as failure:
