@@ -26,7 +26,8 @@ def request_started(
 
     ``sender`` is the handler class, ``environ`` the WSGI environ on both
     protocols. ``scope`` is the ASGI scope; under WSGI the receiver does not get
-    it. Responses of receivers are ignored; an error answers the request with 500.
+    it. Responses of receivers are ignored; an error is passed on to the server, and
+    the request goes no further.
     """
 
 
