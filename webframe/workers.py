@@ -138,6 +138,11 @@ class Lease:
 _leases_lock = threading.Lock()
 
 
+def own_lease() -> contextvars.Token[Lease | None] | None:
+    """Let what begins here lease a worker of its own, even below a thread that waits; a token for `current_lease`."""
+    return None if current_lease.get() is None else current_lease.set(None)
+
+
 def end_lease(lessee: Lessee) -> None:
     """Give back what was leased for a request that is over; what its left-over tasks run goes to the shared worker."""
     lease, lessee.lease = lessee.lease, _OVER

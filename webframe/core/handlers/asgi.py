@@ -29,7 +29,7 @@ from webframe.core.signals import request_finished, request_started
 from webframe.http.hosts import accepted as accepted_hosts
 from webframe.http.request import Request, current_request
 from webframe.http.response import make_response
-from webframe.workers import adopt_asgiref, end_lease
+from webframe.workers import adopt_asgiref, current_lease, end_lease, own_lease
 
 if TYPE_CHECKING:
     import asyncio
@@ -80,6 +80,7 @@ class ASGIHandler(BaseHandler):
         except ClientDisconnected:
             return  # before the body was complete: the request never began
         token = current_request.set(request)
+        lease_token = own_lease()
         leave_asgiref = adopt_asgiref(request) if "asgiref.sync" in sys.modules else None
         try:
             if endpoint.hops:
@@ -99,6 +100,8 @@ class ASGIHandler(BaseHandler):
                 end_lease(request)
                 if leave_asgiref is not None:
                     leave_asgiref()
+                if lease_token is not None:
+                    current_lease.reset(lease_token)
                 current_request.reset(token)
 
     def _find(self, table: RouteTable, scope: Scope, request: Request) -> Endpoint:

@@ -20,7 +20,7 @@ from webframe.core.handlers.streaming import iterate, shielded
 from webframe.core.signals import request_started
 from webframe.http.request import Request
 from webframe.http.response import Response
-from webframe.workers import adopt_asgiref, end_lease, process_loop
+from webframe.workers import adopt_asgiref, end_lease, own_lease, process_loop
 
 if TYPE_CHECKING:
     import asyncio
@@ -134,6 +134,7 @@ class Conversation:
 
     async def _conduct(self) -> None:
         request, handler = self.request, self.handler
+        own_lease()
         adopt_asgiref(request)
         error: BaseException | None = None
         try:

@@ -22,7 +22,7 @@ from webframe.http.environ import split_path
 from webframe.http.json import get_provider
 from webframe.http.request import Request, current_request
 from webframe.http.wire import check_fields
-from webframe.workers import adopt_asgiref, end_lease
+from webframe.workers import adopt_asgiref, current_lease, end_lease, own_lease
 
 if TYPE_CHECKING:
     import asyncio
@@ -170,6 +170,7 @@ async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], re
     if endpoint.mount_prefix:
         request.enter_mount(endpoint.mount_prefix)
     token = current_request.set(request)
+    lease_token = own_lease()
     leave_asgiref = adopt_asgiref(request)
     try:
         if websocket_started.active:
@@ -187,6 +188,8 @@ async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], re
             end_lease(request)
             if leave_asgiref is not None:
                 leave_asgiref()
+            if lease_token is not None:
+                current_lease.reset(lease_token)
             current_request.reset(token)
 
 
