@@ -56,6 +56,7 @@ def test_a_request_leaves_no_cycles(
     for _ in range(3):
         ask()
     gc.collect()
-    for _ in range(10):
+    for _ in range(100):
         ask()
-    assert gc.collect() == 0
+    # Other threads of the process may leave a little meanwhile; a cycle would be two objects a request or more.
+    assert gc.collect() < 100

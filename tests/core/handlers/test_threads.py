@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
-from webframe import Request, Webframe
+import pytest
+
+from webframe import Request, Webframe, workers
 from webframe.core.signals import request_finished, request_started
-from webframe.test import Client
+from webframe.test import AsyncClient, Client
 
 
 def thread() -> str:
@@ -58,3 +63,53 @@ def test_plain_code_beside_async_code_leaves_the_loop_alone(app: Webframe, clien
     client_for(app).get("/")
     assert seen[0] == "webframe-loop"
     assert seen[1].startswith("webframe-worker-")
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_request_that_is_cancelled_in_line_for_a_worker_ends_for_those_who_heard_it_begin(
+    app: Webframe, monkeypatch: pytest.MonkeyPatch, inline: bool
+) -> None:
+    monkeypatch.setattr(workers, "pool", workers.Pool(1))
+    release = threading.Event()
+    events: list[str] = []
+
+    def began(**kwargs: object) -> None:
+        events.append("began")
+
+    def blocks(**kwargs: object) -> None:
+        """A receiver that needs a worker."""
+
+    def ended(**kwargs: object) -> None:
+        events.append("ended")
+
+    @app.get("/")
+    async def view(request: Request) -> str:
+        return "ok"
+
+    async def busy() -> None:
+        workers.current_lessee.set(SimpleNamespace(lease=None))
+        await workers.run(release.wait, 10)
+
+    async def main() -> None:
+        async with AsyncClient(app) as client:
+            assert (await client.get("/")).text == "ok"
+            blocker = asyncio.create_task(busy())
+            await asyncio.sleep(0.01)
+            request_started.connect(began, inline=inline)
+            request_started.connect(blocks)
+            request_finished.connect(ended, inline=True)
+            scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+            request = asyncio.create_task(app(scope, asyncio.Event().wait, asyncio.sleep))
+            await asyncio.sleep(0.01)
+            request.cancel()
+            release.set()
+            await blocker
+            with contextlib.suppress(asyncio.CancelledError):
+                await request
+
+    try:
+        asyncio.run(main())
+    finally:
+        for signal, receiver in ((request_started, began), (request_started, blocks), (request_finished, ended)):
+            signal.disconnect(receiver)
+    assert events == (["began", "ended"] if inline else [])

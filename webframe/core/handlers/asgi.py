@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError, ImproperlyConfigured
-from webframe.core.handlers.base import LOOP, NO_VALUES, BaseHandler, apply_conditions
+from webframe.core.handlers.base import LOOP, NO_VALUES, BaseHandler, apply_conditions, may_have_been_heard
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import IncomingBody, Receive, check_content_length, check_headers, read_body
 from webframe.core.handlers.mounts import MOUNTED
@@ -153,7 +153,7 @@ class ASGIHandler(BaseHandler):
                 try:
                     await request_started.asend(ASGIHandler, environ=request.environ, scope=scope)
                 except asyncio.CancelledError:
-                    request.started = True  # some receivers have heard it
+                    request.started = may_have_been_heard(request_started, request)
                     raise
             request.started = True
             if endpoint.is_bare:

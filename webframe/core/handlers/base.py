@@ -333,6 +333,13 @@ class BaseHandler:
         return None
 
 
+def may_have_been_heard(signal: Signal[...], request: Request) -> bool:
+    """Whether any receiver can have heard a signal whose sending was cancelled: not while all waited for a worker."""
+    if request.lease is None or request.lease.worker is not None:
+        return True
+    return any(registration.inline for registration in signal.registrations())
+
+
 def apply_conditions(request: Request, response: Response) -> None:
     """Let a response with an ETag or a Last-Modified be 304, 412 or 206, if that is what the request asks for."""
     if response.status_code == 200 and request.method in ("GET", "HEAD"):

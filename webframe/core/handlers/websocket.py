@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError
-from webframe.core.handlers.base import LOOP, BaseHandler
+from webframe.core.handlers.base import LOOP, BaseHandler, may_have_been_heard
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import check_headers
 from webframe.core.handlers.streaming import shielded
@@ -177,7 +177,7 @@ async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], re
             try:
                 await websocket_started.asend(WebSocketHandler, scope=scope)
             except asyncio.CancelledError:
-                request.started = True  # some receivers have heard it
+                request.started = may_have_been_heard(websocket_started, request)
                 raise
         request.started = True
         await _converse(websocket, endpoint, values or {})
