@@ -366,6 +366,24 @@ def test_interrupting_a_thread_that_waits_cancels_what_it_waits_for() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_an_abandoned_request_may_be_collected_in_the_midst_of_leasing(own_pool: Pool) -> None:
+    """Its `finally` gives the worker back in whatever thread collects it, even one that is counting workers."""
+    request = SimpleNamespace(lease=None)
+    current_lessee.set(request)
+    asyncio.run(run(thread_name))
+    current_lessee.set(None)
+    done = threading.Event()
+
+    def collect() -> None:
+        with workers._leases_lock, own_pool.lock:
+            end_lease(request)
+        done.set()
+
+    threading.Thread(target=collect, daemon=True).start()
+    assert done.wait(5)
+    assert own_pool.workers[0].leases == 0
+
+
 def test_after_a_fork_everything_starts_afresh() -> None:
     async def ask() -> str:
         return await run(thread_name)

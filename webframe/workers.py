@@ -135,7 +135,8 @@ class Lease:
 
 
 # Guards every lease; held for a moment only, so one lock serves all and a lease costs next to nothing to make.
-_leases_lock = threading.Lock()
+# Collecting an abandoned request releases its lease, and may do so in a thread that holds this lock: it lets it in.
+_leases_lock = threading.RLock()
 
 
 def own_lease() -> contextvars.Token[Lease | None] | None:
@@ -213,8 +214,9 @@ class Pool:
         self.free: list[Worker] = []
         # Requests that wait for a worker, in order of arrival.
         self.line: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[Worker]]] = deque()
-        # Guards all of the above and the counters of every worker; never held while waiting.
-        self.lock = threading.Lock()
+        # Guards all of the above and the counters of every worker; never held while waiting. Re-entrant, because an
+        # abandoned request may be collected, and give its worker back, at any moment in any thread.
+        self.lock = threading.RLock()
 
     async def take(self, loop: asyncio.AbstractEventLoop) -> Worker:
         """Lease a worker: a free one, a new one, one that is resting between two calls, or the next to become so."""
@@ -527,7 +529,7 @@ def process_loop() -> asyncio.AbstractEventLoop:
 def _start_afresh() -> None:
     """After a fork none of the threads exist any more: forget them all."""
     global pool, _leases_lock, _process_loop, _process_loop_lock, _shared_lease
-    _leases_lock = threading.Lock()
+    _leases_lock = threading.RLock()
     pool = Pool(pool.size)
     _process_loop = None
     _process_loop_lock = threading.Lock()
