@@ -119,7 +119,13 @@ def test_importing_signals_loads_no_heavy_module(outsider: str) -> None:
     assert outsider not in loaded_by("import webframe.dispatch, webframe.core.signals")
 
 
-@pytest.mark.parametrize("outsider", ["sqlalchemy", "alembic", "jinja2", "click", "asyncio", "webframe.db"])
+OTHER_SIDE = [f"webframe.core.handlers.{name}" for name in ("asgi", "bridge", "websocket")]
+
+
+@pytest.mark.parametrize(
+    "outsider",
+    ["sqlalchemy", "alembic", "jinja2", "click", "asyncio", "webframe.db", "webframe.static", *OTHER_SIDE],
+)
 def test_serving_a_plain_app_under_wsgi_does_not_load(outsider: str) -> None:
     assert outsider not in loaded_by(HELLO)
 

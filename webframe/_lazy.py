@@ -40,9 +40,9 @@ def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], A
 
 
 class LateModule:
-    """Stands for an outside module that is imported when something of it is first used.
+    """Stands for a module that is imported when something of it is first used.
 
-    For heavy modules that not every app needs, such as asyncio under WSGI::
+    For what not every app needs, such as asyncio under WSGI::
 
         if TYPE_CHECKING:
             import asyncio

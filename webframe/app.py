@@ -10,17 +10,17 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from werkzeug.routing import Map
 
 from webframe import debug
+from webframe._lazy import LateModule
 from webframe.apps import apps, setup
 from webframe.apps.config import ImplicitAppConfig
 from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.core.handlers.asgi import ASGIHandler
 from webframe.core.handlers.endpoints import Endpoint, Policy, RouteTable
 from webframe.core.handlers.intake import HeaderLimits
 from webframe.core.handlers.lifespan import Lifespan, serve_lifespan
@@ -29,10 +29,16 @@ from webframe.core.handlers.wsgi import WSGIHandler
 from webframe.core.signals import setting_changed
 from webframe.groups import Group, checked
 from webframe.http.errors import error_response
+from webframe.http.lazy import lazy
 from webframe.http.request import Request, current_request
 from webframe.http.response import Response
 from webframe.routing import RouteInfo, Router
 from webframe.workers import pool, run
+
+if TYPE_CHECKING:
+    from webframe.core.handlers import asgi
+else:
+    asgi = LateModule("webframe.core.handlers.asgi")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,16 +67,22 @@ class Webframe(Group, ServedBothWays):
         self.converters: dict[str, type[Any]] = {}
         self.lifespan_state = Lifespan()
         self.lifespan_state.on_end = self._forget_table
-        self._wsgi_handler = WSGIHandler(self._prepare)
-        self._asgi_handler = ASGIHandler(self._aprepare, self._serve_lifespan)
-        # The two protocols by themselves; wrap them in middleware of their world, app(...) goes through it.
-        self.wsgi = self._wsgi_handler
-        self.asgi = self._asgi_handler
+        # WSGI by itself, as `asgi` is ASGI; wrap them in middleware of their world, app(...) goes through it.
+        self.wsgi = WSGIHandler(self._prepare)
+        # Those who serve what is frozen, for each protocol that anybody has asked for.
+        self._handlers: list[WSGIHandler | asgi.ASGIHandler] = [self.wsgi]
         # All that is registered, frozen; None when something was added since.
         self._frozen: RouteTable | None = None
         # Guards the freezing and set-up; re-entrant because ready() may ask the app for a URL.
         self._lock = threading.RLock()
         _all_apps.add(self)
+
+    @lazy
+    def asgi(self) -> Callable[..., Awaitable[None]]:
+        """ASGI by itself; made when it is first asked for, because an app under WSGI needs nothing of it."""
+        handler = asgi.ASGIHandler(self._aprepare, self._serve_lifespan)
+        self._handlers.append(handler)
+        return handler
 
     def on_startup(self, function: F) -> F:
         """Run a function, plain or async, before the first request."""
@@ -143,8 +155,8 @@ class Webframe(Group, ServedBothWays):
         self._forget_table()
 
     def _forget_table(self) -> None:
-        self._wsgi_handler.table = None
-        self._asgi_handler.table = None
+        for handler in self._handlers:
+            handler.table = None
 
     def _known_converters(self) -> set[str]:
         return {*Map.default_converters, *self.converters}
@@ -203,8 +215,8 @@ class Webframe(Group, ServedBothWays):
 
     def _ready_with(self, table: RouteTable) -> None:
         if table is self._frozen:  # or something was added in the meantime
-            self._wsgi_handler.table = table
-            self._asgi_handler.table = table
+            for handler in self._handlers:
+                handler.table = table
 
     async def _serve_lifespan(
         self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]

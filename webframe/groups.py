@@ -9,24 +9,29 @@ frozen.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import HTTPError, ImproperlyConfigured
 from webframe.core.handlers.endpoints import Endpoint, ErrorHandlers, Middleware, MountedTable, Policy
 from webframe.core.handlers.mounts import mounted_view
 from webframe.core.handlers.protocol import ServedBothWays
 from webframe.http.limits import Limits
 from webframe.routing import Router, check_rule, join_rule
-from webframe.static import static_view
 from webframe.views import View
+
+if TYPE_CHECKING:
+    from webframe import static as static_files
+else:
+    static_files = LateModule("webframe.static")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -248,15 +253,17 @@ class Group:
         self._entries.append(Mount(prefix, app, None if ours else mounted_view(app, protocol)))
         self._changed()
 
-    def static(self, prefix: str, folder: str | Path, *, name: str = "static", max_age: int | None = None) -> None:
+    def static(
+        self, prefix: str, folder: str | os.PathLike[str], *, name: str = "static", max_age: int | None = None
+    ) -> None:
         """Serve the files of a folder under a prefix: ``url_for("static", filename="style.css")``.
 
         A relative folder is looked for beside the file that calls this.
         """
-        path = Path(sys._getframe(1).f_globals.get("__file__", "")).parent / folder
-        if not path.is_dir():
-            raise ImproperlyConfigured(f"There is no folder {str(path)!r} to serve static files from.")
-        view = static_view(path) if max_age is None else static_view(path, max_age=max_age)
+        path = os.path.join(os.path.dirname(sys._getframe(1).f_globals.get("__file__", "")), folder)
+        if not os.path.isdir(path):
+            raise ImproperlyConfigured(f"There is no folder {path!r} to serve static files from.")
+        view = static_files.static_view(path, max_age=max_age)
         self.get(prefix.rstrip("/") + "/<path:filename>", name=name)(view)
 
     # For the app that freezes the group.

@@ -17,9 +17,9 @@ from contextvars import Context, copy_context
 from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError
 from webframe.core.handlers.base import PLAIN, BaseHandler, apply_conditions
-from webframe.core.handlers.bridge import serve_on_process_loop
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import (
     IncomingBody,
@@ -37,6 +37,10 @@ from webframe.waiting import step
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from webframe.core.handlers import bridge
+else:
+    bridge = LateModule("webframe.core.handlers.bridge")
 
 
 class WSGIHandler(BaseHandler):
@@ -60,7 +64,7 @@ class WSGIHandler(BaseHandler):
         if MOUNTED in environ:
             request.is_mounted = True
         if not endpoint.is_plain:
-            return serve_on_process_loop(self, request, endpoint, start_response, context)
+            return bridge.serve_on_process_loop(self, request, endpoint, start_response, context)
         if request_started.active and not request.is_mounted:
             request_started.send(WSGIHandler, environ=environ)
         request.started = True
@@ -75,7 +79,7 @@ class WSGIHandler(BaseHandler):
                 request.response = response = step(self.recover(request, endpoint, PLAIN, error))
                 status, headers, body = response.to_wsgi(environ["REQUEST_METHOD"])
             if type(body) is not list and response.is_async_body:
-                return serve_on_process_loop(self, request, endpoint, start_response, context, response)
+                return bridge.serve_on_process_loop(self, request, endpoint, start_response, context, response)
             start_response(status, headers)
         except BaseException:
             step(self.finish(request, response, PLAIN))
