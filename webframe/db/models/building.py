@@ -1,0 +1,129 @@
+"""How questions become SQL: what expressions, lookups and the compiler say to each other.
+
+A question is data: names, operations, and literal values beside them. It is
+turned into SQL once for each shape. Two things are asked of every part of it,
+in the same order of traversal:
+
+* `key(values)`: what it looks like without its literals, hashable; the literals
+  are appended to `values`. Two questions with equal keys get the same SQL.
+* `build(scope)`: its SQL, as an element of SQLAlchemy Core. For every literal
+  that `key` appended, it asks `scope.value` for a parameter, in the same order.
+
+Whatever is not appended to `values` must be in the key, and may be put into the
+SQL as it is (as `sqlalchemy.literal`, never as text). `compiler/scope.py` has
+the scopes; expressions and lookups know them by the protocol here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.types import TypeEngine
+
+
+class Built(NamedTuple):
+    """A part of a question as SQL: the element, and the field whose values it has (None: nobody said)."""
+
+    element: ColumnElement[Any]
+    field: Any = None
+
+
+class Scope(Protocol):
+    """What names mean at one place of a statement, and where its literals come from."""
+
+    # The model that names start from.
+    model: Any
+    # "sqlite", "postgresql", "mysql" or another name of a SQLAlchemy dialect.
+    dialect_name: str
+    # The DatabaseWrapper that the statement is for.
+    wrapper: Any
+    # The scope of the query around this subquery; None: there is none.
+    outer: Scope | None
+
+    def ref(self, name: str, *, allow_joins: bool = True, for_aggregate: bool = False) -> Built:
+        """The column, annotation or transformed column that a name means: "author__name", "pk", "born__year".
+
+        Joins what must be joined. Raises FieldError, with the choices, for a
+        name that means nothing, and for one that needs a join with
+        ``allow_joins=False``.
+        """
+        ...
+
+    def value(self, value: Any, field: Any = None, convert: Callable[[Any], Any] | None = None) -> ColumnElement[Any]:
+        """The parameter for the next literal that `key` has appended; `value` must be that literal.
+
+        It has the SQL type of `field`, or that of the Python type of the literal
+        (then the Python type must be in the key). In each execution the literal goes
+        through `convert`, if given, or else through ``field.get_prep_value``, and
+        then through the bind processor of the SQL type.
+        """
+        ...
+
+    def typed_value(
+        self, value: Any, sql_type: TypeEngine[Any], convert: Callable[[Any], Any] | None = None
+    ) -> ColumnElement[Any]:
+        """Like `value`, for a given SQL type, without a field."""
+        ...
+
+    def build(self, value: Any, field: Any = None) -> Built:
+        """Any operand: an expression is built, a queryset becomes a scalar subquery, None is NULL, the rest is a literal.
+
+        The twin of `key_of`, which appends exactly those literals.
+        """
+        ...
+
+    def subquery(self, queryset: Any, *, columns: str = "one") -> Any:
+        """A queryset as a SQLAlchemy Select; `OuterRef` in it means names of this scope.
+
+        `columns`: "one" for the one column that it selects (the primary key if it
+        selects whole rows), "exists" for a constant, with the ordering dropped. It
+        consumes the literals of the queryset.
+        """
+        ...
+
+    def condition(self, q: Any) -> ColumnElement[bool]:
+        """The condition a Q, or an expression with boolean values, stands for; for When(...), filter=Q(...) and kin."""
+        ...
+
+
+@runtime_checkable
+class Expression(Protocol):
+    """Immutable data that becomes an element of SQL: F, Value, Func, Case, Count ..."""
+
+    # Whether it is or contains an aggregate that is computed over the rows of this very query.
+    contains_aggregate: bool
+
+    def key(self, values: list[Any]) -> Hashable:
+        """What it looks like without its literals, which are appended to `values`."""
+        ...
+
+    def build(self, scope: Scope) -> Built:
+        """Its SQL in a scope."""
+        ...
+
+    def references(self) -> Iterable[str]:
+        """Every name it refers to in the scope that it is built in; those of `OuterRef` are not among them."""
+        ...
+
+
+class ConditionKey(Protocol):
+    """What `Q.key` needs to tell how a lookup takes its value; `paths.py` has it."""
+
+    def __call__(self, name: str, value: Any, values: list[Any]) -> Hashable: ...
+
+
+def key_of(value: Any, values: list[Any]) -> Hashable:
+    """The key of any operand: an expression, a queryset, None or a literal, which is appended to `values`.
+
+    The Python type of a literal is in the key, because the type of its parameter depends on it.
+    """
+    if value is None:
+        return None
+    key = getattr(value, "key", None)
+    if key is not None and hasattr(value, "references"):
+        return type(value), key(values)
+    values.append(value)
+    return type(value)
