@@ -96,7 +96,7 @@ class Expression(Protocol):
     # Whether it is or contains an aggregate that is computed over the rows of this very query.
     contains_aggregate: bool
 
-    def key(self, values: list[Any]) -> Hashable:
+    def key(self, values: Literals) -> Hashable:
         """What it looks like without its literals, which are appended to `values`."""
         ...
 
@@ -109,13 +109,22 @@ class Expression(Protocol):
         ...
 
 
-class ConditionKey(Protocol):
-    """What `Q.key` needs to tell how a lookup takes its value; `paths.py` has it."""
+class Literals(list[Any]):
+    """The literals of a question, in the order of traversal; and what `key` may ask about names.
 
-    def __call__(self, name: str, value: Any, values: list[Any]) -> Hashable: ...
+    `key(values)` always gets one of these.
+    """
+
+    def condition(self, q: Any) -> Hashable:
+        """The key of a Q or of an expression with boolean values; its literals are appended.
+
+        The twin of `Scope.condition`. What a name in a Q means, and so how its
+        lookup takes its value, depends on the model: the query layer's subclass knows it.
+        """
+        raise TypeError("A condition has a key only within a query.")
 
 
-def key_of(value: Any, values: list[Any]) -> Hashable:
+def key_of(value: Any, values: Literals) -> Hashable:
     """The key of any operand: an expression, a queryset, None or a literal, which is appended to `values`.
 
     The Python type of a literal is in the key, because the type of its parameter depends on it.
