@@ -69,7 +69,7 @@ class Scope(Protocol):
         ...
 
     def build(self, value: Any, field: Any = None) -> Built:
-        """Any operand: an expression is built, a queryset becomes a scalar subquery, None is NULL, the rest is a literal.
+        """Any operand: an expression is built, a queryset is a scalar subquery, None is NULL, the rest are literals.
 
         The twin of `key_of`, which appends exactly those literals.
         """
@@ -135,4 +135,4 @@ def key_of(value: Any, values: Literals) -> Hashable:
     if key is not None and hasattr(value, "references"):
         return type(value), key(values)
     values.append(value)
-    return type(value)
+    return (type(value),)
