@@ -82,6 +82,13 @@ async def await_each(
     return [(receiver, task.result()) for receiver, task in zip(receivers, tasks, strict=True)]
 
 
+async def await_in_turn(
+    one: AwaitOne, receivers: list[Receiver], signal: object, sender: object, named: Named
+) -> Responses:
+    """Await receivers one after another, in order; the first error ends it."""
+    return [(receiver, await one(receiver, signal, sender, named)) for receiver in receivers]
+
+
 def _log(error: Exception, receiver: Receiver, signal: object) -> None:
     import logging
 

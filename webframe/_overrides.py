@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from webframe._registrations import EVERYONE, identity_of
+from webframe._registrations import identity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ class Connected(Override):
 
     def applied(self, registrations: list[Registration], sender: object) -> list[Registration]:
         key = self.registration.key
-        hears = key[1] == EVERYONE or self.registration.sender is sender
-        if not hears or any(registration.key == key for registration in registrations):
+        if not self.registration.hears(sender) or any(registration.key == key for registration in registrations):
             return registrations
         return [*registrations, self.registration]
 

@@ -58,9 +58,11 @@ class Registration:
         "dispatch_uid",
         "hold_receiver",
         "hold_sender",
+        "include_subclasses",
         "inline",
         "is_async",
         "key",
+        "on_commit",
         "order",
         "priority",
         "weak",
@@ -74,8 +76,10 @@ class Registration:
         hold_sender: Holder,
         weak: bool,
         dispatch_uid: Hashable,
-        priority: int,
-        inline: bool,
+        priority: int = 0,
+        inline: bool = False,
+        include_subclasses: bool = False,
+        on_commit: bool = False,
     ) -> None:
         # Under which the signal keeps it; connecting a second time under the same key does nothing.
         self.key = key
@@ -87,6 +91,9 @@ class Registration:
         self.dispatch_uid = dispatch_uid or None
         self.priority = priority
         self.inline = inline
+        self.include_subclasses = include_subclasses
+        # Whether it is called later, when a transaction has been committed: only signals about databases know this.
+        self.on_commit = on_commit
         # Whether the receiver is awaited; found out once, when it is connected.
         self.is_async = is_async(receiver)
         # Its place among all registrations of the signal, which sets it.
@@ -108,6 +115,13 @@ class Registration:
         """Whether neither the receiver nor the sender has been garbage collected."""
         return self.hold_receiver() is not None and (self.key[1] == EVERYONE or self.hold_sender() is not None)
 
+    def hears(self, sender: object) -> bool:
+        """Whether it is called when this one sends."""
+        if self.key[1] == EVERYONE:
+            return True
+        own = self.hold_sender()
+        return own is sender or (self.include_subclasses and any(base is own for base in ancestors_of(sender)))
+
     def __repr__(self) -> str:
         receiver = self.receiver
         name = "a receiver that is gone" if receiver is None else name_of(receiver)
@@ -117,25 +131,49 @@ class Registration:
 class Plan:
     """Whom a sender's signal calls, in order; made once and used until somebody is connected or disconnected."""
 
-    __slots__ = ("awaited", "hold_sender", "inline_only", "is_empty", "plain", "stretches")
+    __slots__ = (
+        "awaited",
+        "hold_sender",
+        "inline_only",
+        "is_empty",
+        "later",
+        "plain",
+        "plain_only",
+        "stretches",
+    )
 
     def __init__(self, registrations: Iterable[Registration], hold_sender: Holder) -> None:
         ranked = sorted(registrations, key=attrgetter("priority"), reverse=True)  # a stable sort, reversed or not
-        plain = [registration for registration in ranked if not registration.is_async]
+        now = [one for one in ranked if not one.is_async and not one.on_commit]
         # Holders of those that are called and of those that are awaited.
-        self.plain = tuple(registration.hold_receiver for registration in plain)
-        self.awaited = tuple(registration.hold_receiver for registration in ranked if registration.is_async)
-        # `plain` once more, cut wherever those called in place on a running loop meet those called in a worker.
-        self.stretches = tuple(
-            (inline, tuple(registration.hold_receiver for registration in stretch))
-            for inline, stretch in groupby(plain, attrgetter("inline"))
+        self.plain = _holders(now)
+        self.awaited = _holders(one for one in ranked if one.is_async and not one.on_commit)
+        # The same of those whose turn comes with the commit; None for the two of nobody.
+        later = [registration for registration in ranked if registration.on_commit]
+        self.later = (
+            (_holders(one for one in later if not one.is_async), _holders(one for one in later if one.is_async))
+            if later
+            else None
         )
+        # `plain` once more, cut wherever those called in place on a running loop meet those called in a worker.
+        self.stretches = tuple((inline, _holders(stretch)) for inline, stretch in groupby(now, attrgetter("inline")))
         # Whether nobody is called at all.
         self.is_empty = not ranked
+        # Whether there is nobody but those that are simply called.
+        self.plain_only = not self.awaited and later == []
         # Whether nobody has to be awaited and nobody needs a worker.
-        self.inline_only = not self.awaited and all(inline for inline, _ in self.stretches)
+        self.inline_only = self.plain_only and all(inline for inline, _ in self.stretches)
         # Gives the sender it was made for: its identity alone may by now be that of another object.
         self.hold_sender = hold_sender
+
+
+def _holders(registrations: Iterable[Registration]) -> tuple[Holder, ...]:
+    return tuple(registration.hold_receiver for registration in registrations)
+
+
+def ancestors_of(sender: object) -> tuple[type, ...]:
+    """The classes that a sender which is a class inherits from, the nearest first; none of anything else."""
+    return sender.__mro__[1:] if isinstance(sender, type) else ()
 
 
 def key_of(receiver: Receiver | None, sender: object, dispatch_uid: Hashable) -> Key:

@@ -34,6 +34,7 @@ from webframe._registrations import (
     NOBODY,
     Plan,
     Registration,
+    ancestors_of,
     key_of,
     live,
     missing_keywords,
@@ -47,7 +48,7 @@ from webframe.workers import run as run_in_worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Coroutine, Hashable
     from typing import Any, Generic, TypeVar
 
     from typing_extensions import ParamSpec
@@ -109,7 +110,9 @@ class Signal(Generic[P]):
         self._bury = self._graveyard.append
         # How many with-blocks of `muted` and `connected_to` are being executed, in all threads and tasks.
         self._override_count = 0
-        # What was decided for the senders that have receivers of their own, by their identity.
+        # How many registrations stand for the subclasses of their sender, too.
+        self._family_count = 0
+        # What was decided for the senders that have receivers of their own, or by inheritance, by their identity.
         self.sender_receivers_cache: dict[int, Plan] = {}
         # What was decided for all other senders; None: nothing yet.
         self._plan_for_others: Plan | None = None
@@ -155,6 +158,7 @@ class Signal(Generic[P]):
         *,
         priority: int = 0,
         inline: bool = False,
+        include_subclasses: bool = False,
     ) -> None:
         """Call `receiver` whenever `sender` sends, or anybody if `sender` is None.
 
@@ -163,14 +167,17 @@ class Signal(Generic[P]):
         The receiver is held weakly unless ``weak=False``, the sender always.
         A higher `priority` is called earlier. `inline` says that a plain receiver
         never blocks: `asend` calls it in place, where others go to a worker.
+        With `include_subclasses` a sender that is a class stands for every class
+        that inherits from it, too, now or later.
 
         Raises `TypeError` for what cannot be called and `ValueError` for what
         does not take every keyword that the signal is sent with.
         """
-        registration = self._new_registration(receiver, sender, weak, dispatch_uid, priority, inline)
-        with self.lock:
-            self._forget_the_dead()
-            self._add(registration)
+        self._enter(
+            self._new_registration(
+                receiver, sender, weak, dispatch_uid, priority, inline, include_subclasses=include_subclasses
+            )
+        )
 
     def disconnect(
         self, receiver: Receiver | None = None, sender: object = None, dispatch_uid: Hashable = None
@@ -205,12 +212,15 @@ class Signal(Generic[P]):
         *,
         priority: int = 0,
         inline: bool = False,
+        include_subclasses: bool = False,
     ) -> Override:
         """A context manager within which `receiver` is connected; takes what `connect` takes.
 
         It concerns only the thread or task that runs the block, and those it starts.
         """
-        registration = self._new_registration(receiver, sender, weak, dispatch_uid, priority, inline)
+        registration = self._new_registration(
+            receiver, sender, weak, dispatch_uid, priority, inline, include_subclasses=include_subclasses
+        )
         return Connected(self, self._count_override, registration)
 
     # --- sending ------------------------------------------------------------------------------------------------
@@ -272,11 +282,18 @@ class Signal(Generic[P]):
                 return []
         # Everybody is held before anybody is called: who hears of this is settled now.
         receivers = live(plan.plain)
-        if not plan.awaited or not (awaited := live(plan.awaited)):
+        if plan.plain_only:
             return each(receivers, self, sender, named)
-        refuse_on_loop(f"Sending {self} to async receivers", "asend() or asend_robust()")
+        awaited = live(plan.awaited)
+        later = plan.later and (live(plan.later[0]), live(plan.later[1]))
+        if awaited or (later and later[1]):
+            refuse_on_loop(f"Sending {self} to async receivers", "asend() or asend_robust()")
         responses = each(receivers, self, sender, named)
-        return responses + wait(await_each(one, awaited, self, sender, named))
+        if awaited:
+            responses += wait(self._await_each(one, awaited, sender, named))
+        if later:
+            self._call_later(each, one, later, sender, named)
+        return responses
 
     async def _asend(self, each: CallEach, one: AwaitOne, sender: object, named: Named) -> Responses:
         plan = self._plan_for(sender)
@@ -284,6 +301,7 @@ class Signal(Generic[P]):
         for inline, holders in plan.stretches:
             stretches.append((inline, live(holders)))
         awaited = live(plan.awaited)
+        later = plan.later and (live(plan.later[0]), live(plan.later[1]))
         responses: Responses = []
         for inline, receivers in stretches:
             if inline:
@@ -291,8 +309,30 @@ class Signal(Generic[P]):
             else:
                 responses += await run_in_worker(each, receivers, self, sender, named)
         if awaited:
-            responses += await await_each(one, awaited, self, sender, named)
+            responses += await self._await_each(one, awaited, sender, named)
+        if later:
+            await run_in_worker(self._call_later, each, one, later, sender, named)
         return responses
+
+    def _await_each(
+        self, one: AwaitOne, receivers: list[Receiver], sender: object, named: Named
+    ) -> Coroutine[Any, Any, Responses]:
+        """How several async receivers are awaited: all at the same time."""
+        return await_each(one, receivers, self, sender, named)
+
+    def _call_later(
+        self,
+        each: CallEach,
+        one: AwaitOne,
+        receivers: tuple[list[Receiver], list[Receiver]],
+        sender: object,
+        named: Named,
+    ) -> None:
+        """Arrange for plain and async receivers connected with ``on_commit`` to be called.
+
+        A signal of this class knows of no transactions and lets nobody connect so.
+        """
+        raise NotImplementedError(f"{self} has no transaction whose end it could wait for.")
 
     # --- looking ------------------------------------------------------------------------------------------------
 
@@ -331,7 +371,7 @@ class Signal(Generic[P]):
                 "Use connect() for a receiver."
             )
         with self.lock:
-            self._registrations, self._senders = {}, {}
+            self._registrations, self._senders, self._family_count = {}, {}, 0
             for registration in replacements:
                 if registration.is_live:
                     self._add(registration)
@@ -368,9 +408,9 @@ class Signal(Generic[P]):
         plan = self.sender_receivers_cache.get(id(sender))
         if plan is not None and plan.hold_sender() is sender:
             return plan
-        if sender is None or id(sender) not in self._senders:
-            return self._plan_for_others or self._decide(None)
-        return self._decide(sender)
+        if id(sender) in self._senders or (self._family_count and isinstance(sender, type)):
+            return self._decide(sender)
+        return self._plan_for_others or self._decide(None)
 
     def _decide(self, sender: object) -> Plan:
         """Make the plan for a sender, or for those without receivers of their own."""
@@ -379,6 +419,9 @@ class Signal(Generic[P]):
             own = self._senders.get(id(sender))
             if sender is not None and own is not None and own.hold() is sender:
                 plan = Plan(self._registered_for(sender), own.hold)
+                self.sender_receivers_cache[id(sender)] = plan
+            elif self._family_count and isinstance(sender, type):
+                plan = Plan(self._registered_for(sender), weakly_if_possible(sender, self._bury))
                 self.sender_receivers_cache[id(sender)] = plan
             else:
                 plan = self._plan_for_others = Plan(self._registered_for(None), NOBODY)
@@ -394,6 +437,14 @@ class Signal(Generic[P]):
             if (group := self._senders.get(key)) is not None and (key == EVERYONE or group.hold() is sender)
             for registration in group.registrations.values()
         ]
+        if self._family_count:
+            found += [
+                registration
+                for ancestor in ancestors_of(sender)
+                if (group := self._senders.get(id(ancestor))) is not None and group.hold() is ancestor
+                for registration in group.registrations.values()
+                if registration.include_subclasses
+            ]
         return sorted(found, key=attrgetter("order"))
 
     # --- keeping registrations ----------------------------------------------------------------------------------
@@ -419,13 +470,24 @@ class Signal(Generic[P]):
         dispatch_uid: Hashable,
         priority: int,
         inline: bool,
+        **more: bool,
     ) -> Registration:
         self._check(receiver, sender)
+        if more.get("include_subclasses") and not isinstance(sender, type):
+            raise TypeError(
+                f"{self} cannot be connected for the subclasses of {sender!r}, which is not a class. "
+                "Leave out include_subclasses."
+            )
         key = key_of(receiver, sender, dispatch_uid)
         hold_receiver = weakly_called(receiver, self._bury, key) if weak else strongly(receiver)
         known = self._senders.get(id(sender))
         hold_sender = known.hold if known and known.hold() is sender else weakly_if_possible(sender, self._bury)
-        return Registration(receiver, key, hold_receiver, hold_sender, weak, dispatch_uid, priority, inline)
+        return Registration(receiver, key, hold_receiver, hold_sender, weak, dispatch_uid, priority, inline, **more)
+
+    def _enter(self, registration: Registration) -> None:
+        with self.lock:
+            self._forget_the_dead()
+            self._add(registration)
 
     # The lock is held whenever one of these is called.
 
@@ -442,7 +504,8 @@ class Signal(Generic[P]):
         if group is None:
             group = self._senders[key[1]] = _Sender(registration.hold_sender)
         group.registrations[key] = registration
-        self._changed(key[1])
+        self._family_count += registration.include_subclasses
+        self._changed(EVERYONE if registration.include_subclasses else key[1])
 
     def _remove(self, registration: Registration) -> None:
         key = registration.key
@@ -451,7 +514,8 @@ class Signal(Generic[P]):
         del group.registrations[key]
         if not group.registrations:
             del self._senders[key[1]]
-        self._changed(key[1])
+        self._family_count -= registration.include_subclasses
+        self._changed(EVERYONE if registration.include_subclasses else key[1])
 
     def _forget_the_dead(self) -> None:
         """Remove what the garbage collector has taken, and what that was the last to hold."""
@@ -464,6 +528,9 @@ class Signal(Generic[P]):
         if identity is None:
             group = self._senders.get(sender_id)
             suspects = list(group.registrations.values()) if group is not None else []
+            plan = self.sender_receivers_cache.get(sender_id)
+            if plan is not None and plan.hold_sender() is None:
+                del self.sender_receivers_cache[sender_id]
         else:
             suspects = [self._registrations[key]] if key in self._registrations else []
         for registration in suspects:
