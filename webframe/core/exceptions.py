@@ -34,7 +34,11 @@ the persistence module can raise `Http404` without loading the web part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+# Type checkers know this name; importing typing for it would cost more than this whole file.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
 
 class WebframeError(Exception):
@@ -97,7 +101,7 @@ class ValidationError(WebframeError):
     is shown; `code` names the kind of mistake for programs.
     """
 
-    def __init__(self, message: object, code: str | None = None, params: Mapping[str, object] | None = None) -> None:
+    def __init__(self, message: Any, code: str | None = None, params: Mapping[str, object] | None = None) -> None:
         super().__init__(message, code, params)
         if isinstance(message, ValidationError):
             if hasattr(message, "error_dict"):
@@ -106,7 +110,7 @@ class ValidationError(WebframeError):
                 message = message.error_list
             else:
                 message, code, params = message.message, message.code, message.params
-        if isinstance(message, Mapping):
+        if isinstance(message, dict):
             self.error_dict: dict[str, list[ValidationError]] = {
                 str(field): ValidationError(messages).error_list for field, messages in message.items()
             }
@@ -119,7 +123,7 @@ class ValidationError(WebframeError):
                 else:
                     self.error_list.extend(error.error_list)
         else:
-            self.message: object = message
+            self.message: Any = message
             self.code = code
             self.params = params
             self.error_list = [self]
