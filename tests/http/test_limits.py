@@ -48,3 +48,10 @@ def test_multipart_forms_may_be_larger(content_type: str) -> None:
 def test_other_bodies_have_the_usual_limit(content_type: str | None) -> None:
     limits = dataclasses.replace(Limits.from_settings(), max_content_length=10, max_upload_length=99)
     assert limits.for_content_type(content_type) == 10
+
+
+@pytest.mark.parametrize(("length", "allowed"), [(10, True), (11, False)])
+def test_a_length_within_every_limit_is_allowed_whatever_the_content_type(length: int, allowed: bool) -> None:
+    usual = dataclasses.replace(Limits.from_settings(), max_content_length=10, max_upload_length=99)
+    assert usual.allow(length) is allowed
+    assert dataclasses.replace(usual, max_content_length=99, max_upload_length=10).allow(length) is allowed

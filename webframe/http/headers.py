@@ -1,6 +1,6 @@
 """The header fields of a request, read where the server left them: in the WSGI environ, or in the ASGI scope.
 
-A single field is looked up there when asked for; nothing is built unless the fields are gone through. Both classes
+Nothing is built before the first look-up; a list of all fields only if they are gone through. Both classes
 give the same answers: names in any case, with ``-`` or ``_``; a field that was sent several times has one value, joined
 as RFC 9110 §5.3 and RFC 9113 §8.2.3 (cookies) say. A name sent with an underscore is never seen under ASGI, because in
 an environ it could not be told from the one with a hyphen (``X_Forwarded_For``); under WSGI it is the server that drops
@@ -9,7 +9,7 @@ such names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from werkzeug.datastructures import EnvironHeaders, Headers
@@ -18,7 +18,7 @@ from werkzeug.exceptions import BadRequestKeyError
 
 from webframe.http.lazy import lazy
 
-RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
+RawHeaders: TypeAlias = Collection[tuple[bytes, bytes]]
 
 # Names seen are remembered up to this many, so that a client that sends random names cannot fill the memory.
 MAX_REMEMBERED_NAMES = 1024
@@ -91,13 +91,15 @@ class ASGIHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]  # werk
             or name not in (b"content-type", b"content-length")  # where empty is as good as absent in an environ
         ]
 
+    @lazy
+    def _fields(self) -> dict[bytes, bytes]:
+        """One value for each name, made at the first look-up; names with an underscore are never looked up."""
+        fields = dict(self._raw)
+        return fields if len(fields) == len(self._raw) else combined(self._raw)
+
     def _find(self, key: str) -> str | None:
-        name = _scope_names[key]
-        values = [value for each, value in self._raw if each == name]
-        if not values:
-            return None
-        value = values[0] if len(values) == 1 else _joined(name, values)
-        return value.decode("latin-1")
+        value = self._fields.get(_scope_names[key])
+        return None if value is None else value.decode("latin-1")
 
     def _get_key(self, key: str) -> str:
         value = self._find(key)

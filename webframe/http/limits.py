@@ -50,6 +50,10 @@ class Limits:
         """Return the limits that the settings give; computed once, and again when one of the settings changes."""
         return _current or _from_settings()
 
+    def allow(self, length: int) -> bool:
+        """Whether a body may have so many bytes, whatever its content type."""
+        return length <= self.max_content_length and length <= self.max_upload_length
+
     def for_content_type(self, content_type: str | None) -> int:
         """Return how many bytes a body of this content type may have."""
         if content_type is not None and content_type.partition(";")[0].strip(" \t").lower() == MULTIPART:

@@ -375,10 +375,9 @@ class Request(WerkzeugRequest):
         It can be read once: by you, by `data` and `json`, or by `form` and `files`.
         """
         raw = self.input_stream
-        if type(raw) is BytesIO and self.scope is None and "max_content_length" not in self.__dict__:
-            length, limits = self.content_length, self.limits
+        if type(raw) is BytesIO and "max_content_length" not in self.__dict__:
             remaining = raw.getbuffer().nbytes - raw.tell()
-            if remaining == length and remaining <= limits.max_content_length and remaining <= limits.max_upload_length:
+            if (self.scope is not None or remaining == self.content_length) and self.limits.allow(remaining):
                 return raw  # in memory, as long as promised, and allowed whatever it is
         maximum = self.max_content_length
         if maximum is None:

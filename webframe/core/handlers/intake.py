@@ -66,9 +66,8 @@ def _check(count: int, size: int, limits: HeaderLimits) -> None:
 def check_content_length(request: Request) -> None:
     """Refuse a body whose declared length is malformed (`BadRequest`) or over the limit (`RequestDataTooBig`)."""
     length = request.content_length
-    limits = request.limits
-    if length is None or (length <= limits.max_content_length and length <= limits.max_upload_length):
-        return  # whatever kind of body it is
+    if length is None or request.limits.allow(length):
+        return
     maximum = request.max_content_length
     if maximum is not None and length > maximum:
         raise RequestDataTooBig(too_big(maximum))
@@ -85,16 +84,21 @@ def check_headers(scope: Mapping[str, Any], limits: HeaderLimits) -> tuple[bytes
     headers = scope["headers"]
     for name, value in headers:
         size += len(name) + len(value)
-        if name == b"host":
-            if host is not None:
-                raise DisallowedHost("The request has more than one Host header field.")
-            host = value
-        elif name == b"content-length" or name == b"transfer-encoding":
+        if name not in _TELLING:
+            continue
+        if name != b"host":
             announced = True
+        elif host is None:
+            host = value
+        else:
+            raise DisallowedHost("The request has more than one Host header field.")
     if size > limits.bytes or len(headers) > limits.fields:
         _check(len(headers), size, limits)
     return host, announced
 
+
+# Fields that say for whom a request is, or that a body comes with it.
+_TELLING = frozenset({b"host", b"content-length", b"transfer-encoding"})
 
 # Methods whose requests have no body unless a header field announces one.
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -110,8 +114,12 @@ async def read_body(receive: Receive, request: Request) -> BinaryIO:
     check_content_length(request)
     if request.content_length == 0:
         return io.BytesIO()
+    message = await _receive_in_time(receive)
+    chunk = message.get("body", b"")
+    if message["type"] == "http.request" and not message.get("more_body") and request.limits.allow(len(chunk)):
+        return io.BytesIO(chunk)  # all of it at once, as most bodies come
     incoming = IncomingBody(receive, request.max_content_length)
-    first = await incoming.next()
+    first = incoming.take(message)
     if incoming.exhausted:
         return io.BytesIO(first)
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(request.limits.spool_size))
@@ -206,11 +214,10 @@ class IncomingBody:
 
     async def next(self) -> bytes:
         """The next piece as the server gives it."""
-        patience = settings.BODY_TIMEOUT
-        try:
-            message = await in_time(self._receive(), patience)
-        except TimeoutError:
-            raise RequestTimeout(f"Nothing of the body came for {patience:g} seconds.") from None
+        return self.take(await _receive_in_time(self._receive))
+
+    def take(self, message: Mapping[str, Any]) -> bytes:
+        """The piece that a message of the server brings."""
         if message["type"] == "http.disconnect":
             self.exhausted = True
             raise ClientDisconnected("The client went away before its body was complete.")
@@ -220,6 +227,14 @@ class IncomingBody:
         if self._received > self._maximum:
             raise RequestDataTooBig(too_big(self._maximum))
         return chunk
+
+
+async def _receive_in_time(receive: Receive) -> Mapping[str, Any]:
+    patience = settings.BODY_TIMEOUT
+    try:
+        return await in_time(receive(), patience)
+    except TimeoutError:
+        raise RequestTimeout(f"Nothing of the body came for {patience:g} seconds.") from None
 
 
 class InPieces:
