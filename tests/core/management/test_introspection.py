@@ -54,7 +54,7 @@ class Kitchen:
 @receiver(order_placed)
 def write_down(**kwargs): ...
 
-@receiver(order_placed, sender=Kitchen, dispatch_uid="once", priority=5)
+@receiver(order_placed, sender=Kitchen, dispatch_uid="once", priority=5, include_subclasses=True)
 async def announce(**kwargs): ...
 
 kitchen = Kitchen()
@@ -154,8 +154,8 @@ def test_signals_are_listed_with_their_receivers(folder: Any) -> None:
     assert [line.split() for line in lines[at + 1 : at + 4]] == [
         ["inspected_f:write_down", "inspected_f.py:13", "sync", "from", "any", "sender", "weak"],
         ["inspected_f:Kitchen.cook", "inspected_f.py:11", "sync", "from", "inspected_f:Kitchen", "strong", "inline"],
-        ["inspected_f:announce", "inspected_f.py:16", "async", "from", "inspected_f:Kitchen", "weak",
-         "priority", "5", "uid", "'once'"],
+        ["inspected_f:announce", "inspected_f.py:16", "async", "from", "inspected_f:Kitchen",
+         "and", "subclasses", "weak", "priority", "5", "uid", "'once'"],
     ]  # fmt: skip
     assert "request_finished" not in result.stdout
     assert lines[-1].endswith("signals have no receivers; --all lists them.")
@@ -185,6 +185,8 @@ def test_signals_can_be_named(folder: Any, name: str) -> None:
         "dispatch_uid": "once",
         "priority": 5,
         "inline": False,
+        "include_subclasses": True,
+        "on_commit": False,
     }
 
 

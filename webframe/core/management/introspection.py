@@ -156,6 +156,8 @@ def describe_receiver(registration: Registration) -> dict[str, Any] | None:
         "dispatch_uid": uid if uid is None or isinstance(uid, (str, int)) else repr(uid),
         "priority": registration.priority,
         "inline": registration.inline,
+        "include_subclasses": registration.include_subclasses,
+        "on_commit": registration.on_commit,
     }
 
 
@@ -169,9 +171,10 @@ def _receiver_row(receiver: dict[str, Any]) -> list[str]:
         receiver["receiver"],
         str(Place(receiver["file"], receiver["line"])),
         "async" if receiver["async"] else "sync",
-        f"from {receiver['sender'] or 'any sender'}",
+        f"from {receiver['sender'] or 'any sender'}" + (" and subclasses" if receiver["include_subclasses"] else ""),
         "weak" if receiver["weak"] else "strong",
         f"priority {priority}" if priority else "",
         "inline" if receiver["inline"] else "",
+        "on commit" if receiver["on_commit"] else "",
         f"uid {uid!r}" if uid is not None else "",
     ]
