@@ -76,27 +76,28 @@ class Q:
     # -- combining
 
     def __and__(self, other: Any) -> Q:
-        return self._combined(other, "AND")
+        return self.joined(other, "AND")
 
     def __or__(self, other: Any) -> Q:
-        return self._combined(other, "OR")
+        return self.joined(other, "OR")
 
     def __xor__(self, other: Any) -> Q:
-        return self._combined(other, "XOR")
+        return self.joined(other, "XOR")
 
     def __rand__(self, other: Any) -> Q:
-        return _as_q(other)._combined(self, "AND")
+        return _as_q(other).joined(self, "AND")
 
     def __ror__(self, other: Any) -> Q:
-        return _as_q(other)._combined(self, "OR")
+        return _as_q(other).joined(self, "OR")
 
     def __rxor__(self, other: Any) -> Q:
-        return _as_q(other)._combined(self, "XOR")
+        return _as_q(other).joined(self, "XOR")
 
     def __invert__(self) -> Q:
         return self.create(self.children, self.connector, not self.negated)
 
-    def _combined(self, other: Any, connector: str) -> Q:
+    def joined(self, other: Any, connector: str) -> Q:
+        """What `&`, `|` and `^` do, by the name of the connector."""
         other = _as_q(other)
         if not other.children:
             return self

@@ -9,28 +9,22 @@ has it built into an element of SQLAlchemy Core. `building.py` explains both.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import sqlalchemy
 from sqlalchemy.types import NullType
 
-from webframe.db.models import outputs
+from webframe.db.models import outputs, sql
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.conditions import Q
-from webframe.db.models.sql import Infix
+from webframe.db.models.lookups import is_expression
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.types import TypeEngine
 
 __all__ = ["Combinable", "CombinedExpression", "Expression", "ExpressionWrapper", "F", "OrderBy", "OuterRef", "Value"]
-
-
-def is_expression(value: Any) -> bool:
-    """Whether a value is an expression or a queryset, rather than a literal."""
-    return hasattr(value, "key") and hasattr(value, "references")
 
 
 def as_expression(value: Any) -> Any:
@@ -51,7 +45,7 @@ class Combinable:
     MUL: Final = "*"
     DIV: Final = "/"
     POW: Final = "^"
-    MOD: Final = "%%"
+    MOD: Final = "%"
     BITAND: Final = "&"
     BITOR: Final = "|"
     BITLEFTSHIFT: Final = "<<"
@@ -122,13 +116,13 @@ class Combinable:
         return self._combined(">>", other)
 
     def __and__(self, other: Any) -> Q:
-        return self._condition("&") & other
+        return self._condition("&").joined(other, "AND")
 
     def __or__(self, other: Any) -> Q:
-        return self._condition("|") | other
+        return self._condition("|").joined(other, "OR")
 
     def __xor__(self, other: Any) -> Q:
-        return self._condition("^") ^ other
+        return self._condition("^").joined(other, "XOR")
 
     def __rand__(self, other: Any) -> Q:
         return other & self._condition("&")  # type: ignore[no-any-return]
@@ -430,13 +424,13 @@ class CombinedExpression(Composite):
         return self.connector
 
     def build(self, scope: Scope) -> Built:
-        """Both operands joined by the operator, always in brackets."""
+        """Both operands joined by the operator, in brackets wherever it stands in something larger."""
         left, right = scope.build(self.lhs), scope.build(self.rhs)
         field = self._output_field
         if field is None:
             field = outputs.of_operator(left.field, self.connector, right.field)
-        kinds = outputs.kind_of(left.field), outputs.kind_of(right.field)
-        return Built(Infix(left.element, self.connector, right.element, sql_type_of(field), kinds), field)
+        element = sql.arithmetic(left.element, self.connector, right.element, sql_type_of(field), scope.dialect_name)
+        return Built(element, field)
 
     def __str__(self) -> str:
         return f"{self.lhs} {self.connector} {self.rhs}"
@@ -515,7 +509,7 @@ class OrderBy(Composite):
         """The ordering as one element; `elements` has it as several where an engine needs that."""
         elements = self.elements(scope)
         if len(elements) > 1:
-            return Built(sqlalchemy.sql.expression.ClauseList(*elements), None)  # type: ignore[arg-type]
+            return Built(sqlalchemy.sql.expression.ClauseList(*elements), None)
         return Built(elements[0], None)
 
     def elements(self, scope: Scope) -> tuple[ColumnElement[Any], ...]:

@@ -37,7 +37,10 @@ LITERALS: Final[tuple[tuple[type, str], ...]] = (
 )
 # Families of fields that may be mixed, and what comes of it.
 FAMILIES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("integer", ("IntegerField", "BigIntegerField", "SmallIntegerField", "AutoField", "BigAutoField", "SmallAutoField")),
+    (
+        "integer",
+        ("IntegerField", "BigIntegerField", "SmallIntegerField", "AutoField", "BigAutoField", "SmallAutoField"),
+    ),
     ("float", ("FloatField",)),
     ("decimal", ("DecimalField",)),
     ("boolean", ("BooleanField",)),

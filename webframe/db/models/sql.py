@@ -1,44 +1,187 @@
-"""Elements of SQL that SQLAlchemy does not have, each with what it becomes on each engine."""
+"""Pieces of SQL that engines write differently, as elements of SQLAlchemy Core.
+
+Every function takes the name of the dialect; names are never made from values.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import sqlalchemy
+from sqlalchemy import BigInteger, ColumnElement, Float, Integer, Text, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import String, TypeEngine
 
-__all__ = ["Infix"]
+__all__ = [
+    "Template",
+    "as_text",
+    "compare_text",
+    "fold",
+    "glob",
+    "infix",
+    "length",
+    "like",
+    "position",
+    "power",
+    "regex",
+    "signed",
+]
+
+MYSQL = ("mysql", "mariadb")
+# A collation of MySQL in which only equal characters are equal.
+BINARY = "utf8mb4_bin"
+
+Element = ColumnElement[Any]
 
 
-class Infix(FunctionElement[Any]):
-    """Arithmetic between two elements; the operators are those of `expressions.Combinable`."""
+def infix(left: Element, operator: str, right: Element, sql_type: TypeEngine[Any]) -> Element:
+    """Two operands with an operator between, in brackets wherever it stands in something larger."""
+    return left.op(operator, return_type=sql_type)(right)
 
-    name = "arithmetic"
+
+def arithmetic(left: Element, operator: str, right: Element, sql_type: TypeEngine[Any], dialect_name: str) -> Element:
+    """Arithmetic on numbers; the operators are those of `expressions.Combinable`."""
+    whole = isinstance(left.type, Integer) and isinstance(right.type, Integer)
+    if operator == "^":
+        return power(left, right, sql_type, dialect_name)
+    if operator == "%":
+        return modulo(left, right, sql_type, dialect_name, whole)
+    if operator == "#":
+        return exclusive_or(left, right, sql_type, dialect_name)
+    if operator == "/" and dialect_name in MYSQL and whole:
+        return infix(left, "DIV", right, sql_type)
+    if operator == "/" and dialect_name == "sqlite" and not whole:
+        # What is stored as an integer would be divided as one.
+        return infix(sqlalchemy.type_coerce(left, Float()), "* 1.0 /", right, sql_type)
+    combined = infix(left, operator, right, sql_type)
+    return signed(combined) if operator in BITS and dialect_name in MYSQL else combined
+
+
+BITS = ("&", "|", "<<", ">>")
+
+
+def signed(element: Element) -> Element:
+    """MySQL's bits as an integer that may be negative."""
+    return sqlalchemy.cast(element, BigInteger())
+
+
+def exclusive_or(left: Element, right: Element, sql_type: TypeEngine[Any], dialect_name: str) -> Element:
+    """The bits that are set in one of two numbers, not in both."""
+    if dialect_name == "sqlite":
+        return infix(infix(left, "|", right, sql_type), "-", infix(left, "&", right, sql_type), sql_type)
+    if dialect_name in MYSQL:
+        return signed(infix(left, "^", right, sql_type))
+    return infix(left, "#", right, sql_type)
+
+
+def power(left: Element, right: Element, sql_type: TypeEngine[Any], dialect_name: str) -> Element:
+    """One number to the power of another."""
+    name = "webframe_power" if dialect_name == "sqlite" else "power"
+    return sqlalchemy.Function(name, left, right, type_=sql_type)
+
+
+def modulo(left: Element, right: Element, sql_type: TypeEngine[Any], dialect_name: str, whole: bool = False) -> Element:
+    """What is left of a division; it has the sign of the left side."""
+    if dialect_name == "sqlite" and not whole:
+        # SQLite's own operator makes integers of both sides.
+        return sqlalchemy.Function("webframe_mod", left, right, type_=sql_type)
+    if dialect_name == "sqlite":
+        return infix(left, "%", right, sql_type)
+    return sqlalchemy.Function("mod", left, right, type_=sql_type)
+
+
+# -- text
+
+
+def as_text(element: Element, dialect_name: str) -> Element:
+    """An element as text: PostgreSQL must be told, the others do it by themselves."""
+    if dialect_name != "postgresql" or isinstance(element.type, String):
+        return element
+    return sqlalchemy.cast(element, Text())
+
+
+def fold(element: Element, dialect_name: str) -> Element:
+    """An element with upper and lower case made the same."""
+    if dialect_name == "sqlite":
+        return sqlalchemy.Function("webframe_fold", element, type_=Text())
+    if dialect_name in MYSQL:
+        return compare_text(func.lower(element, type_=Text()), dialect_name)
+    return sqlalchemy.Function("upper", element, type_=Text())
+
+
+def compare_text(element: Element, dialect_name: str) -> Element:
+    """An element that is compared character by character, whatever the collation of its column."""
+    if dialect_name in MYSQL:
+        return sqlalchemy.collate(Template(("CONVERT(", " USING utf8mb4)"), element, sql_type=Text()), BINARY)
+    return element
+
+
+def like(left: Element, pattern: Element, dialect_name: str) -> Element:
+    """LIKE, case sensitive; special characters in the pattern are escaped with `escape_of`."""
+    if dialect_name in MYSQL:
+        return left.like(sqlalchemy.collate(pattern, BINARY), escape=escape_of(dialect_name))
+    if dialect_name == "postgresql":
+        return left.like(pattern)
+    return left.like(pattern, escape=escape_of(dialect_name))
+
+
+def escape_of(dialect_name: str) -> str:
+    """What stands in front of special characters in a pattern of LIKE; PostgreSQL's own, to use indexes."""
+    return "\\" if dialect_name == "postgresql" else "/"
+
+
+def glob(left: Element, pattern: Element) -> Element:
+    """SQLite's GLOB: case sensitive, and can use indexes."""
+    return left.bool_op("GLOB")(pattern)
+
+
+def regex(left: Element, pattern: Element, insensitive: bool, dialect_name: str) -> Element:
+    """Whether a regular expression is found in a text."""
+    if dialect_name == "postgresql":
+        return left.bool_op("~*" if insensitive else "~")(pattern)
+    if insensitive:
+        flag = sqlalchemy.literal("(?i)", Text())
+        pattern = func.concat(flag, pattern) if dialect_name in MYSQL else infix(flag, "||", pattern, Text())
+    return compare_text(left, dialect_name).bool_op("REGEXP")(pattern)
+
+
+def position(text: Element, part: Element, dialect_name: str) -> Element:
+    """Where a text begins in another one, counted from 1; 0 where it does not."""
+    name = "strpos" if dialect_name == "postgresql" else "instr"
+    return sqlalchemy.Function(name, text, part, type_=Integer())
+
+
+def length(text: Element, dialect_name: str) -> Element:
+    """The number of characters."""
+    return sqlalchemy.Function("length" if dialect_name == "sqlite" else "char_length", text, type_=Integer())
+
+
+# -- anything else
+
+
+class Template(FunctionElement[Any]):
+    """Fixed text with elements in between: ``Template(("CAST(", " AS DATE)"), element, sql_type=Date())``.
+
+    `texts` is one longer than the elements, and is code: nothing from outside.
+    """
+
+    name = "template"
     inherit_cache = False
 
-    def __init__(
-        self,
-        left: Any,
-        operator: str,
-        right: Any,
-        sql_type: TypeEngine[Any],
-        kinds: tuple[str | None, str | None] = (None, None),
-    ) -> None:
-        super().__init__(left, right)
-        self.operator = operator
-        # The families of the fields of both sides, as `outputs.kind_of` names them.
-        self.kinds = kinds
+    def __init__(self, texts: Sequence[str], *elements: Element, sql_type: TypeEngine[Any]) -> None:
+        if len(texts) != len(elements) + 1:
+            raise TypeError(f"{len(texts)} texts stand around {len(elements)} elements; there must be one more.")
+        super().__init__(*elements)
+        self.texts = tuple(texts)
         self.type = sql_type
 
 
-@compiles(Infix)
-def _infix(element: Infix, compiler: Any, **kw: Any) -> str:
-    left, right = _operands(element, compiler, kw)
-    operator = "%%" if element.operator == "%" and compiler.preparer._double_percents else element.operator
-    return f"({left} {operator} {right})"
-
-
-def _operands(element: FunctionElement[Any], compiler: Any, kw: dict[str, Any]) -> list[str]:
-    kw.pop("add_to_result_map", None)
-    return [compiler.process(clause, **kw) for clause in element.clauses]
+@compiles(Template)
+def _template(element: Template, compiler: Any, **options: Any) -> str:
+    options.pop("add_to_result_map", None)
+    # Percent signs are those of the driver's parameters where it takes them that way.
+    texts = [compiler.escape_literal_column(text) for text in element.texts]
+    inner = [compiler.process(clause, **options) for clause in element.clauses]
+    return "".join([text + part for text, part in zip(texts, [*inner, ""], strict=True)])

@@ -1,0 +1,644 @@
+"""Look-ups: what comes behind the last ``__`` of a name in filter().
+
+A look-up is a class. It says of a value which part of it belongs to the shape
+of the question (`key`), and builds the comparison (`build`). How a literal is
+prepared belongs to the look-up, not only to the field: ``price__gte=1.5`` on an
+integer field means 2 or more. Look-ups of your own are made known with
+``SomeField.register_lookup``::
+
+    @CharField.register_lookup
+    class Sounds(Lookup):
+        lookup_name = "sounds"
+
+        @classmethod
+        def compare(cls, lhs, rhs, scope):
+            return func.soundex(lhs) == func.soundex(rhs)
+"""
+
+from __future__ import annotations
+
+import decimal
+import math
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, ClassVar, TypeVar
+
+import sqlalchemy
+from sqlalchemy import BigInteger, ColumnElement, Text, func
+
+from webframe.db.models import sql
+from webframe.db.models.building import Built, Literals, Scope, key_of
+
+__all__ = ["DEFAULT_LOOKUPS", "INTEGER_LOOKUPS", "Lookup", "RegisterLookupMixin", "is_expression"]
+
+LookupClass = TypeVar("LookupClass", bound=type)
+# What a 64-bit integer holds: no engine has larger ones in an integer column.
+LARGEST = 2**63 - 1
+SMALLEST = -(2**63)
+
+
+def is_expression(value: Any) -> bool:
+    """Whether a value is an expression or a queryset, rather than a literal."""
+    return hasattr(value, "key") and hasattr(value, "references")
+
+
+class RegisterLookupMixin:
+    """What has look-ups and transforms by name: fields."""
+
+    # By name, those of this very class; its ancestors' hold too.
+    class_lookups: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def get_lookups(cls) -> dict[str, Any]:
+        """All look-ups and transforms by name, inherited ones included."""
+        found: dict[str, Any] = {}
+        for ancestor in reversed(cls.__mro__):
+            found.update(ancestor.__dict__.get("class_lookups", {}))
+        return found
+
+    @classmethod
+    def _found(cls, name: str) -> Any:
+        for ancestor in cls.__mro__:
+            found = ancestor.__dict__.get("class_lookups", {}).get(name)
+            if found is not None:
+                return found
+        return None
+
+    def get_lookup(self, name: str) -> type[Lookup] | None:
+        """The look-up of that name, or None."""
+        found = self._found(name)
+        return found if isinstance(found, type) and issubclass(found, Lookup) else None
+
+    def get_transform(self, name: str) -> Any:
+        """The transform of that name, or None: something with ``apply(lhs, scope)`` and ``result_field(field)``."""
+        found = self._found(name)
+        return None if isinstance(found, type) and issubclass(found, Lookup) else found
+
+    @classmethod
+    def register_lookup(cls, lookup: LookupClass, lookup_name: str | None = None) -> LookupClass:
+        """Make a look-up or transform known for fields of this class; also usable as a decorator."""
+        name = lookup_name or getattr(lookup, "lookup_name", None)
+        if not isinstance(name, str) or not name.isidentifier() or "__" in name:
+            raise ValueError(f"{lookup!r} needs a lookup_name that is an identifier without '__', not {name!r}.")
+        if not (hasattr(lookup, "build") or hasattr(lookup, "apply")):
+            raise TypeError(f"{lookup!r} is neither a Lookup nor a Transform.")
+        if "class_lookups" not in cls.__dict__:
+            cls.class_lookups = {}
+        cls.class_lookups[name] = lookup
+        return lookup
+
+    @classmethod
+    def _unregister_lookup(cls, lookup: Any, lookup_name: str | None = None) -> None:
+        """Forget a look-up again; for tests."""
+        del cls.__dict__["class_lookups"][lookup_name or lookup.lookup_name]
+
+
+class Lookup:
+    """Base of all look-ups; a subclass defines `compare`, or `key` and `build` where one literal is not enough."""
+
+    # The name behind the last "__".
+    lookup_name: str = ""
+    # Whether every value of a plain Python type is simply one literal.
+    one_literal: bool = True
+    # Whether an int of 64 bits is, even where `one_literal` is False.
+    plain_int: bool = False
+    # Whether it may be true of NULL.
+    true_of_null: bool = False
+
+    @classmethod
+    def key(cls, value: Any, values: Literals) -> Hashable:
+        """The part of a value that belongs to the shape of the question; literals are appended to `values`."""
+        if value is None or is_expression(value):
+            return key_of(value, values)
+        values.append(value)
+        return ""
+
+    @classmethod
+    def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
+        """The comparison as SQL."""
+        return cls.compare(lhs.element, cls.operand(lhs, value, scope), scope)
+
+    @classmethod
+    def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
+        """The comparison of two elements."""
+        raise NotImplementedError(f"{cls.__name__} must define compare(lhs, rhs, scope).")
+
+    @classmethod
+    def operand(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[Any]:
+        """The right side: an expression, or a parameter of the type of the left side."""
+        if value is None:
+            raise ValueError(
+                f"Cannot use None as a query value with the look-up {cls.lookup_name!r}; use isnull=True or exact."
+            )
+        if is_expression(value):
+            return scope.build(value, lhs.field).element
+        return cls.literal(lhs, value, scope)
+
+    @classmethod
+    def literal(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[Any]:
+        """The parameter for a literal on the right side."""
+        if lhs.field is None:
+            return scope.typed_value(value, lhs.element.type)
+        return scope.value(value, lhs.field, cls.converter(lhs.field))
+
+    @classmethod
+    def converter(cls, field: Any) -> Callable[[Any], Any] | None:
+        """What a literal goes through in place of ``field.get_prep_value``; None: nothing else."""
+        if cls.prepare.__func__ is Lookup.prepare.__func__:  # type: ignore[attr-defined]
+            return None
+        return lambda value: cls.prepare(field, value)
+
+    @classmethod
+    def prepare(cls, field: Any, value: Any) -> Any:
+        """A literal as the database shall compare it with values of this field."""
+        return field.get_prep_value(value)
+
+
+class Exact(Lookup):
+    """Equal; None asks for NULL."""
+
+    lookup_name = "exact"
+
+    @classmethod
+    def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
+        if value is None:
+            return lhs.element.is_(None)
+        return super().build(lhs, value, scope)
+
+    @classmethod
+    def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
+        return lhs == rhs
+
+
+class GreaterThan(Lookup):
+    """Greater than."""
+
+    lookup_name = "gt"
+
+    @classmethod
+    def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
+        return lhs > rhs
+
+
+class GreaterThanOrEqual(Lookup):
+    """Greater than or equal."""
+
+    lookup_name = "gte"
+
+    @classmethod
+    def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
+        return lhs >= rhs
+
+
+class LessThan(Lookup):
+    """Less than."""
+
+    lookup_name = "lt"
+
+    @classmethod
+    def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
+        return lhs < rhs
+
+
+class LessThanOrEqual(Lookup):
+    """Less than or equal."""
+
+    lookup_name = "lte"
+
+    @classmethod
+    def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
+        return lhs <= rhs
+
+
+class In(Lookup):
+    """One of several values, or of the values that a queryset selects.
+
+    None among them is passed over, as no row is equal to NULL. The list is
+    padded to a power of two, so that a few statements serve lists of all lengths.
+    """
+
+    lookup_name = "in"
+    one_literal = False
+
+    @classmethod
+    def key(cls, value: Any, values: Literals) -> Hashable:
+        if is_expression(value):
+            return key_of(value, values)
+        expressions, literals = cls.split(value)
+        keys = tuple([key_of(expression, values) for expression in expressions])
+        values.extend(literals)
+        return "list", keys, len(literals)
+
+    @classmethod
+    def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
+        if is_expression(value):
+            queryset = getattr(value, "queryset", value)
+            return lhs.element.in_(scope.subquery(queryset))
+        expressions, literals = cls.split(value)
+        operands = [scope.build(expression, lhs.field).element for expression in expressions]
+        operands += [cls.literal(lhs, literal, scope) for literal in literals]
+        return lhs.element.in_(operands) if operands else sqlalchemy.false()
+
+    @classmethod
+    def split(cls, value: Any) -> tuple[list[Any], list[Any]]:
+        """The expressions in a list, and its literals: each once, no None, padded to a power of two."""
+        if not isinstance(value, Iterable):
+            raise TypeError(f"The look-up 'in' takes a list or a queryset, not {value!r}.")
+        items = [item for item in value if item is not None]
+        try:
+            items = list(dict.fromkeys(items))
+        except TypeError:
+            pass  # Unhashable, such as JSON values: twice does no harm.
+        expressions = [item for item in items if is_expression(item)]
+        literals = [item for item in items if not is_expression(item)] if expressions else items
+        literals = [literal for literal in literals if cls.possible(literal)]
+        if literals:
+            literals += [literals[-1]] * ((1 << (len(literals) - 1).bit_length()) - len(literals))
+        return expressions, literals
+
+    @classmethod
+    def possible(cls, literal: Any) -> bool:
+        """Whether any row may have that value."""
+        return True
+
+
+class Range(Lookup):
+    """Between two values, both included."""
+
+    lookup_name = "range"
+    one_literal = False
+
+    @classmethod
+    def key(cls, value: Any, values: Literals) -> Hashable:
+        low, high = cls.bounds(value)
+        return GreaterThanOrEqual.key(low, values), LessThanOrEqual.key(high, values)
+
+    @classmethod
+    def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
+        low, high = cls.bounds(value)
+        return lhs.element.between(cls.operand(lhs, low, scope), cls.operand(lhs, high, scope))
+
+    @classmethod
+    def bounds(cls, value: Any) -> tuple[Any, Any]:
+        """The two values; `ValueError` if there are more or fewer."""
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            raise ValueError(f"The look-up 'range' takes two values, the lowest and the highest, not {value!r}.")
+        return value[0], value[1]
+
+
+class IsNull(Lookup):
+    """NULL if True, not NULL if False."""
+
+    lookup_name = "isnull"
+    one_literal = False
+    true_of_null = True
+
+    @classmethod
+    def key(cls, value: Any, values: Literals) -> Hashable:
+        if not isinstance(value, bool):
+            raise ValueError(f"The look-up 'isnull' takes True or False, not {value!r}.")
+        return "isnull", value
+
+    @classmethod
+    def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
+        return lhs.element.is_(None) if value else lhs.element.is_not(None)
+
+
+# -- text
+
+
+class TextLookup(Lookup):
+    """Base of what looks into text; values of other types are looked at as the engine writes them."""
+
+    # Whether upper and lower case are the same.
+    fold: bool = False
+
+    @classmethod
+    def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
+        element = sql.as_text(lhs.element, scope.dialect_name)
+        if value is None or is_expression(value):
+            operand = sql.as_text(cls.operand(lhs, value, scope), scope.dialect_name)
+            return cls.compare(element, operand, scope)
+        return cls.search(element, value, scope)
+
+    @classmethod
+    def search(cls, lhs: ColumnElement[Any], value: Any, scope: Scope) -> ColumnElement[bool]:
+        """The comparison with a literal."""
+        return cls.compare(lhs, scope.typed_value(value, Text(), str), scope)
+
+
+class IExact(TextLookup):
+    """Equal, upper and lower case being the same; None asks for NULL."""
+
+    lookup_name = "iexact"
+    fold = True
+
+    @classmethod
+    def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
+        return lhs.element.is_(None) if value is None else super().build(lhs, value, scope)
+
+    @classmethod
+    def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
+        return sql.fold(lhs, scope.dialect_name) == sql.fold(rhs, scope.dialect_name)
+
+
+class PatternLookup(TextLookup):
+    """Base of contains, startswith and endswith.
+
+    Literals become patterns, with everything special in them escaped; SQLite
+    compares upper and lower case with GLOB, because its LIKE cannot.
+    """
+
+    # Whether anything may stand before and behind the literal.
+    before: bool = True
+    behind: bool = True
+
+    @classmethod
+    def search(cls, lhs: ColumnElement[Any], value: Any, scope: Scope) -> ColumnElement[bool]:
+        dialect = scope.dialect_name
+        if dialect == "sqlite":
+            pattern = _glob_pattern(cls.before, cls.behind, str.casefold if cls.fold else str)
+            return sql.glob(sql.fold(lhs, dialect) if cls.fold else lhs, scope.typed_value(value, Text(), pattern))
+        escaped = _like_pattern(cls.before, cls.behind, sql.escape_of(dialect))
+        operand = scope.typed_value(value, Text(), escaped)
+        if cls.fold:
+            lhs, operand = sql.fold(lhs, dialect), sql.fold(operand, dialect)
+        return sql.like(lhs, operand, dialect)
+
+    @classmethod
+    def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
+        dialect = scope.dialect_name
+        same = sql.fold if cls.fold else sql.compare_text
+        lhs, rhs = same(lhs, dialect), same(rhs, dialect)
+        if cls.before and cls.behind:
+            return sql.position(lhs, rhs, dialect) > 0
+        size = sql.length(rhs, dialect)
+        if cls.behind:
+            return func.substr(lhs, 1, size, type_=Text()) == rhs
+        start = sql.length(lhs, dialect) - size + 1
+        return sqlalchemy.and_(start >= 1, func.substr(lhs, start, type_=Text()) == rhs)
+
+
+class Contains(PatternLookup):
+    """Contains that text, case sensitive."""
+
+    lookup_name = "contains"
+
+
+class IContains(Contains):
+    """Contains that text, upper and lower case being the same."""
+
+    lookup_name = "icontains"
+    fold = True
+
+
+class StartsWith(PatternLookup):
+    """Begins with that text, case sensitive."""
+
+    lookup_name = "startswith"
+    before = False
+
+
+class IStartsWith(StartsWith):
+    """Begins with that text, upper and lower case being the same."""
+
+    lookup_name = "istartswith"
+    fold = True
+
+
+class EndsWith(PatternLookup):
+    """Ends with that text, case sensitive."""
+
+    lookup_name = "endswith"
+    behind = False
+
+
+class IEndsWith(EndsWith):
+    """Ends with that text, upper and lower case being the same."""
+
+    lookup_name = "iendswith"
+    fold = True
+
+
+class Regex(TextLookup):
+    """A regular expression is found in it, case sensitive; its dialect is that of the engine, on SQLite Python's."""
+
+    lookup_name = "regex"
+
+    @classmethod
+    def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
+        return sql.regex(lhs, rhs, cls.fold, scope.dialect_name)
+
+
+class IRegex(Regex):
+    """A regular expression is found in it, upper and lower case being the same."""
+
+    lookup_name = "iregex"
+    fold = True
+
+
+# -- integers
+
+
+class IntegerLookup(Lookup):
+    """Base of comparisons of integer columns with any number.
+
+    A number that no such column can hold is not sent to the database: it would
+    be refused, or rounded to another one. `verdict` says what the answer is then.
+    """
+
+    one_literal = False
+    plain_int = True
+
+    @classmethod
+    def key(cls, value: Any, values: Literals) -> Hashable:
+        verdict = cls.verdict(value)
+        return ("verdict", verdict) if verdict is not None else super().key(value, values)
+
+    @classmethod
+    def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
+        verdict = cls.verdict(value)
+        if verdict is None:
+            return super().build(lhs, value, scope)
+        # Not simply true or false: the answer for NULL is still NULL.
+        return lhs.element == lhs.element if verdict else lhs.element != lhs.element
+
+    @classmethod
+    def literal(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[Any]:
+        if scope.dialect_name != "postgresql" or isinstance(lhs.element.type, BigInteger):
+            return super().literal(lhs, value, scope)
+        # PostgreSQL would cast to the type of a smaller column, and fail for what does not fit.
+        convert = cls.converter(lhs.field) or lhs.field.get_prep_value
+        return scope.typed_value(value, BigInteger(), convert)
+
+    @classmethod
+    def verdict(cls, value: Any) -> bool | None:
+        """True or False if the comparison is that for every integer of 64 bits; None if it depends."""
+        number = as_number(value)
+        if number is None:
+            return None
+        if number > LARGEST:
+            return cls.if_huge(True)
+        if number < SMALLEST:
+            return cls.if_huge(False)
+        return False if number != number else cls.if_between(number)
+
+    @classmethod
+    def if_huge(cls, positive: bool) -> bool:
+        """The verdict for a number beyond 64 bits."""
+        return False
+
+    @classmethod
+    def if_between(cls, number: float | decimal.Decimal) -> bool | None:
+        """The verdict for any other number."""
+        return None
+
+
+class IntegerExact(IntegerLookup, Exact):
+    """Equal to a number."""
+
+    @classmethod
+    def if_between(cls, number: float | decimal.Decimal) -> bool | None:
+        return None if number == int(number) else False
+
+
+class _RoundedUp(IntegerLookup):
+    @classmethod
+    def prepare(cls, field: Any, value: Any) -> Any:
+        return field.get_prep_value(math.ceil(value) if isinstance(value, (float, decimal.Decimal)) else value)
+
+
+class _RoundedDown(IntegerLookup):
+    @classmethod
+    def prepare(cls, field: Any, value: Any) -> Any:
+        return field.get_prep_value(math.floor(value) if isinstance(value, (float, decimal.Decimal)) else value)
+
+
+class IntegerGreaterThan(_RoundedDown, GreaterThan):
+    """Greater than a number."""
+
+    @classmethod
+    def if_huge(cls, positive: bool) -> bool:
+        return not positive
+
+
+class IntegerGreaterThanOrEqual(_RoundedUp, GreaterThanOrEqual):
+    """Greater than or equal to a number."""
+
+    @classmethod
+    def if_huge(cls, positive: bool) -> bool:
+        return not positive
+
+
+class IntegerLessThan(_RoundedUp, LessThan):
+    """Less than a number."""
+
+    @classmethod
+    def if_huge(cls, positive: bool) -> bool:
+        return positive
+
+
+class IntegerLessThanOrEqual(_RoundedDown, LessThanOrEqual):
+    """Less than or equal to a number."""
+
+    @classmethod
+    def if_huge(cls, positive: bool) -> bool:
+        return positive
+
+
+class IntegerIn(In):
+    """One of several numbers."""
+
+    @classmethod
+    def literal(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[Any]:
+        return IntegerExact.literal(lhs, value, scope)
+
+    @classmethod
+    def possible(cls, literal: Any) -> bool:
+        return IntegerExact.verdict(literal) is None
+
+
+class IntegerRange(Range):
+    """Between two numbers."""
+
+    @classmethod
+    def key(cls, value: Any, values: Literals) -> Hashable:
+        low, high = cls.bounds(value)
+        return IntegerGreaterThanOrEqual.key(low, values), IntegerLessThanOrEqual.key(high, values)
+
+    @classmethod
+    def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
+        low, high = cls.bounds(value)
+        return sqlalchemy.and_(
+            IntegerGreaterThanOrEqual.build(lhs, low, scope), IntegerLessThanOrEqual.build(lhs, high, scope)
+        )
+
+
+# -- helpers
+
+
+def as_number(value: Any) -> int | float | decimal.Decimal | None:
+    """A number, or text that is an integer, as a number; None for everything else."""
+    if isinstance(value, (int, float, decimal.Decimal)):
+        return value
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            return None  # The field says what is wrong with it.
+    return None
+
+
+def _like_pattern(before: bool, behind: bool, escape: str) -> Callable[[Any], str]:
+    start, end = "%" if before else "", "%" if behind else ""
+
+    def pattern(value: Any) -> str:
+        text = str(value).replace(escape, escape * 2).replace("%", f"{escape}%").replace("_", f"{escape}_")
+        return f"{start}{text}{end}"
+
+    return pattern
+
+
+def _glob_pattern(before: bool, behind: bool, fold: Callable[[str], str]) -> Callable[[Any], str]:
+    start, end = "*" if before else "", "*" if behind else ""
+
+    def pattern(value: Any) -> str:
+        text = fold(str(value)).replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
+        return f"{start}{text}{end}"
+
+    return pattern
+
+
+def _by_name(*lookups: type[Lookup]) -> dict[str, type[Lookup]]:
+    return {lookup.lookup_name: lookup for lookup in lookups}
+
+
+# What every field has.
+DEFAULT_LOOKUPS: dict[str, type[Lookup]] = _by_name(
+    Exact,
+    IExact,
+    GreaterThan,
+    GreaterThanOrEqual,
+    LessThan,
+    LessThanOrEqual,
+    In,
+    Range,
+    IsNull,
+    Contains,
+    IContains,
+    StartsWith,
+    IStartsWith,
+    EndsWith,
+    IEndsWith,
+    Regex,
+    IRegex,
+)
+# What fields with integers have instead.
+INTEGER_LOOKUPS: dict[str, type[Lookup]] = _by_name(
+    IntegerExact,
+    IntegerGreaterThan,
+    IntegerGreaterThanOrEqual,
+    IntegerLessThan,
+    IntegerLessThanOrEqual,
+    IntegerIn,
+    IntegerRange,
+)
