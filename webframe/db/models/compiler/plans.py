@@ -150,6 +150,6 @@ def exact_type_of(field: Any) -> type | None:
         if "exact_type" in kind.__dict__:
             exact: type | None = kind.__dict__["exact_type"]
             return exact
-        if "get_prep_value" in kind.__dict__:
+        if "get_prep_value" in kind.__dict__ or "get_save_value" in kind.__dict__:
             return None
     return None

@@ -10,16 +10,20 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import bindparam
 
+from webframe.core.exceptions import FieldError
 from webframe.db.connections import connections
+from webframe.db.errors import NotSupportedError
+from webframe.db.models.compiler.literals import Names, QueryLiterals
 from webframe.db.models.compiler.plans import Plan, Slot, exact_type_of, make_plan, result_converter
-from webframe.db.models.tables import table_of
+from webframe.db.models.compiler.scope import QueryScope, Statement
+from webframe.db.models.tables import column_type, table_of
 
 if TYPE_CHECKING:
     Fields = tuple[Any, ...]
@@ -61,7 +65,7 @@ def insert(model: Any, fields: Fields, values: Sequence[Any], alias: str, return
     answer = plan.answer
     if answer is None:
         return row or ()
-    return tuple([value if convert is None else convert(value) for value, convert in zip(row, answer, strict=False)])
+    return _converted(row, answer)
 
 
 def update(model: Any, pk_value: Any, fields: Fields, values: Sequence[Any], alias: str) -> int:
@@ -136,19 +140,140 @@ def padded(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values + values[-1:] * missing if missing else values
 
 
+# --- many rows at once ------------------------------------------------------------------------------------------
+
+
+def insert_many(
+    model: Any,
+    fields: Fields,
+    rows: Sequence[Sequence[Any]],
+    alias: str,
+    *,
+    ignore_conflicts: bool = False,
+    update_fields: Fields = (),
+    unique_fields: Fields = (),
+    returning: Fields = (),
+    batch_size: int | None = None,
+) -> list[tuple[Any, ...]]:
+    """Insert rows, as many as possible in one statement.
+
+    Rows that would break a unique constraint are left out with
+    `ignore_conflicts`; with `update_fields` the row that is there (the one with the
+    same values of `unique_fields`, which MySQL does not ask for) gets these values.
+    Returns the values of the fields `returning`, row by row, if the database can
+    return them, and else an empty list.
+    """
+    wrapper = connections[alias]
+    size = _rows_at_once(wrapper, len(fields), batch_size)
+    if not wrapper.features.can_return_from_insert or ignore_conflicts:
+        returning = ()
+    returned: list[tuple[Any, ...]] = []
+    kind = (ignore_conflicts, update_fields, unique_fields)
+    start = 0
+    while start < len(rows):
+        count = min(size, 1 << ((len(rows) - start).bit_length() - 1))
+        key = ("insert many", model, fields, returning, kind, count)
+        plan = wrapper.plans.get(key)
+        if plan is None:
+            plan = wrapper.plans[key] = _insert_many_plan(model, fields, wrapper, returning, kind, count)
+        make_row, converters = plan.answer
+        chunk = rows[start : start + count]
+        parameters = list(chain.from_iterable(chunk if make_row is None else map(make_row, chunk)))
+        if returning:
+            got = wrapper.fetch(plan.sql, parameters)
+            returned += got if converters is None else [_converted(row, converters) for row in got]
+        else:
+            wrapper.run(plan.sql, parameters)
+        start += count
+    return returned
+
+
+# Without another limit: parameters in one statement.
+MOST_PARAMETERS = 30_000
+
+
+def _rows_at_once(wrapper: Any, columns: int, batch_size: int | None) -> int:
+    limit = min(getattr(wrapper.features, "max_query_params", None) or MOST_PARAMETERS, MOST_PARAMETERS)
+    fitting = max(1, limit // max(1, columns))
+    size = 1 << (fitting.bit_length() - 1)
+    return min(size, batch_size) if batch_size else size
+
+
+def _converted(row: Sequence[Any], converters: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(
+        [value if convert is None else convert(value) for value, convert in zip(row, converters, strict=False)]
+    )
+
+
+def _insert_many_plan(
+    model: Any, fields: Fields, wrapper: Any, returning: Fields, kind: tuple[bool, Fields, Fields], count: int
+) -> Plan:
+    """A plan for `count` rows: what SQLAlchemy makes of two rows is what it makes of one with a piece put in."""
+    slots: dict[str, Slot] = {}
+    columns, converters = _returning(model, wrapper, returning, always=True)
+
+    def statement(rows: int) -> Any:
+        values = [
+            {field.column: slot_for(field, row * len(fields) + place, slots) for place, field in enumerate(fields)}
+            for row in range(rows)
+        ]
+        made = _conflicts(_dialect_insert(model, wrapper), model, wrapper, *kind).inline().values(values)
+        return made.returning(*columns) if columns else made
+
+    one = make_plan(statement(1), wrapper, slots, len(fields))
+    two = make_plan(statement(2), wrapper, slots, 2 * len(fields)).sql
+    common = next((place for place, (a, b) in enumerate(zip(one.sql, two, strict=False)) if a != b), len(one.sql))
+    piece = two[common : common + len(two) - len(one.sql)]
+    sql = one.sql[:common] + piece * (count - 1) + one.sql[common:]
+    return Plan(sql, None, (one.parameters, converters))
+
+
+def _dialect_insert(model: Any, wrapper: Any) -> Any:
+    table = table_of(model)
+    if wrapper.vendor == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert(table)
+    if wrapper.vendor == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert(table)
+    if wrapper.vendor == "mysql":
+        from sqlalchemy.dialects.mysql import insert as mysql_insert
+
+        return mysql_insert(table)
+    return table.insert()
+
+
+def _conflicts(
+    statement: Any, model: Any, wrapper: Any, ignore: bool, update_fields: Fields, unique_fields: Fields
+) -> Any:
+    """The INSERT with what it does about rows that are there already."""
+    if not ignore and not update_fields:
+        return statement
+    if wrapper.vendor not in ("sqlite", "postgresql", "mysql"):
+        raise NotSupportedError(f"{wrapper.vendor} cannot ignore or update rows that are there when it inserts.")
+    table = table_of(model)
+    if ignore:
+        return statement.prefix_with("IGNORE") if wrapper.vendor == "mysql" else statement.on_conflict_do_nothing()
+    if wrapper.vendor == "mysql":
+        return statement.on_duplicate_key_update(
+            {field.column: statement.inserted[field.column] for field in update_fields}
+        )
+    return statement.on_conflict_do_update(
+        index_elements=[table.c[field.column] for field in unique_fields],
+        set_={field.column: statement.excluded[field.column] for field in update_fields},
+    )
+
+
 # --- plans ------------------------------------------------------------------------------------------------------
 
 
 def slot_for(field: Any, index: int, slots: dict[str, Slot]) -> sqlalchemy.BindParameter[Any]:
     """A parameter for a value of a field, noted in `slots`."""
-    name = f"v{index}"
-    slots[name] = Slot(index, field.get_prep_value, exact_type_of(field))
-    return bindparam(name, type_=field_type(field))
-
-
-def field_type(field: Any) -> Any:
-    """The SQLAlchemy type of a field's column."""
-    return field.sql_type()
+    name = f"_literal_{index}"
+    slots[name] = Slot(index, field.get_save_value, exact_type_of(field))
+    return bindparam(name, type_=column_type(field))
 
 
 def is_expression(value: Any) -> bool:
@@ -156,7 +281,9 @@ def is_expression(value: Any) -> bool:
     return hasattr(value, "build") and hasattr(value, "key")
 
 
-def _returning(model: Any, wrapper: Any, returning: Fields) -> tuple[list[Any], tuple[Any, ...] | None]:
+def _returning(
+    model: Any, wrapper: Any, returning: Fields, always: bool = False
+) -> tuple[list[Any], tuple[Any, ...] | None]:
     """The columns to return, and the conversions of their values (None: there are none)."""
     table = table_of(model)
     columns = [table.c[field.column] for field in returning]
@@ -164,7 +291,7 @@ def _returning(model: Any, wrapper: Any, returning: Fields) -> tuple[list[Any], 
         result_converter(column.type, field, wrapper) for field, column in zip(returning, columns, strict=True)
     )
     only_key = len(columns) == 1 and columns[0] is table.autoincrement_column
-    if not wrapper.features.can_return_from_insert or (only_key and wrapper.vendor == "sqlite"):
+    if not wrapper.features.can_return_from_insert or (only_key and wrapper.vendor == "sqlite" and not always):
         columns = []  # the driver knows the key without being asked
     return columns, converters if any(converters) else None
 
@@ -201,3 +328,72 @@ def _delete_plan(model: Any, field: Any, count: int, wrapper: Any) -> Plan:
     slots: dict[str, Slot] = {}
     condition = _matching(table.c[field.column], field, 0, count, slots)
     return make_plan(table.delete().where(condition), wrapper, slots, count)
+
+
+# --- with expressions -------------------------------------------------------------------------------------------
+
+
+def _keyed(model: Any, values: Sequence[Any]) -> tuple[Hashable, QueryLiterals]:
+    """What the values look like, expressions by their keys, and the literals in them."""
+    literals = QueryLiterals(Names(model, {}))
+    marks: list[Hashable] = []
+    for value in values:
+        if is_expression(value):
+            marks.append((type(value), value.key(literals)))
+        else:
+            literals.append(value)
+            marks.append(None)
+    return tuple(marks), literals
+
+
+def _set(scope: QueryScope, fields: Fields, values: Sequence[Any]) -> dict[Any, Any]:
+    """The columns and what they are set to."""
+    table = scope.root.table
+    named: dict[Any, Any] = {}
+    for field, value in zip(fields, values, strict=True):
+        if not is_expression(value):
+            named[table.c[field.column]] = scope.statement.take(
+                value, column_type(field), field.get_save_value, exact_type_of(field)
+            )
+            continue
+        if getattr(value, "contains_aggregate", False):
+            raise FieldError(f"Aggregate functions are not allowed in this query ({field.name}={value!r}).")
+        named[table.c[field.column]] = scope.build(value, field).element
+    if len(scope.tables()) > 1:
+        raise FieldError("Joined field references are not permitted in this query.")
+    return named
+
+
+def _insert_expressions(
+    model: Any, fields: Fields, values: Sequence[Any], wrapper: Any, returning: Fields
+) -> tuple[Any, ...]:
+    marks, literals = _keyed(model, values)
+    key = ("insert", model, fields, returning, marks)
+    plan = wrapper.plans.get(key)
+    if plan is None:
+        scope = QueryScope(model, Statement(wrapper, literals))
+        statement = table_of(model).insert().values(_set(scope, fields, values)).inline()
+        columns, converters = _returning(model, wrapper, returning)
+        if columns:
+            statement = statement.returning(*columns)
+        plan = make_plan(statement, wrapper, scope.statement.slots, len(literals), converters)
+        wrapper.plans[key] = plan
+    row = wrapper.insert(plan.sql, plan.arguments(tuple(literals))) or ()
+    return row if plan.answer is None else _converted(row, plan.answer)
+
+
+def _update_expressions(
+    model: Any, field: Any, keys: Sequence[Any], fields: Fields, values: Sequence[Any], wrapper: Any
+) -> int:
+    marks, literals = _keyed(model, values)
+    key = ("update by", model, field, len(keys), fields, marks)
+    plan = wrapper.plans.get(key)
+    if plan is None:
+        scope = QueryScope(model, Statement(wrapper, literals))
+        named = _set(scope, fields, values)
+        condition = _matching(scope.root.table.c[field.column], field, len(literals), len(keys), scope.statement.slots)
+        statement = table_of(model).update().where(condition).values(named).inline()
+        plan = make_plan(statement, wrapper, scope.statement.slots, len(literals) + len(keys))
+        wrapper.plans[key] = plan
+    count: int = wrapper.run(plan.sql, plan.arguments((*literals, *keys)))
+    return count

@@ -1,0 +1,268 @@
+"""Scopes: what names mean at one place of a statement, and the joins that they ask for.
+
+A `Statement` hands out parameters for the literals, in order, and names for the
+tables. A `QueryScope` is one SELECT of it, or what an UPDATE or DELETE finds its
+rows by: a table and a tree of joins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import bindparam
+
+from webframe.core.exceptions import FieldError
+from webframe.db.models.building import Built
+from webframe.db.models.compiler.literals import Names
+from webframe.db.models.compiler.plans import Slot, exact_type_of
+from webframe.db.models.compiler.where import Part, build_condition
+from webframe.db.models.paths import Path, is_forward, resolve_column, scalar
+from webframe.db.models.tables import column_type, table_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import BindParameter, ColumnElement, FromClause
+    from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models.options import JoinStep
+
+
+class Statement:
+    """One SQL statement in the making: its literals and the parameters that stand for them."""
+
+    def __init__(self, wrapper: Any, literals: Sequence[Any]) -> None:
+        self.wrapper = wrapper
+        self.dialect_name: str = "mysql" if wrapper.vendor == "mysql" else wrapper.dialect.name
+        self.literals = literals
+        # The index of the literal that comes next.
+        self.position = 0
+        # What was handed out, by the name of the parameter.
+        self.slots: dict[str, Slot] = {}
+        self._tables = 0
+
+    def take(
+        self, value: Any, sql_type: Any, convert: Callable[[Any], Any] | None, exact_type: type | None
+    ) -> BindParameter[Any]:
+        """The parameter for the next literal, which must be this one."""
+        index = self.position
+        if index >= len(self.literals) or not _same(self.literals[index], value):
+            met = repr(self.literals[index]) if index < len(self.literals) else "none"
+            raise AssertionError(
+                f"An expression builds its literals in another order than it keys them: "
+                f"{value!r} is asked for, and the next one is {met}."
+            )
+        self.position += 1
+        name = f"_literal_{index}"
+        self.slots[name] = Slot(index, convert, exact_type)
+        return bindparam(name, type_=sql_type)
+
+    def named(self, table: FromClause) -> FromClause:
+        """The table under a name that the statement has not used yet."""
+        self._tables += 1
+        return table.alias(f"T{self._tables}")
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    try:
+        return bool(one == other)
+    except Exception:  # whatever comparing strange values does, they are not known to be the same
+        return False
+
+
+class Join:
+    """One table of a query, and how it was got to."""
+
+    __slots__ = ("children", "inner", "model", "parent", "step", "table")
+
+    def __init__(self, table: FromClause, model: Any, parent: Join | None = None, step: JoinStep | None = None) -> None:
+        self.table: Any = table
+        self.model = model
+        self.parent = parent
+        self.step = step
+        # Joins that start here, by their step.
+        self.children: dict[Any, list[Join]] = {}
+        # Whether a condition needs it to have found a row.
+        self.inner = False
+
+    @property
+    def may_be_outer(self) -> bool:
+        """Whether the table may have no row, as things stand."""
+        if self.inner or self.parent is None or self.step is None:
+            return False
+        return self.step.nullable or self.step.many or self.parent.may_be_outer
+
+    def require(self) -> None:
+        """From now on only rows count for which it finds one."""
+        join: Join | None = self
+        while join is not None:
+            join.inner = True
+            join = join.parent
+
+    def with_parents(self) -> Iterator[Join]:
+        """This join and those that lead to it, without the root."""
+        join = self
+        while join.parent is not None:
+            yield join
+            join = join.parent
+
+    def on(self) -> Any:
+        """The condition that links it to its parent."""
+        assert self.parent is not None and self.step is not None
+        near, far = self.parent.table.c, self.table.c
+        return sqlalchemy.and_(*[near[a.column] == far[b.column] for a, b in self.step.columns])
+
+
+class QueryScope:
+    """One SELECT: its tables, its annotations, and what a name means in it."""
+
+    def __init__(self, model: Any, statement: Statement, outer: QueryScope | None = None) -> None:
+        self.model = model
+        self.statement = statement
+        self.outer = outer
+        self.dialect_name = statement.dialect_name
+        self.wrapper = statement.wrapper
+        table = table_of(model)
+        self.root = Join(table if outer is None else statement.named(table), model)
+        self._joins: list[Join] = []
+        # What annotations were built to, and which of them are aggregates.
+        self.annotations: dict[str, Built] = {}
+        self.aggregates: set[str] = set()
+        self.names = Names(model, self.annotations, self._field_of)
+        # Joins to many that a name may use again; None: all of them.
+        self.reusable: set[Join] | None = None
+
+    def _field_of(self, alias: str) -> Any:
+        return self.annotations[alias].field
+
+    # --- the protocol of building.py ----------------------------------------------------------------------------
+
+    def ref(self, name: str, *, allow_joins: bool = True, for_aggregate: bool = False) -> Built:
+        """The column, annotation or transformed column that a name means."""
+        path = resolve_column(self.model, name, self.annotations)
+        if path.steps and not allow_joins:
+            raise FieldError(f"{name!r} needs a join, and joined fields are not permitted here.")
+        field = self.annotations[path.annotation].field if path.annotation is not None else path.field
+        transforms = []
+        for part in path.rest:
+            transform = field.get_transform(part) if field is not None else None
+            if transform is None:
+                raise FieldError(f"Cannot resolve {part!r} in {name!r}: the annotation has no such transform.")
+            transforms.append(transform)
+            field = transform.result_field(field)
+        return self.ref_path(path, tuple(transforms))
+
+    def ref_path(self, path: Path, transforms: tuple[Any, ...] = ()) -> Built:
+        """What a path leads to, transformed."""
+        built = self.annotations[path.annotation] if path.annotation is not None else self.column(path)[0]
+        for transform in transforms:
+            built = transform.apply(built, self)
+        return built
+
+    def value(self, value: Any, field: Any = None, convert: Callable[[Any], Any] | None = None) -> ColumnElement[Any]:
+        """The parameter for the next literal."""
+        if field is None:
+            sql_type = sqlalchemy.literal(value).type
+            return self.statement.take(value, sql_type, convert, None)
+        field = scalar(field) if getattr(field, "is_relation", False) else field
+        if convert is not None:
+            return self.statement.take(value, column_type(field), convert, None)
+        return self.statement.take(value, column_type(field), field.get_prep_value, exact_type_of(field))
+
+    def typed_value(
+        self, value: Any, sql_type: TypeEngine[Any], convert: Callable[[Any], Any] | None = None
+    ) -> ColumnElement[Any]:
+        """The parameter for the next literal, of a given SQL type."""
+        return self.statement.take(value, sql_type, convert, None)
+
+    def build(self, value: Any, field: Any = None) -> Built:
+        """Any operand as SQL."""
+        if value is None:
+            return Built(sqlalchemy.null(), field)
+        if hasattr(value, "build_select"):
+            select = self.subquery(value)
+            return Built(select.scalar_subquery(), value.output_field_of_column())
+        if hasattr(value, "references") and hasattr(value, "build"):
+            built: Built = value.build(self)
+            return built
+        return Built(self.value(value, field), field)
+
+    def subquery(self, queryset: Any, *, columns: str = "one") -> Any:
+        """A queryset as a Select within this scope."""
+        return queryset.build_select(self, columns)
+
+    def condition(self, q: Any) -> ColumnElement[bool]:
+        """The condition that a Q stands for, where it does not decide about rows: joins stay as they are."""
+        return build_condition(self, q).element
+
+    # --- tables and joins ---------------------------------------------------------------------------------------
+
+    def column(self, path: Path) -> tuple[Built, Join | None]:
+        """The column that a path leads to, and the join in which it is (None: the root)."""
+        join = self.join(path.steps)
+        element = join.table.c[path.field.column]
+        return Built(element, scalar(path.field)), None if join is self.root else join
+
+    def join(self, steps: Sequence[JoinStep], start: Join | None = None) -> Join:
+        """The last of the joins for these steps: those that are there already, where they may be used again."""
+        join = start or self.root
+        for step in steps:
+            known = join.children.setdefault((step.model, step.columns), [])
+            free = known
+            if step.many and self.reusable is not None:
+                free = [each for each in known if each in self.reusable]
+            if free:
+                join = free[-1]
+                continue
+            made = Join(self.statement.named(table_of(step.model)), step.model, join, step)
+            known.append(made)
+            self._joins.append(made)
+            if self.reusable is not None:
+                self.reusable.add(made)
+            join = made
+        return join
+
+    def may_be_null(self, name: str) -> bool:
+        """Whether a name may mean NULL."""
+        path = resolve_column(self.model, name, self.annotations)
+        return path.annotation is not None or path.field.null or any(not is_forward(step) for step in path.steps)
+
+    def is_aggregate(self, alias: str) -> bool:
+        """Whether an annotation is computed over groups of rows."""
+        return alias in self.aggregates
+
+    def inner(self, model: Any) -> QueryScope:
+        """A scope for a subquery within this one."""
+        return QueryScope(model, self.statement, self)
+
+    def source(self) -> Any:
+        """All tables, joined."""
+        source: Any = self.root.table
+        for join in self._joins:
+            source = source.join(join.table, join.on(), isouter=join.may_be_outer)
+        return source
+
+    def detached(self, root: Join) -> tuple[Any, list[Any]]:
+        """All tables without the root, joined, and the conditions that link them to another root of the same model."""
+        first, *others = self._joins
+        source: Any = first.table
+        for join in others:
+            source = source.join(join.table, join.on(), isouter=join.may_be_outer)
+        assert first.step is not None
+        links = [root.table.c[a.column] == first.table.c[b.column] for a, b in first.step.columns]
+        return source, links
+
+    def tables(self) -> list[Any]:
+        """The tables of this scope, joined or not."""
+        return [self.root.table, *[join.table for join in self._joins]]
+
+    # --- conditions that decide about rows ----------------------------------------------------------------------
+
+    def keep_rows(self, q: Any) -> Part:
+        """Build a condition that all rows of the query fulfil: joins that it needs become inner ones."""
+        part = build_condition(self, q)
+        for join in part.if_true:
+            join.inner = True
+        return part

@@ -1,0 +1,181 @@
+"""Conditions: what a Q means in SQL, and which joins it needs.
+
+Joins that may find nothing are LEFT JOINs, unless a condition cannot be true
+where they find nothing. So every part of a condition is built together with two
+sets: the joins that must have found something where it is true, and where it is
+false. AND unites what its children need, OR has only what all of them need, and
+NOT exchanges both sets.
+
+Under NOT, names that lead to many rows are asked about in a subquery: "no row
+such that", where outside it is "some row such that".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import and_, case, exists, false, not_, or_, select, true
+from sqlalchemy.sql.elements import BooleanClauseList
+
+from webframe.db.models.building import Built
+from webframe.db.models.compiler.literals import Leaf, plain_value
+from webframe.db.models.conditions import Q
+from webframe.db.models.expressions import F
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+    Joins = frozenset[Any]
+
+NONE: Joins = frozenset()
+
+
+class Part(NamedTuple):
+    """A condition as SQL."""
+
+    element: ColumnElement[bool]
+    # Joins that have found a row wherever the condition is true; wherever it is false.
+    if_true: Joins
+    if_false: Joins
+    # Whether it contains an aggregate, so that it belongs into HAVING.
+    aggregate: bool
+
+
+class Prebuilt:
+    """An operand that was built in another scope."""
+
+    contains_aggregate = False
+
+    def __init__(self, built: Built) -> None:
+        self.built = built
+
+    def key(self, values: Any) -> Any:
+        """Never asked: the key is that of the operand it stands for."""
+        raise TypeError("What is built already has no key.")
+
+    def build(self, scope: Any) -> Built:
+        """What was built."""
+        return self.built
+
+    def references(self) -> tuple[str, ...]:
+        """None that anybody needs to look up."""
+        return ()
+
+
+def build_condition(scope: Any, q: Any, *, negated: bool = False, below_not: bool = False) -> Part:
+    """Build a Q, a (name, value) pair or an expression with boolean values.
+
+    `negated` says whether an odd number of NOTs stands above it, `below_not`
+    whether there is any.
+    """
+    if isinstance(q, Q):
+        return _build_q(scope, q, negated, below_not)
+    if isinstance(q, tuple):
+        name, value = q
+        leaf = scope.names.leaf(name)
+        return _build_leaf(scope, name, leaf, plain_value(leaf, value), negated, below_not)
+    element = scope.build(q).element
+    return Part(element, NONE, NONE, bool(getattr(q, "contains_aggregate", False)))
+
+
+def _build_q(scope: Any, q: Q, negated: bool, below_not: bool) -> Part:
+    if q.negated:
+        negated, below_not = not negated, True
+    parts = [build_condition(scope, child, negated=negated, below_not=below_not) for child in q.children]
+    if not parts:
+        return Part(true(), NONE, NONE, False)
+    aggregate = any(part.aggregate for part in parts)
+    elements = [part.element for part in parts]
+    if q.connector == "AND":
+        element: Any = and_(true(), *elements) if len(elements) > 1 else elements[0]
+        if_true, if_false = _union(parts, 1), _common(parts, 2)
+    elif q.connector == "OR":
+        element = or_(false(), *elements) if len(elements) > 1 else elements[0]
+        if_true, if_false = _common(parts, 1), _union(parts, 2)
+    else:
+        count = sum((case((each, 1), else_=0) for each in elements[1:]), case((elements[0], 1), else_=0))
+        element = count % 2 == 1 if len(elements) > 1 else elements[0]
+        if_true, if_false = _common(parts, 1), (parts[0].if_false if len(parts) == 1 else NONE)
+    if q.negated:
+        return Part(_not(element), if_false, if_true, aggregate)
+    return Part(element, if_true, if_false, aggregate)
+
+
+def _union(parts: list[Part], place: int) -> Joins:
+    return NONE.union(*[part[place] for part in parts])  # type: ignore[misc]  # a set in both places
+
+
+def _common(parts: list[Part], place: int) -> Joins:
+    first, *others = [part[place] for part in parts]
+    return first.intersection(*others)  # type: ignore[union-attr, return-value, arg-type]  # a set in both places
+
+
+def _not(element: Any) -> ColumnElement[bool]:
+    """NOT in front of the whole: SQLAlchemy turns it into the opposite operator where that is the same."""
+    if isinstance(element, BooleanClauseList):
+        return not_(element.self_group())
+    return not_(element)
+
+
+def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, negated: bool, below_not: bool) -> Part:
+    path = leaf.path
+    lookup = leaf.lookup
+    if path.annotation is not None:
+        lhs = scope.ref_path(path, leaf.transforms)
+        aggregate = scope.is_aggregate(path.annotation) or bool(getattr(value, "contains_aggregate", False))
+        if leaf.field is None and lhs.field is not None:
+            lookup = scope.names.leaf(name).lookup
+        return Part(lookup.build(lhs, value, scope), NONE, NONE, aggregate)
+    if path.many and below_not:
+        return _build_subquery(scope, name, leaf, value)
+    column, join = scope.column(path)
+    lhs = column
+    for transform in leaf.transforms:
+        lhs = transform.apply(lhs, scope)
+    element = lookup.build(lhs, value, scope)
+    found: Joins = frozenset(join.with_parents()) if join is not None else NONE
+    aggregate = bool(getattr(value, "contains_aggregate", False))
+    is_null = _asks_for_null(lookup, value)
+    if is_null is not None:
+        return Part(element, NONE if is_null else found, found if is_null else NONE, aggregate)
+    if negated:
+        # NULL is not equal to anything, so that it is neither among the rows nor among the others; but whoever
+        # excludes a name means to keep the rows that have none.
+        if path.field.null or (join is not None and join.may_be_outer):
+            element = and_(element, column.element.is_not(None))
+        if isinstance(value, F) and type(value) is F:
+            other = scope.build(value)
+            if scope.may_be_null(value.name):
+                element = and_(element, other.element.is_not(None))
+    return Part(element, NONE if getattr(lookup, "true_of_null", False) else found, NONE, aggregate)
+
+
+def _asks_for_null(lookup: Any, value: Any) -> bool | None:
+    """True: the lookup is true of NULL alone; False: of everything else; None: it asks for something else."""
+    if lookup.lookup_name == "isnull":
+        return bool(value)
+    if lookup.lookup_name in ("exact", "iexact") and value is None:
+        return True
+    return None
+
+
+def _build_subquery(scope: Any, name: str, leaf: Leaf, value: Any) -> Part:
+    """Whether there is any row that the name leads to, such that."""
+    if hasattr(value, "references"):
+        value = Prebuilt(scope.build(value)) if not hasattr(value, "build_select") else value
+    inner = scope.inner(scope.model)
+    path = leaf.path
+    needs_row = _asks_for_null(leaf.lookup, value) is not True and not getattr(leaf.lookup, "true_of_null", False)
+    column, join = inner.column(path)
+    lhs = column
+    for transform in leaf.transforms:
+        lhs = transform.apply(lhs, inner)
+    condition = leaf.lookup.build(lhs, value, inner)
+    if needs_row:
+        join.require()
+        tables, links = inner.detached(scope.root)
+    else:
+        pk = scope.model._meta.concrete_model._meta.pk.column
+        tables, links = inner.source(), [inner.root.table.c[pk] == scope.root.table.c[pk]]
+    statement = select(1).select_from(tables).where(*links, condition).correlate_except(*inner.tables())
+    return Part(exists(statement), NONE, NONE, False)
