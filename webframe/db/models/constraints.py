@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy
 
-from webframe.core.exceptions import NON_FIELD_ERRORS, FieldDoesNotExist, ValidationError
+from webframe.core.exceptions import FieldDoesNotExist, ValidationError
 from webframe.db.connections import connections
 from webframe.db.models.compiler.plans import make_plan
 from webframe.db.models.conditions import Q

@@ -73,9 +73,11 @@ class Index:
         """Give it a name made of the table and the columns, the same every time; a name it has stays."""
         if self.name:
             return
-        columns = [model._meta.get_field(field).column for field, _ in self.fields_orders]
-        # Columns say nothing of the direction, and two indexes may differ only in that.
-        directed = [f"{column}_desc" if order else column for column, (_, order) in zip(columns, self.fields_orders)]
+        directed = []
+        for field, order in self.fields_orders:
+            column = model._meta.get_field(field).column
+            # Two indexes may differ in the direction only.
+            directed.append(f"{column}_desc" if order else column)
         self.name = generated_name(model._meta.db_table, directed, self.suffix)
 
     def clone_for(self, app_label: str, class_name: str) -> Index:
@@ -120,9 +122,7 @@ class Index:
 def check_name(kind: str, name: str) -> None:
     """Raise `ValueError` for a name that not every engine can keep."""
     if len(name.encode()) > MAX_NAME_LENGTH:
-        raise ValueError(
-            f"The name {name!r} of an {kind} is longer than {MAX_NAME_LENGTH} bytes. Choose a shorter one."
-        )
+        raise ValueError(f"{kind}.name {name!r} is longer than {MAX_NAME_LENGTH} bytes. Choose a shorter one.")
 
 
 def named_for(name: str, app_label: str, class_name: str) -> str:
