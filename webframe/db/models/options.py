@@ -540,7 +540,7 @@ def normalised_together(value: Iterable[Any]) -> tuple[tuple[str, ...], ...]:
 
 
 def spaced(name: str) -> str:
-    """ "CamelCase" as "camel case". """
+    """ "CamelCase" as "camel case"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).lower()
 
 

@@ -101,6 +101,8 @@ class Field(RegisterLookupMixin):
     is_auto_field = False
     # Whether negative numbers are refused by the table too.
     non_negative = False
+    # Arguments that the class has beside those of `Field`, kept under their names, with their defaults.
+    own_arguments: ClassVar[Mapping[str, Any]] = {}
     # Whether `pre_save` does more than to read the instance's value.
     has_own_pre_save = False
 
@@ -451,9 +453,8 @@ class Field(RegisterLookupMixin):
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
         """The name, the dotted path of the class, and the arguments that make an equal field."""
         keywords: dict[str, Any] = {}
-        for name, default in _ARGUMENTS.items():
-            attribute = _KEPT_AS.get(name, name)
-            value = getattr(self, attribute)
+        for name, default in {**_ARGUMENTS, **self.own_arguments}.items():
+            value = getattr(self, _KEPT_AS.get(name, name))
             if name == "validators" and value == [] or name == "error_messages" and not value:
                 continue
             if value is not default and not (default in ((), "") and value == default):
@@ -497,7 +498,6 @@ _KEPT_AS = {
     "error_messages": "_error_messages",
     "validators": "_validators",
     "verbose_name": "_verbose_name",
-    "choices": "choices",
 }
 
 # What a copy of a field does not take over.
@@ -527,9 +527,13 @@ def _load_field(app_label: str, model_name: str, field_name: str) -> Any:
     return apps.get_registered_model(app_label, model_name)._meta.get_field(field_name)
 
 
-def refuse_arguments(field: Field, *names: str) -> None:
+def refuse_together(field: Field, *names: str) -> None:
     """Raise TypeError where two arguments are given that cannot both hold."""
     given = [name for name in names if getattr(field, name)]
     if len(given) > 1:
         raise TypeError(f"{type(field).__name__} cannot have both {' and '.join(given)}.")
 
+
+def not_a(what: str, field: Field, value: Any, error: Exception) -> Exception:
+    """An error of the same class that names the field: a TypeError stays one, a ValueError too."""
+    return type(error)(f"Field {getattr(field, 'name', '?')!r} expected {what} but got {value!r}.")
