@@ -61,10 +61,16 @@ class Request(WerkzeugRequest):
     # The worker that its plain code runs in; None until there is some.
     lease: Lease | None = None
 
+    # Who has its connections to databases; None until it uses one.
+    holder: Any = None
+
     # What the core has made of it so far: whether request_started was sent, the response, whether all is over.
     started = False
     response: Any = None
     finished = False
+
+    # Whether an error was raised on the way to the response, though the response may be an answer to it.
+    failed = False
 
     # What on_close() and add_background_task() were given, for the core to run; None as long as there is nothing.
     _closers: list[partial[Any]] | None = None

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from webframe.test.capture import capture_signals as capture_signals
     from webframe.test.client import AsyncClient as AsyncClient
     from webframe.test.client import Client as Client
+    from webframe.test.db import capture_on_commit as capture_on_commit
     from webframe.test.settings import modify_settings as modify_settings
     from webframe.test.settings import override_settings as override_settings
 
 _HOMES = {
     "AsyncClient": ".client",
     "Client": ".client",
+    "capture_on_commit": ".db",
     "capture_signals": ".capture",
     "modify_settings": ".settings",
     "override_settings": ".settings",

@@ -244,12 +244,14 @@ class BaseHandler:
         try:
             if not isinstance(outcome, BaseException):
                 return make_response(outcome)
+            request.failed = True
             handler = endpoint.handler_for(outcome)
             if handler is not None:
                 return make_response(await edge.call(handler, request, outcome))
         except GeneratorExit:
             raise
         except BaseException as failure:
+            request.failed = True
             outcome = failure
         if isinstance(outcome, (HTTPException, HTTPError)):
             log_http_error(request, outcome)

@@ -1,0 +1,100 @@
+"""One transaction for each request: a middleware that commits what a view has done, or none of it.
+
+    from webframe.contrib.atomic import atomic_requests, non_atomic_requests
+
+    app.middleware(atomic_requests)
+
+It does what Django's ATOMIC_REQUESTS does, and reads it: every database with
+``ATOMIC_REQUESTS: True`` has its transaction, or "default" where no database
+says so. The transaction begins at the first query, so a request that asks
+nothing of the database costs it nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack
+from typing import Any, TypeVar, overload
+
+from webframe.db import transaction
+from webframe.db.connections import DEFAULT_ALIAS, connections
+from webframe.http.request import Request
+from webframe.waiting import on_running_loop
+from webframe.workers import run
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+# Where a view keeps the aliases that it wants no transaction for; None stands for all.
+_MARK = "_non_atomic_requests"
+
+
+async def atomic_requests(request: Request) -> AsyncGenerator[Any, Any]:
+    """Middleware: an atomic block around the view and the middleware further in.
+
+    It is rolled back when any of them raises an error, also one that becomes an
+    answer, such as `Http404` or one with an error handler; an answer that is
+    returned is committed, whatever its status. A streamed body is made after
+    the commit.
+    """
+    aliases = _aliases_for(getattr(request.route, "view", None))
+    if not aliases:
+        yield
+        return
+    blocks = ExitStack()
+    await _do(_enter, blocks, aliases)
+    try:
+        yield
+    except BaseException:
+        await _do(blocks.__exit__, *sys.exc_info())
+        raise
+    if request.failed:
+        for alias in aliases:
+            transaction.set_rollback(True, using=alias)
+    await _do(blocks.__exit__, None, None, None)
+
+
+@overload
+def non_atomic_requests(using: View) -> View: ...
+@overload
+def non_atomic_requests(using: str | None = None) -> Callable[[View], View]: ...
+def non_atomic_requests(using: Any = None) -> Any:
+    """Decorate a view that runs without the transaction of `atomic_requests`: of one database, or of all.
+
+    It stands below the decorator of the route::
+
+        @app.post("/orders")
+        @non_atomic_requests
+        def order(request): ...
+    """
+    if callable(using):
+        return _marked(using, None)
+    return lambda view: _marked(view, using)
+
+
+def _marked(view: View, alias: str | None) -> View:
+    setattr(view, _MARK, {alias, *getattr(view, _MARK, ())})
+    return view
+
+
+def _aliases_for(view: Any) -> list[str]:
+    """The databases that a request to this view has a transaction in."""
+    databases = connections.databases
+    aliases = [alias for alias, entry in databases.items() if entry["ATOMIC_REQUESTS"]]
+    if not aliases and DEFAULT_ALIAS in databases:
+        aliases = [DEFAULT_ALIAS]
+    without = getattr(view, _MARK, ())
+    return [] if None in without else [alias for alias in aliases if alias not in without]
+
+
+def _enter(blocks: ExitStack, aliases: list[str]) -> None:
+    for alias in aliases:
+        blocks.enter_context(transaction.atomic(using=alias))
+
+
+async def _do(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call what may block: here, where nothing else waits, or in the request's worker beside an event loop."""
+    if on_running_loop():
+        await run(function, *arguments)
+    else:
+        function(*arguments)
