@@ -98,12 +98,12 @@ class Q:
 
     def joined(self, other: Any, connector: str) -> Q:
         """What `&`, `|` and `^` do, by the name of the connector."""
-        other = _as_q(other)
-        if not other.children:
+        second = _as_q(other)
+        if not second.children:
             return self
         if not self.children:
-            return other
-        return self.create((*self._parts(connector), *other._parts(connector)), connector)
+            return second
+        return self.create((*self._parts(connector), *second._parts(connector)), connector)
 
     def _parts(self, connector: str) -> tuple[Any, ...]:
         """What it contributes to a condition with this connector: its children, or itself as a whole."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import sqlalchemy
 from sqlalchemy.types import NullType
 
+from webframe.db.errors import NotSupportedError
 from webframe.db.models import outputs, sql
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.conditions import Q
@@ -339,7 +340,7 @@ class F(Combinable):
         return type(self), (self.name,)
 
     def __eq__(self, other: object) -> bool:
-        return self.__class__ is other.__class__ and self.name == other.name  # type: ignore[attr-defined]
+        return self.__class__ is other.__class__ and self.name == other.name
 
     def __hash__(self) -> int:
         return hash((type(self), self.name))
@@ -509,7 +510,10 @@ class OrderBy(Composite):
         """The ordering as one element; `elements` has it as several where an engine needs that."""
         elements = self.elements(scope)
         if len(elements) > 1:
-            return Built(sqlalchemy.sql.expression.ClauseList(*elements), None)
+            raise NotSupportedError(
+                f"{self!r} takes two expressions on {scope.dialect_name}, and there is room for one here. "
+                f"Leave out nulls_first and nulls_last."
+            )
         return Built(elements[0], None)
 
     def elements(self, scope: Scope) -> tuple[ColumnElement[Any], ...]:

@@ -10,12 +10,10 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Hashable, Iterable
-from importlib import import_module
 from typing import Any, Final
 
-from webframe.core import exceptions
-
-FieldError: type[Exception] = getattr(exceptions, "FieldError", TypeError)
+from webframe.core.exceptions import FieldError
+from webframe.db.models.fields import dates, numbers, other, text
 
 __all__ = ["common", "field_key", "kind_of", "named", "of_operator", "of_value"]
 
@@ -87,11 +85,10 @@ TEMPORAL: Final = {
 
 def named(name: str) -> Any:
     """A field without a model, by the name of its class: ``named("IntegerField")``."""
-    try:
-        made = getattr(import_module("webframe.db.models.fields"), name)()
-    except (ImportError, AttributeError):
-        return None
-    return made
+    for module in (numbers, text, dates, other):
+        if name in vars(module):
+            return vars(module)[name]()
+    raise ValueError(f"There is no field called {name!r}.")
 
 
 def of_value(value: Any) -> Any:

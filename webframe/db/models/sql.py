@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, Float, Integer, Text, func
+from sqlalchemy import BigInteger, ColumnElement, Integer, Text, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import String, TypeEngine
@@ -54,7 +54,7 @@ def arithmetic(left: Element, operator: str, right: Element, sql_type: TypeEngin
         return infix(left, "DIV", right, sql_type)
     if operator == "/" and dialect_name == "sqlite" and not whole:
         # What is stored as an integer would be divided as one.
-        return infix(sqlalchemy.type_coerce(left, Float()), "* 1.0 /", right, sql_type)
+        return infix(left, "* 1.0 /", right, sql_type)
     combined = infix(left, operator, right, sql_type)
     return signed(combined) if operator in BITS and dialect_name in MYSQL else combined
 

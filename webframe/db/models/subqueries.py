@@ -1,0 +1,58 @@
+"""Subquery and Exists: a query within another one; `OuterRef` in it names what is outside."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import sqlalchemy
+
+from webframe.db.models import outputs
+from webframe.db.models.building import Built, Literals, Scope, key_of
+from webframe.db.models.expressions import Expression, sql_type_of
+
+__all__ = ["Exists", "Subquery"]
+
+
+class Subquery(Expression):
+    """The one value that a queryset selects: ``Subquery(comments.values("text")[:1])``."""
+
+    def __init__(self, queryset: Any, output_field: Any = None) -> None:
+        queryset = getattr(queryset, "queryset", queryset)
+        if not hasattr(queryset, "build_select"):
+            raise TypeError(f"{type(self).__name__}() takes a queryset, not {queryset!r}.")
+        super().__init__(output_field)
+        self.queryset = queryset
+
+    def key(self, values: Literals) -> Hashable:
+        return key_of(self.queryset, values), outputs.field_key(self._output_field)
+
+    def build(self, scope: Scope) -> Built:
+        """The query in brackets."""
+        built = scope.build(self.queryset)
+        if self._output_field is None:
+            return built
+        return Built(sqlalchemy.type_coerce(built.element, sql_type_of(self._output_field)), self._output_field)
+
+    def references(self) -> Iterator[str]:
+        yield from self.queryset.references()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({type(self.queryset).__name__})"
+
+
+class Exists(Subquery):
+    """Whether a queryset selects anything; rows can be filtered by it."""
+
+    conditional = True
+
+    def __init__(self, queryset: Any) -> None:
+        super().__init__(queryset)
+
+    @property
+    def output_field(self) -> Any:
+        return outputs.named("BooleanField")
+
+    def build(self, scope: Scope) -> Built:
+        """EXISTS (SELECT ...)."""
+        return Built(sqlalchemy.exists(scope.subquery(self.queryset, columns="exists")), self.output_field)
