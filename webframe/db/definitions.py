@@ -12,7 +12,8 @@ in any order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table
 from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.building import Built
+from webframe.db.models.conditions import Q
 from webframe.db.models.constraints import CheckConstraint, Deferrable, UniqueConstraint
 from webframe.db.models.expressions import F, OrderBy
 from webframe.db.models.fields.base import NOT_PROVIDED
@@ -54,14 +56,51 @@ class TableState:
 
     def with_field(self, new: Any, old: Any = None) -> TableState:
         """The same with one field more, or one field in the place of another."""
+        fields = self.fields
+        if new.primary_key and not (old is not None and old.primary_key):
+            # There is one primary key: the former one becomes a plain column, whose numbers nobody gives out.
+            fields = tuple(_plain(each) if each.primary_key else each for each in fields)
         if old is None:
-            return replace(self, fields=(*self.fields, new))
-        fields = tuple(new if each.name == old.name else each for each in self.fields)
+            return replace(self, fields=(*fields, new))
+        fields = tuple(new if each.name == old.name else each for each in fields)
         return replace(self, fields=fields, aliases={**self.aliases, old.name: new})
 
     def without_field(self, old: Any) -> TableState:
-        """The same without a field."""
-        return replace(self, fields=tuple(each for each in self.fields if each.name != old.name))
+        """The same without a field, and without what Meta says of it."""
+
+        def names(each: Any) -> Iterable[str]:
+            yield from (name.removeprefix("-") for name in getattr(each, "fields", ()))
+            for part in (*getattr(each, "expressions", ()), getattr(each, "condition", None)):
+                yield from (name.split("__")[0] for name in names_in(part))
+
+        gone = {old.name, old.attname}
+        return replace(
+            self,
+            fields=tuple(each for each in self.fields if each.name != old.name),
+            unique_together=tuple(together for together in self.unique_together if gone.isdisjoint(together)),
+            indexes=tuple(each for each in self.indexes if gone.isdisjoint(names(each))),
+            constraints=tuple(each for each in self.constraints if gone.isdisjoint(names(each))),
+        )
+
+    def with_column_names(self, columns: Mapping[str, str], table: str) -> TableState:
+        """What it is when the table and columns have been renamed, and constraints and indexes not yet.
+
+        `columns`: the new names by the old ones.
+        """
+        fields = []
+        for each in self.fields:
+            if each.column in columns:
+                new = columns[each.column]
+                each = copy(each)
+                each.column = new
+            fields.append(each)
+        return replace(
+            self,
+            name=table,
+            fields=tuple(fields),
+            named_after=self.named_after or self.name,
+            columns_named_after={new: old for old, new in columns.items()},
+        )
 
     def get_field(self, name: str) -> Any:
         """The field of this name, "pk" and names with "_id" too. Raises FieldError for none."""
@@ -72,6 +111,29 @@ class TableState:
             return self.aliases[name]
         known = ", ".join(sorted(each.name for each in self.fields))
         raise FieldError(f"The table {self.name!r} has no column for a field {name!r}. It has: {known}.")
+
+
+def _plain(each: Any) -> Any:
+    """A field that was the primary key, and is not any more."""
+    each = copy(each)
+    each.primary_key = False
+    each.is_auto_field = False
+    return each
+
+
+def names_in(part: Any) -> Iterable[str]:
+    """Every name in a Q, an expression or the name of a field, as it is written there; none in None."""
+    if part is None:
+        return
+    if isinstance(part, str):
+        yield part
+    elif not isinstance(part, Q):
+        yield from part.references()
+    else:
+        for leaf in part.leaves():
+            yield from names_in(leaf[0] if isinstance(leaf, tuple) else leaf)
+            if isinstance(leaf, tuple) and hasattr(leaf[1], "references"):
+                yield from leaf[1].references()
 
 
 def state_of(model: Any) -> TableState:
@@ -120,7 +182,8 @@ class _Definition:
             mariadb_default_charset="utf8mb4",
             mariadb_collate=MYSQL_COLLATION,
         )
-        if not (self.vendor == "sqlite" and numbered):
+        # SQLite has AUTOINCREMENT only where the key has no name; MariaDB calls every key PRIMARY.
+        if self.vendor not in ("sqlite", "mysql"):
             self.table.primary_key.name = self._name([each.column for each in state.fields if each.primary_key], "_pk")
         for each in state.fields:
             self._constrain(each)
@@ -150,7 +213,7 @@ class _Definition:
                 )
 
             return Row(self.state.model, self.wrapper, refuse).build(value).element
-        return sqlalchemy.literal(each.get_prep_value(value), each.sql_type())
+        return sqlalchemy.literal(each.get_save_value(value), each.sql_type())
 
     # -- what fields ask for
 
@@ -193,7 +256,8 @@ class _Definition:
                 [column],
                 [table.c[target.column]],
                 name=self._name([each.column], "_fk"),
-                **({"deferrable": True, "initially": "DEFERRED"} if self.vendor in DEFERRING else {}),
+                deferrable=True if self.vendor in DEFERRING else None,
+                initially="DEFERRED" if self.vendor in DEFERRING else None,
             )
         )
 
@@ -346,10 +410,9 @@ def parts_of(table: Table) -> Parts:
 def text_of(part: Any, dialect: Any) -> str:
     """What a constraint or an index says, without its name and that of its table: equal for equal parts."""
     if isinstance(part, sqlalchemy.Index):
-        create: Callable[..., Any] = sqlalchemy.schema.CreateIndex
+        text = str(sqlalchemy.schema.CreateIndex(part).compile(dialect=dialect))
     else:
-        create = sqlalchemy.schema.AddConstraint
-    text = str(create(part).compile(dialect=dialect))
+        text = dialect.ddl_compiler(dialect, None).process(part)
     quote = dialect.identifier_preparer.quote
     for name in (str(part.name), part.table.name):
         text = text.replace(quote(name), "?", 1)

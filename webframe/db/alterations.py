@@ -1,0 +1,511 @@
+"""Turning a table that is as one `TableState` says into one that is as another says.
+
+Names are changed first, then what both states make of the table is compared,
+part by part. PostgreSQL and MariaDB get one ALTER TABLE for each difference.
+SQLite can add columns and indexes; for anything else its table is made anew
+beside the old one, by Alembic's batch operation, which copies the rows. That
+loses nothing: columns, indexes and triggers that no model knows are kept.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from functools import partial
+from typing import Any, NamedTuple
+
+import sqlalchemy
+from sqlalchemy import Column, ForeignKeyConstraint, Identity, Index, Table, UniqueConstraint
+
+from webframe.db.definitions import Parts, TableState, define, has_foreign_key, parts_of, state_of, text_of
+from webframe.db.errors import NotSupportedError
+from webframe.db.introspection import (
+    sqlite_columns,
+    sqlite_enforces_foreign_keys,
+    sqlite_parts,
+    sqlite_referring,
+)
+from webframe.db.models.fields.base import NOT_PROVIDED
+from webframe.db.models.tables import DatabaseType, generates_numbers
+from webframe.db.statements import Statements
+from webframe.utils import timezone
+
+
+def alter_table(statements: Statements, before: TableState, after: TableState) -> None:
+    """Do what makes the difference between two states of one table.
+
+    A field whose name is among `after.aliases` is the same column as the field
+    that this stands for, whatever both are called.
+    """
+    renamed = _renamed_columns(before, after)
+    if before.name != after.name:
+        statements.operations.rename_table(before.name, after.name)
+    for old, new in renamed.items():
+        _rename_column(statements, after.name, old, new)
+    middle = before
+    if renamed or before.name != after.name:
+        middle = before.with_column_names(renamed, after.name)
+    kind = _SQLiteAlteration if statements.connection.vendor == "sqlite" else _Alteration
+    kind(statements, middle, after).run()
+
+
+def _renamed_columns(before: TableState, after: TableState) -> dict[str, str]:
+    """The new names of columns by the old ones."""
+    renamed = {}
+    for old in before.fields:
+        new = after.aliases.get(old.name)
+        if new is not None and new.column != old.column:
+            renamed[old.column] = new.column
+    return renamed
+
+
+def _rename_column(statements: Statements, table: str, old: str, new: str) -> None:
+    quote = statements.quote
+    statements.run_text(f"ALTER TABLE {quote(table)} RENAME COLUMN {quote(old)} TO {quote(new)}")
+
+
+class _Parts(NamedTuple):
+    """What becomes of the constraints and indexes of a table."""
+
+    drop: list[Any]
+    add: list[Any]
+    # Pairs (old, new) that differ in their names only.
+    rename: list[tuple[Any, Any]]
+    keep: list[Any]
+
+
+class _Alteration:
+    """Alters a table where ALTER TABLE can do everything."""
+
+    def __init__(self, statements: Statements, before: TableState, after: TableState) -> None:
+        self.statements = statements
+        self.connection = statements.connection
+        self.dialect = self.connection.dialect
+        self.vendor: str = self.connection.vendor
+        self.before, self.after = before, after
+        self.old_table: Table = define(before, self.connection)
+        self.new_table: Table = define(after, self.connection)
+        self.old_fields = {each.column: each for each in before.fields}
+        self.new_fields = {each.column: each for each in after.fields}
+
+    # -- comparing
+
+    def added(self) -> list[Column[Any]]:
+        """Columns that there are not yet."""
+        return [column for column in self.new_table.c if column.name not in self.old_table.c]
+
+    def dropped(self) -> list[Column[Any]]:
+        """Columns that are to go."""
+        return [column for column in self.old_table.c if column.name not in self.new_table.c]
+
+    def altered(self) -> list[tuple[Column[Any], Column[Any]]]:
+        """Pairs of columns that differ, old and new."""
+        pairs = [(self.old_table.c[new.name], new) for new in self.new_table.c if new.name in self.old_table.c]
+        return [(old, new) for old, new in pairs if self.signature(old) != self.signature(new)]
+
+    def signature(self, column: Column[Any]) -> tuple[Any, ...]:
+        """What of a column the database knows."""
+        return (self.type_text(column), bool(column.nullable), self.default_text(column), _numbered(column))
+
+    def type_text(self, column: Column[Any]) -> str:
+        """The type as SQL."""
+        return str(column.type.compile(dialect=self.dialect))
+
+    def default_text(self, column: Column[Any]) -> str | None:
+        """The default that the database has, as SQL; None: there is none."""
+        text: str | None = self.dialect.ddl_compiler(self.dialect, None).get_column_default_string(column)
+        return text
+
+    def parts(self) -> _Parts:
+        """What becomes of constraints and indexes; the primary key is not among them."""
+        old, new = _named_parts(self.old_table), _named_parts(self.new_table)
+        texts = {name: text_of(part, self.dialect) for name, part in old.items()}
+        gone = {name: part for name, part in old.items() if name not in new}
+        result = _Parts([], [], [], [])
+        for name, part in new.items():
+            text = text_of(part, self.dialect)
+            if texts.get(name) == text:
+                result.keep.append(old[name])
+                continue
+            if name in old:
+                result.drop.append(old[name])
+                result.add.append(part)
+                continue
+            same = next((each for each in gone if texts[each] == text and type(gone[each]) is type(part)), None)
+            if same is None:
+                result.add.append(part)
+            else:
+                result.rename.append((gone.pop(same), part))
+        result.drop.extend(gone.values())
+        return result
+
+    # -- doing it
+
+    def run(self) -> None:
+        parts = self.parts()
+        altered = self.altered()
+        retyped = {old.name for old, new in altered if self.type_text(old) != self.type_text(new)}
+        again = self._keys_in_the_way(parts, retyped)
+        drop = [*parts.drop, *again]
+        referring = self._referring(retyped)
+        rename: list[tuple[Any, Any]] = []
+        for old, new in parts.rename:
+            if self.vendor == "mysql" and not isinstance(new, (Index, UniqueConstraint)):
+                drop.append(old)
+                parts.add.append(new)
+            else:
+                rename.append((old, new))
+        for part in sorted(drop, key=lambda part: not isinstance(part, ForeignKeyConstraint)):
+            self.drop_part(part)
+        for _, key in referring:
+            self.drop_part(key)
+        self._drop_primary_key()
+        for column in self.dropped():
+            self.statements.impl.drop_column(self.old_table.name, column)
+        for old_column, new_column in altered:
+            self._alter_column(old_column, new_column)
+        for column, key in referring:
+            self._alter_type(key.table, column, self._type_referred_to(key))
+        for column in self.added():
+            self._add_column(column)
+        self._add_primary_key()
+        for old, new in rename:
+            self._rename_part(old, new)
+        again_new = [new for new in _named_parts(self.new_table).values() if new.name in {old.name for old in again}]
+        for part in sorted([*parts.add, *again_new], key=lambda part: isinstance(part, ForeignKeyConstraint)):
+            self.add_part(part)
+        for _, key in referring:
+            self.add_part(key)
+
+    def add_part(self, part: Any) -> None:
+        """Add a constraint or an index."""
+        if isinstance(part, Index):
+            self.statements.impl.create_index(part)
+        else:
+            self.statements.impl.add_constraint(part)
+
+    def drop_part(self, part: Any) -> None:
+        """Drop a constraint or an index."""
+        if isinstance(part, Index):
+            self.statements.impl.drop_index(part)
+        else:
+            self.statements.impl.drop_constraint(part)
+
+    def _rename_part(self, old: Any, new: Any) -> None:
+        quote = self.statements.quote
+        names = f"{quote(str(old.name))} TO {quote(str(new.name))}"
+        if self.vendor == "mysql":
+            self.statements.run_text(f"ALTER TABLE {quote(self.new_table.name)} RENAME INDEX {names}")
+        elif isinstance(new, Index):
+            self.statements.run_text(f"ALTER INDEX {names.replace(' TO ', ' RENAME TO ', 1)}")
+        else:
+            self.statements.run_text(f"ALTER TABLE {quote(self.new_table.name)} RENAME CONSTRAINT {names}")
+
+    def _keys_in_the_way(self, parts: _Parts, retyped: set[str]) -> list[Any]:
+        """Foreign keys that stay, but must be away meanwhile: of columns whose type or whose index changes."""
+        loose = set(retyped)
+        if self.vendor == "mysql":
+            # An index that a foreign key uses cannot be dropped.
+            for part in parts.drop:
+                if isinstance(part, (Index, UniqueConstraint)):
+                    loose.update(column.name for column in part.columns)
+        return [
+            part
+            for part in parts.keep
+            if isinstance(part, ForeignKeyConstraint) and loose.intersection(part.column_keys)
+        ]
+
+    def _referring(self, retyped: set[str]) -> list[tuple[Column[Any], ForeignKeyConstraint]]:
+        """The columns of other tables that refer to columns whose type changes, with their foreign keys."""
+        found = []
+        for other, field in _fields_referring(self.before, retyped):
+            table = define(other, self.connection)
+            for key in table.foreign_key_constraints:
+                if key.column_keys == [field.column]:
+                    found.append((table.c[field.column], key))
+        return found
+
+    def _type_referred_to(self, key: ForeignKeyConstraint) -> Any:
+        return self.new_table.c[key.elements[0].column.name].type
+
+    # -- columns
+
+    def _alter_column(self, old: Column[Any], new: Column[Any]) -> None:
+        field = self.new_fields[new.name]
+        if old.nullable and not new.nullable:
+            self.fill(field, new, only_null=True)
+        if self.vendor == "mysql":
+            self._alter(
+                new,
+                type_=new.type,
+                nullable=bool(new.nullable),
+                server_default=new.server_default if self.default_text(new) is not None else None,
+                autoincrement=_numbered(new),
+                existing_type=old.type,
+            )
+            return
+        if _numbered(old) and not _numbered(new):
+            self._identity(new, "DROP IDENTITY")
+        default = (self.default_text(old), self.default_text(new))
+        retyped = self.type_text(old) != self.type_text(new)
+        if default[0] is not None and (retyped or default[1] is None):
+            # The old default may not be a value of the new type.
+            self._alter(new, server_default=None)
+            default = (None, default[1])
+        if retyped:
+            self._alter_type(self.new_table, new, new.type)
+        if default[0] != default[1]:
+            self._alter(new, server_default=new.server_default)
+        if old.nullable != new.nullable:
+            self._alter(new, nullable=bool(new.nullable), existing_type=new.type)
+        if _numbered(new) and not _numbered(old):
+            self._identity(new, "ADD GENERATED BY DEFAULT AS IDENTITY")
+            self._follow(new)
+
+    def _alter(self, column: Column[Any], **changes: Any) -> None:
+        self.statements.operations.alter_column(self.new_table.name, column.name, **changes)
+
+    def _alter_type(self, table: Table, column: Column[Any], new_type: Any) -> None:
+        if self.vendor == "mysql":
+            changes: dict[str, Any] = {"existing_nullable": bool(column.nullable)}
+        elif self.vendor == "postgresql":
+            cast = new_type.compile(dialect=self.dialect)
+            changes = {"postgresql_using": f"{self.statements.quote(column.name)}::{cast}"}
+        else:
+            changes = {}
+        self.statements.operations.alter_column(
+            table.name, column.name, type_=new_type, existing_type=column.type, **changes
+        )
+
+    def _identity(self, column: Column[Any], what: str) -> None:
+        quote = self.statements.quote
+        self.statements.run_text(f"ALTER TABLE {quote(self.new_table.name)} ALTER COLUMN {quote(column.name)} {what}")
+
+    def _follow(self, column: Column[Any]) -> None:
+        """Let the numbers that PostgreSQL gives out go on behind those there are."""
+        if self.vendor != "postgresql":
+            return
+        highest = sqlalchemy.func.coalesce(sqlalchemy.func.max(column), 0) + 1
+        table = self.dialect.identifier_preparer.quote(self.new_table.name)
+        sequence = sqlalchemy.func.pg_get_serial_sequence(table, column.name)
+        self.statements.run(
+            sqlalchemy.select(sqlalchemy.func.setval(sequence, highest, sqlalchemy.false())).select_from(self.new_table)
+        )
+
+    def _add_column(self, column: Column[Any]) -> None:
+        field = self.new_fields[column.name]
+        added = _bare(column)
+        default = None if column.nullable or field.has_db_default() else self.effective_default(field)
+        if default is not None:
+            added.server_default = sqlalchemy.DefaultClause(default)
+        elif column.nullable and not field.has_db_default() and has_default(field):
+            self.statements.impl.add_column(self.new_table.name, added)
+            self.fill(field, column)
+            return
+        self.statements.impl.add_column(self.new_table.name, added)
+        if default is not None:
+            # It was for the rows there are; what new rows get is the business of the model.
+            changes: dict[str, Any] = {"existing_type": column.type, "existing_nullable": bool(column.nullable)}
+            self._alter(column, server_default=None, **changes)
+
+    def effective_default(self, field: Any) -> Any:
+        """What rows that exist get in a new column, as an element of SQL; None: nothing."""
+        if field.has_db_default():
+            return define(self.after, self.connection).c[field.column].server_default.arg
+        value = default_value(field)
+        return None if value is None else sqlalchemy.literal(field.get_save_value(value), field.sql_type())
+
+    def fill(self, field: Any, column: Column[Any], only_null: bool = False) -> None:
+        """Give rows the default of a field; all of them, or those that have NULL."""
+        default = self.effective_default(field)
+        if default is None:
+            return
+        statement = sqlalchemy.update(self.new_table).values({self.new_table.c[column.name]: default})
+        if only_null:
+            statement = statement.where(self.new_table.c[column.name].is_(None))
+        self.statements.run(statement)
+        self.check_deferred()
+
+    def check_deferred(self) -> None:
+        """Check what PostgreSQL would check at the end: it alters no table of which something is left to check."""
+        if self.vendor == "postgresql" and self.connection.in_atomic_block and self.statements.collected is None:
+            self.statements.run_text("SET CONSTRAINTS ALL IMMEDIATE")
+            self.statements.run_text("SET CONSTRAINTS ALL DEFERRED")
+
+    # -- the primary key
+
+    def _keys(self) -> tuple[list[str], list[str]]:
+        return [c.name for c in self.old_table.primary_key], [c.name for c in self.new_table.primary_key]
+
+    def _drop_primary_key(self) -> None:
+        old, new = self._keys()
+        if not old or old == new:
+            return
+        quote = self.statements.quote
+        if self.vendor == "mysql":
+            for column in self.old_table.primary_key:
+                if _numbered(column):  # which only a key can be
+                    self._alter(column, type_=column.type, nullable=False, autoincrement=False)
+            self.statements.run_text(f"ALTER TABLE {quote(self.old_table.name)} DROP PRIMARY KEY")
+        else:
+            self.statements.impl.drop_constraint(self.old_table.primary_key)
+
+    def _add_primary_key(self) -> None:
+        old, new = self._keys()
+        if old == new:
+            names = self.old_table.primary_key.name, self.new_table.primary_key.name
+            if names[0] != names[1] and None not in names:
+                self._rename_part(self.old_table.primary_key, self.new_table.primary_key)
+        elif new:
+            self.statements.impl.add_constraint(self.new_table.primary_key)
+
+
+class _SQLiteAlteration(_Alteration):
+    """Alters a table of SQLite."""
+
+    def run(self) -> None:
+        parts = self.parts()
+        # SQLite keeps the names of constraints, but nothing ever asks for one.
+        constraints = [part for part in (*parts.add, *parts.drop) if not isinstance(part, Index)]
+        added = self.added()
+        simple = all(self._can_be_added(column) for column in added)
+        altered = self.altered()
+        if constraints or altered or self.dropped() or not simple or self._keys()[0] != self._keys()[1]:
+            self._make_anew(added)
+            retyped = {old.name for old, new in altered if self.type_text(old) != self.type_text(new)}
+            for other, field in _fields_referring(self.before, retyped):
+                again = copy(field)
+                again.sql_type = partial(self._type_for, field.target_field.column)
+                _SQLiteAlteration(self.statements, other, other.with_field(again, field)).run()
+            return
+        for part in [*parts.drop, *(old for old, _ in parts.rename)]:
+            if isinstance(part, Index):
+                self.drop_part(part)
+        for column in added:
+            self.statements.impl.add_column(self.new_table.name, _bare(column))
+            self.fill(self.new_fields[column.name], column)
+        for part in [*parts.add, *(new for _, new in parts.rename)]:
+            if isinstance(part, Index):
+                self.add_part(part)
+
+    def _type_for(self, column: str) -> Any:
+        return self.new_table.c[column].type
+
+    def _can_be_added(self, column: Column[Any]) -> bool:
+        return bool(column.nullable and not column.primary_key and self.default_text(column) is None)
+
+    def _make_anew(self, added: list[Column[Any]]) -> None:
+        """Let Alembic make the table anew as it shall be, and copy the rows."""
+        name = self.new_table.name
+        self._refuse_within_transactions(name)
+        old_parts = sqlite_parts(self.connection, name)
+        known = {*_named_parts(self.old_table), *_named_parts(self.new_table)}
+        there = {column.name for column in sqlite_columns(self.connection, name)}
+        if not there:
+            there = set(self.old_table.c.keys())  # it has yet to be created, by statements that are only collected
+        for column in added:
+            if column.name not in there:
+                self.statements.impl.add_column(name, Column(column.name, column.type, nullable=True))
+                self.fill(self.new_fields[column.name], column)
+        for old, new in self.altered():
+            if old.nullable and not new.nullable:
+                self.fill(self.new_fields[new.name], new, only_null=True)
+        target = self._target(there)
+        indexes = list(target.indexes)
+        target.indexes.clear()
+        sequence = self._sequence(name)
+        with self.statements.operations.batch_alter_table(name, copy_from=target, recreate="always"):
+            pass
+        if sequence is not None:
+            self.connection.run(
+                "UPDATE sqlite_sequence SET seq = ? WHERE name = ? AND seq < ?", (sequence, name, sequence)
+            )
+        for index in sorted(indexes, key=lambda index: str(index.name)):
+            self.add_part(index)
+        for part, sql in old_parts.items():
+            if part not in known:
+                self.statements.run_text(sql)
+
+    def _target(self, there: set[str]) -> Table:
+        """The table as it shall be, with those columns too that are in the database and in no model."""
+        target = define(self.after, self.connection)
+        for column in sqlite_columns(self.connection, self.new_table.name):
+            if column.name in target.c or column.name in self.old_table.c:
+                continue
+            default = None if column.default is None else sqlalchemy.text(f"({column.default})")
+            target.append_column(
+                Column(column.name, DatabaseType(column.type), nullable=not column.not_null, server_default=default)
+            )
+        return target
+
+    def _sequence(self, name: str) -> int | None:
+        """The highest number that was ever given out; None: no numbers are."""
+        numbered = any(map(generates_numbers, self.before.fields)) and any(map(generates_numbers, self.after.fields))
+        if not numbered or self.statements.collected is not None:
+            return None
+        rows = self.connection.fetch("SELECT seq FROM sqlite_sequence WHERE name = ?", (name,))
+        return rows[0][0] if rows else None
+
+    def _refuse_within_transactions(self, name: str) -> None:
+        """Dropping the old table would take the rows with it that refer to it."""
+        if self.statements.collected is not None or not sqlite_enforces_foreign_keys(self.connection):
+            return
+        referring = sqlite_referring(self.connection, name)
+        if referring:
+            raise NotSupportedError(
+                f"SQLite must make the table {name!r} anew for this, and {', '.join(map(repr, referring))} refers to "
+                f"it: that needs foreign keys to be switched off, which cannot be done within a transaction. Open the "
+                f"schema editor outside of any atomic block."
+            )
+
+
+def _bare(column: Column[Any]) -> Column[Any]:
+    """A column as it is added: without constraints, which are added behind it."""
+    extra = [Identity(always=False)] if _numbered(column) else []
+    return Column(
+        column.name,
+        column.type,
+        *extra,
+        nullable=column.nullable,
+        server_default=None if _numbered(column) else column.server_default,
+        autoincrement=_numbered(column),
+    )
+
+
+def _numbered(column: Column[Any]) -> bool:
+    return column.identity is not None
+
+
+def _named_parts(table: Table) -> Parts:
+    """The constraints and indexes of a table by name, without the primary key."""
+    return {name: part for name, part in parts_of(table).items() if part is not table.primary_key}
+
+
+def _fields_referring(state: TableState, columns: set[str]) -> list[tuple[TableState, Any]]:
+    """The fields of other tables that refer to columns of this one, with the states of their tables."""
+    found = []
+    for relation in state.model._meta.all_related_objects if columns else ():
+        field = relation.field
+        if not has_foreign_key(field):
+            continue
+        other = field.model._meta
+        if field.target_field.column in columns and other.db_table != state.name and other.managed:
+            found.append((state_of(field.model), field))
+    return found
+
+
+def has_default(field: Any) -> bool:
+    """Whether rows that exist get something else than NULL in a new column of this field."""
+    return default_value(field) is not None
+
+
+def default_value(field: Any) -> Any:
+    """What rows that exist get in a new column, in Python; None: nothing."""
+    if field.default is not NOT_PROVIDED:
+        return field.get_default()
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        kind = field.get_internal_type()
+        now = timezone.now()
+        return {"DateField": now.date(), "TimeField": now.time()}.get(kind, now)
+    if not field.null and field.blank and field.empty_strings_allowed:
+        return b"" if field.get_internal_type() == "BinaryField" else ""
+    return None
