@@ -19,8 +19,13 @@ def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], A
     """Give a package the `__getattr__` and `__dir__` of a lazy door.
 
     `homes` maps each public name to the module it lives in, relative to the
-    package: ``{"Webframe": ".app"}``. A name found once is kept in the package.
+    package: ``{"Webframe": ".app"}``; no home means that it is a module of the
+    package itself. A name found once is kept in the package. A name may be that
+    of the module it lives in: the package then shows the name, not the module.
     """
+    for name, home in homes.items():
+        if home == f".{name}":
+            _show_name_for_module(sys.modules[package], name)
 
     def __getattr__(name: str) -> Any:
         try:
@@ -29,7 +34,7 @@ def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], A
             raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
         from importlib import import_module
 
-        value = getattr(import_module(home, package), name)
+        value = getattr(import_module(home, package), name) if home else import_module(f".{name}", package)
         setattr(sys.modules[package], name, value)
         return value
 
@@ -37,6 +42,24 @@ def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], A
         return sorted({*vars(sys.modules[package]), *homes})
 
     return __getattr__, __dir__
+
+
+def _show_name_for_module(package: Any, name: str) -> None:
+    """Let a package show the name in a module of the same name, where importing the module would put the module."""
+
+    def get(self: Any) -> Any:
+        if name not in vars(self):
+            from importlib import import_module
+
+            vars(self)[name] = getattr(import_module(f".{name}", self.__name__), name)
+        return vars(self)[name]
+
+    def set_unless_module(self: Any, value: Any) -> None:
+        if value is not sys.modules.get(f"{self.__name__}.{name}"):
+            vars(self)[name] = value
+
+    kind = type(package)
+    package.__class__ = type(kind.__name__, (kind,), {name: property(get, set_unless_module)})
 
 
 class LateModule:

@@ -47,6 +47,9 @@ class Defaults:
     DATABASES: dict[str, Any] = {}
     """Alias to URL ("postgresql://...") or Django-style dictionary; "default" is the one used unless told otherwise."""
 
+    DATABASE_ROUTERS: list[Any] = []
+    """Routers, by dotted name or as they are, that say which database a model lives in; the first opinion counts."""
+
     TIME_ZONE: str = "UTC"
     """The time zone, by its IANA name, in which dates are shown and naive ones are understood."""
 

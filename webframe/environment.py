@@ -156,6 +156,7 @@ KINDS = {
     "float": Kind("a number of seconds, zero or more", _is_number),
     "str": Kind("a text", lambda value: isinstance(value, str), _read_text),
     "list[str]": Kind("a list of texts", lambda value: _is_list_of(value, str), _read_list),
+    "list[Any]": Kind("a list", lambda value: isinstance(value, (list, tuple)), _read_list),
     "list[str | os.PathLike[str]]": Kind(
         "a list of paths", lambda value: _is_list_of(value, (str, os.PathLike)), _read_list
     ),

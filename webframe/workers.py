@@ -46,6 +46,9 @@ if TYPE_CHECKING:
         # None until something runs in a worker for it.
         lease: Lease | None
 
+        # None until it uses a database; `db/holder.py` says what it is.
+        holder: Any
+
 
 async def run(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a plain function in the worker of the current request, or in the shared worker outside of one.

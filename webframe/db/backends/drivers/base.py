@@ -1,0 +1,167 @@
+"""A link: one connection of a driver, and how statements are run on it.
+
+One small class per driver follows in the modules beside this one. A link knows
+nothing of pools, guards or contexts; it is used by one at a time. What it raises
+are the errors of its driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+Params = Sequence[Any] | dict[str, Any]
+Row = tuple[Any, ...]
+
+
+class Link:
+    """One connection of a driver that follows PEP 249; drivers with peculiarities override what they do better.
+
+    The connection is in autocommit, and stays so: transactions are begun and
+    ended by statements of ours.
+    """
+
+    def __init__(self, raw: Any, isolation_level: str = "") -> None:
+        # The connection of the driver.
+        self.raw = raw
+        # Whether a transaction has been begun and not yet ended.
+        self.begun = False
+        # Whether it is to be closed instead of being used by the next one.
+        self.stale = False
+        # What transactions are begun with: " ISOLATION LEVEL SERIALIZABLE", for example.
+        self.isolation_level = isolation_level
+        # Streams that may be in the middle of their answer.
+        self.streams: set[Any] = set()
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def fetch(self, sql: str, params: Params) -> list[Row]:
+        """All rows of the answer."""
+        cursor = self.raw.cursor()
+        try:
+            cursor.execute(sql, params)
+            return list(cursor.fetchall())
+        finally:
+            cursor.close()
+
+    def run(self, sql: str, params: Params) -> int:
+        """How many rows were matched."""
+        cursor = self.raw.cursor()
+        try:
+            cursor.execute(sql, params)
+            return int(cursor.rowcount)
+        finally:
+            cursor.close()
+
+    def insert(self, sql: str, params: Params) -> Row | None:
+        """The row that RETURNING gives, or else a tuple of the key that the database has made."""
+        cursor = self.raw.cursor()
+        try:
+            cursor.execute(sql, params)
+            if cursor.description is None:
+                return (getattr(cursor, "lastrowid", None),)
+            rows = cursor.fetchall()
+            return tuple(rows[0]) if rows else None
+        finally:
+            cursor.close()
+
+    def run_many(self, sql: str, rows: Sequence[Params]) -> int:
+        """Run one statement with each of many sets of parameters; how many rows were matched in all."""
+        cursor = self.raw.cursor()
+        try:
+            cursor.executemany(sql, rows)
+            return int(cursor.rowcount)
+        finally:
+            cursor.close()
+
+    def cursor(self) -> Any:
+        """A new cursor of the driver that holds its whole answer in memory."""
+        return self.raw.cursor()
+
+    def stream(self, sql: str, params: Params, size: int) -> Any:
+        """A cursor whose `fetchmany` takes rows from the database as they are asked for; to be closed."""
+        cursor = self.raw.cursor()
+        cursor.arraysize = size
+        cursor.execute(sql, params)
+        return cursor
+
+    # --- transactions ---------------------------------------------------------------------------------------------
+
+    def command(self, sql: str) -> None:
+        """Run a statement without parameters or answer."""
+        cursor = self.raw.cursor()
+        try:
+            cursor.execute(sql)
+        finally:
+            cursor.close()
+
+    def begin_sql(self, read_only: bool) -> str:
+        """The statement that begins a transaction."""
+        return "BEGIN"
+
+    def begin(self, read_only: bool) -> None:
+        """Begin a transaction."""
+        self.command(self.begin_sql(read_only))
+        self.begun = True
+
+    def commit(self) -> None:
+        """Commit the transaction; when it fails, `is_in_transaction` knows whether there is still one."""
+        self.command("COMMIT")
+        self.begun = False
+
+    def rollback(self) -> None:
+        """Roll the transaction back, if the database has not done so by itself."""
+        if self.is_in_transaction():
+            self.command("ROLLBACK")
+        self.begun = False
+
+    def savepoint(self, name: str) -> None:
+        """Set a savepoint."""
+        self.command(f"SAVEPOINT {name}")
+
+    def release(self, name: str) -> None:
+        """Forget a savepoint and keep what was done since."""
+        self.command(f"RELEASE SAVEPOINT {name}")
+
+    def rollback_to(self, name: str) -> None:
+        """Undo what was done since a savepoint."""
+        self.command(f"ROLLBACK TO SAVEPOINT {name}")
+
+    def is_in_transaction(self) -> bool:
+        """Whether the database is in a transaction that was begun here, as far as can be known without asking it."""
+        return self.begun
+
+    def has_rolled_back(self, error: BaseException) -> bool:
+        """Whether the database has ended the transaction because of an error."""
+        return self.begun and not self.is_in_transaction()
+
+    # --- the connection -------------------------------------------------------------------------------------------
+
+    def before_release(self) -> None:
+        """End what is still open, before the connection goes back to the pool."""
+        while self.streams:
+            self.streams.pop().close()
+
+    def ping(self) -> None:
+        """Ask the database for a sign of life; raises the driver's error if there is none."""
+        self.command("SELECT 1")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.raw.close()
+
+
+class StreamOfRows:
+    """An answer that was fetched whole, in the shape of a cursor."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows: Iterator[Row] = iter(rows)
+
+    def fetchmany(self, size: int) -> list[Row]:
+        """The next rows, none at the end."""
+        from itertools import islice
+
+        return list(islice(self._rows, size))
+
+    def close(self) -> None:
+        """Nothing is open."""

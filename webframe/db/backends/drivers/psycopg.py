@@ -1,0 +1,85 @@
+"""How statements are run on a connection of psycopg 3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from webframe.db.backends.drivers.base import Link, Params, Row
+
+T = TypeVar("T")
+
+# An answer with more rows is not kept by the cursor that is used again.
+MANY_ROWS = 1000
+
+_numbers = count(1)
+
+
+class PsycopgLink(Link):
+    """One connection of psycopg in autocommit, whose one cursor is used again and again: a new one costs 10 us."""
+
+    raw: psycopg.Connection[Any]
+
+    def __init__(self, raw: psycopg.Connection[Any], isolation_level: str = "") -> None:
+        super().__init__(raw, isolation_level)
+        self._cursor = raw.cursor()
+
+    def fetch(self, sql: str, params: Params) -> list[Row]:
+        cursor = self._execute(sql, params)
+        rows: list[Row] = cursor.fetchall()
+        if len(rows) > MANY_ROWS:
+            self._cursor = self.raw.cursor()
+        return rows
+
+    def run(self, sql: str, params: Params) -> int:
+        return self._execute(sql, params).rowcount
+
+    def insert(self, sql: str, params: Params) -> Row | None:
+        cursor = self._execute(sql, params)
+        if cursor.description is None:
+            return (None,)  # without RETURNING PostgreSQL does not tell the key
+        row: Row | None = cursor.fetchone()
+        return row
+
+    def run_many(self, sql: str, rows: Sequence[Params]) -> int:
+        cursor = self.raw.cursor()
+        try:
+            cursor.executemany(sql, rows)
+            return cursor.rowcount
+        finally:
+            cursor.close()
+
+    def _execute(self, sql: str, params: Params) -> psycopg.Cursor[Any]:
+        cursor = self._cursor
+        try:
+            cursor.execute(sql, params)
+        except psycopg.errors.FeatureNotSupported as error:
+            # A table was changed after a statement about it had been prepared. Within a transaction it is too late.
+            if "cached plan" not in str(error) or self.raw.info.transaction_status != TransactionStatus.IDLE:
+                raise
+            self.stale = True
+            cursor.execute(sql, params, prepare=False)
+        return cursor
+
+    def stream(self, sql: str, params: Params, size: int) -> Any:
+        # Outside of a transaction the cursor of the server is kept beyond the statement that declares it.
+        cursor = self.raw.cursor(f"webframe_stream_{next(_numbers)}", withhold=not self.begun)
+        try:
+            cursor.execute(sql, params)
+        except BaseException:
+            cursor.close()
+            raise
+        return cursor
+
+    def command(self, sql: str) -> None:
+        self._cursor.execute(sql)
+
+    def begin_sql(self, read_only: bool) -> str:
+        return f"BEGIN{self.isolation_level}{' READ ONLY' if read_only else ''}"
+
+    def is_in_transaction(self) -> bool:
+        return self.raw.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)

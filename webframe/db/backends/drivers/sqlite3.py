@@ -1,0 +1,80 @@
+"""How statements are run on a connection of the standard library's sqlite3."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from webframe.db.backends.drivers.base import Link, Params, Row
+
+
+class SQLiteLink(Link):
+    """One connection of sqlite3, opened with ``isolation_level=None``."""
+
+    raw: sqlite3.Connection
+
+    def __init__(self, raw: sqlite3.Connection, begin: str = "IMMEDIATE") -> None:
+        super().__init__(raw)
+        # How a transaction that may write is begun: IMMEDIATE takes the lock for writing at once, and waits for it.
+        # A deferred one that reads first and then writes fails at once when somebody else has written meanwhile.
+        self._begin = f"BEGIN {begin}"
+        self._execute = raw.execute
+
+    def fetch(self, sql: str, params: Params) -> list[Row]:
+        return self._execute(sql, params).fetchall()
+
+    def run(self, sql: str, params: Params) -> int:
+        return self._execute(sql, params).rowcount
+
+    def insert(self, sql: str, params: Params) -> Row | None:
+        cursor = self._execute(sql, params)
+        if cursor.description is None:
+            return (cursor.lastrowid,)
+        rows: list[Row] = cursor.fetchall()
+        return rows[0] if rows else None
+
+    def run_many(self, sql: str, rows: Sequence[Params]) -> int:
+        return self.raw.executemany(sql, rows).rowcount
+
+    def stream(self, sql: str, params: Params, size: int) -> Any:
+        cursor = self.raw.cursor()
+        cursor.execute(sql, params)
+        return cursor
+
+    def command(self, sql: str) -> None:
+        self._execute(sql)
+
+    def begin(self, read_only: bool) -> None:
+        if read_only:
+            self._execute("PRAGMA query_only=ON")
+        try:
+            self._execute("BEGIN DEFERRED" if read_only else self._begin)
+        except BaseException:
+            if read_only:
+                self._execute("PRAGMA query_only=OFF")
+            raise
+        self.begun = True
+        self._read_only = read_only
+
+    # Whether the transaction now is one that must not write.
+    _read_only = False
+
+    def commit(self) -> None:
+        self._execute("COMMIT")
+        self._ended()
+
+    def rollback(self) -> None:
+        # After a full disk and errors like it SQLite has rolled back by itself.
+        if self.raw.in_transaction:
+            self._execute("ROLLBACK")
+        self._ended()
+
+    def _ended(self) -> None:
+        self.begun = False
+        if self._read_only:
+            self._read_only = False
+            self._execute("PRAGMA query_only=OFF")
+
+    def is_in_transaction(self) -> bool:
+        return self.raw.in_transaction

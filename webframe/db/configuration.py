@@ -1,0 +1,177 @@
+"""What an entry of DATABASES says: a URL or a Django-style dictionary, made into one full dictionary.
+
+Nothing is imported or connected here; a backend is a dotted name until its
+database is used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from webframe.conf import close_match
+from webframe.core.exceptions import ImproperlyConfigured
+
+BACKENDS = "webframe.db.backends"
+
+# The schemes of URLs that have a backend of their own; every other one is for the generic backend.
+SCHEMES = {
+    "sqlite": f"{BACKENDS}.sqlite3",
+    "sqlite3": f"{BACKENDS}.sqlite3",
+    "sqlite+pysqlite": f"{BACKENDS}.sqlite3",
+    "postgresql": f"{BACKENDS}.postgresql",
+    "postgres": f"{BACKENDS}.postgresql",
+    "postgresql+psycopg": f"{BACKENDS}.postgresql",
+    "mysql": f"{BACKENDS}.mysql",
+    "mysql+pymysql": f"{BACKENDS}.mysql",
+    "mariadb": f"{BACKENDS}.mysql",
+    "mariadb+pymysql": f"{BACKENDS}.mysql",
+}
+
+# Names that ENGINE is known by besides the dotted ones.
+_ENGINES = {name: f"{BACKENDS}.{name}" for name in ("sqlite3", "postgresql", "mysql", "generic")}
+_ENGINES |= {f"django.db.backends.{name}": engine for name, engine in _ENGINES.items()}
+_ENGINES |= {"sqlite": f"{BACKENDS}.sqlite3", "postgres": f"{BACKENDS}.postgresql", "mariadb": f"{BACKENDS}.mysql"}
+
+# Every key of an entry with its default. URL is what the generic backend connects to.
+DEFAULTS: dict[str, Any] = {
+    "ENGINE": "",
+    "NAME": "",
+    "USER": "",
+    "PASSWORD": "",
+    "HOST": "",
+    "PORT": "",
+    "URL": "",
+    "OPTIONS": {},
+    "AUTOCOMMIT": True,
+    "ATOMIC_REQUESTS": False,
+    "CONN_MAX_AGE": None,
+    "CONN_HEALTH_CHECKS": True,
+    "DISABLE_SERVER_SIDE_CURSORS": False,
+    "TIME_ZONE": None,
+    "TEST": {},
+}
+
+# Keys that a URL may give in its query instead of an option of the driver.
+_KEYS_IN_QUERY = {"conn_max_age": "CONN_MAX_AGE", "conn_health_checks": "CONN_HEALTH_CHECKS"}
+
+
+def configuration(alias: str, entry: object) -> dict[str, Any]:
+    """The full dictionary of settings for one entry of DATABASES.
+
+    Raises `ImproperlyConfigured` for what is neither a URL nor such a dictionary.
+    """
+    if isinstance(entry, (str, os.PathLike)):
+        given = from_url(alias, os.fspath(entry))
+    elif isinstance(entry, Mapping):
+        given = dict(entry)
+    else:
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}] is a {type(entry).__name__}. Give a URL such as 'sqlite:///db.sqlite3', or a "
+            "dictionary with ENGINE and NAME."
+        )
+    for key in given:
+        if key not in DEFAULTS:
+            raise ImproperlyConfigured(
+                f"DATABASES[{alias!r}] has no key {key!r}.{close_match(str(key), DEFAULTS)} The keys are "
+                f"{', '.join(DEFAULTS)}; what the driver is to be given stands in OPTIONS."
+            )
+    if given.get("URL") and not given.get("ENGINE"):
+        given = {**from_url(alias, given["URL"]), **{key: value for key, value in given.items() if key != "URL"}}
+    full = {**DEFAULTS, **given}
+    full["OPTIONS"] = dict(full["OPTIONS"] or {})
+    full["TEST"] = dict(full["TEST"] or {})
+    full["ENGINE"] = _ENGINES.get(full["ENGINE"], full["ENGINE"])
+    if not full["ENGINE"]:
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}] has no ENGINE. Give one of {', '.join(f'{BACKENDS}.{name}' for name in _NAMES)}, "
+            "or a URL instead of the dictionary."
+        )
+    if full["ENGINE"].startswith("django."):
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}] names {full['ENGINE']!r}, which has no twin here. Give a URL that SQLAlchemy "
+            "knows for that database."
+        )
+    return full
+
+
+_NAMES = ("sqlite3", "postgresql", "mysql")
+
+
+def from_url(alias: str, url: str) -> dict[str, Any]:
+    """The entry that a URL stands for.
+
+    ``scheme://user:password@host:port/name?option=value``. For SQLite all after
+    the third slash is the path of the file: ``sqlite:///relative.db``,
+    ``sqlite:////absolute.db``, ``sqlite://`` or ``sqlite:///:memory:`` for none.
+    """
+    scheme, separator, rest = url.partition(":")
+    if not separator or not scheme.replace("+", "").replace("-", "").isalnum():
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}] is no URL: it has no scheme. Write for example 'sqlite:///db.sqlite3' or "
+            "'postgresql://user:password@host/name'."
+        )
+    engine = SCHEMES.get(scheme.lower())
+    if engine is None:
+        return {"ENGINE": f"{BACKENDS}.generic", "URL": url}
+    if engine.endswith("sqlite3"):
+        return _from_sqlite_url(alias, engine, rest)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"DATABASES[{alias!r}] is a URL that cannot be read: {error}.") from error
+    entry: dict[str, Any] = {
+        "ENGINE": engine,
+        "NAME": unquote(parts.path.removeprefix("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(port) if port is not None else "",
+    }
+    return _with_query(entry, parts.query)
+
+
+def _from_sqlite_url(alias: str, engine: str, rest: str) -> dict[str, Any]:
+    if not rest.startswith("//"):
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}] is no URL of SQLite. Write 'sqlite:///relative.db', 'sqlite:////absolute.db', or "
+            "'sqlite://' for a database in memory."
+        )
+    path, _, query = rest.removeprefix("//").partition("?")
+    if path and not path.startswith("/"):
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}] names a host, which SQLite has none of. A path needs three slashes, "
+            f"'sqlite:///{path}', or four if it is absolute."
+        )
+    return _with_query({"ENGINE": engine, "NAME": unquote(path.removeprefix("/")) or ":memory:"}, query)
+
+
+def _with_query(entry: dict[str, Any], query: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        value = _read(text)
+        if name.lower() in _KEYS_IN_QUERY:
+            entry[_KEYS_IN_QUERY[name.lower()]] = value
+        elif name == "host" and not entry.get("HOST"):
+            entry["HOST"] = text  # the folder of a Unix socket, as libpq writes it
+        else:
+            options[name] = value
+    if options:
+        entry["OPTIONS"] = options
+    return entry
+
+
+def _read(text: str) -> Any:
+    """A value of a query: a number or a yes or no where it looks like one."""
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

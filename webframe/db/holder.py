@@ -1,0 +1,226 @@
+"""Who has which connection: one holder for each request, thread or task, and in it one slot for each database.
+
+Code that belongs together sees the same holder: the views, threads and tasks of
+one request, whichever thread they run in. A request finds its holder through
+itself, so that nothing needs to be set in a context that others do not share;
+it takes over the holder of the code around it if that is in the middle of a
+transaction, as a test is. Elsewhere a context variable has it.
+
+A slot has at most one connection, and keeps it until `release`. One at a time
+uses it, behind the slot's guard. A slot that is `over` belongs to nobody any
+more: whoever still uses it gives the connection back after each use.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from webframe.db.guard import Guard
+from webframe.workers import current_lessee
+
+if TYPE_CHECKING:
+    from webframe.workers import Lessee
+
+
+class Wrapper(Protocol):
+    """What a slot and a transaction know of the database wrapper of their alias."""
+
+    alias: str
+    autocommit: bool
+    # Seconds to wait for a slot that several holders share; None: no limit.
+    guard_timeout: float | None
+
+    def new_slot(self) -> Slot: ...
+    def open(self, slot: Slot) -> Any: ...
+    def give_back(self, slot: Slot) -> None: ...
+    def discard(self, slot: Slot) -> None: ...
+    def control(self, place: Any, link: Any, step: str, *arguments: Any) -> None: ...
+    def nothing_else_to_use(self, place: Any) -> Exception: ...
+
+
+class Slot:
+    """The place of one holder for a connection to one database.
+
+    Where code runs outside of any transaction, it is also the *place* in which
+    its statements run: what has a `guard` and a `link`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_root",
+        "alias",
+        "autocommit",
+        "checkout",
+        "guard",
+        "link",
+        "opening",
+        "over",
+        "savepoint_number",
+        "shared",
+        "wrapper",
+    )
+
+    def __init__(self, wrapper: Wrapper, guard: Guard | None = None) -> None:
+        self.wrapper = wrapper
+        self.alias = wrapper.alias
+        # Several holders may have a guard in common, where they share one connection.
+        self.shared = guard is not None
+        self.guard = guard or Guard()
+        # The connection as its driver's module knows it; None until it is needed. Changes only under the guard.
+        self.link: Any = None
+        # What the pool gave out.
+        self.checkout: Any = None
+        # Whether nobody holds this slot any more: the connection goes back after each use.
+        self.over = False
+        # Whether receivers of `connection_created` are being called, under the guard.
+        self.opening = False
+        # False: statements outside of atomic blocks open a transaction that commit() or rollback() end.
+        self.autocommit = wrapper.autocommit
+        # The outermost transaction that has begun on the connection. Whoever forgets to end it shall not live for ever.
+        self._root: weakref.ref[Any] | None = None
+        # How many savepoints have been named; a name is never used twice on a slot.
+        self.savepoint_number = 0
+        _slots.add(self)
+
+    @property
+    def slot(self) -> Slot:
+        """The slot of this place, as a transaction has it."""
+        return self
+
+    @property
+    def root(self) -> Any:
+        """The outermost transaction that has begun on the connection, or None."""
+        return None if self._root is None else self._root()
+
+    @root.setter
+    def root(self, root: object) -> None:
+        self._root = None if root is None else weakref.ref(root)
+
+    def __del__(self) -> None:
+        # Its thread or task has ended without a release, perhaps in the midst of a transaction.
+        if self.link is not None:
+            if self._root is None and self.autocommit:
+                self.wrapper.give_back(self)
+                return
+            self.wrapper.discard(self)
+            if self.shared and self._root is not None:
+                self.guard.release()
+
+
+class Holder:
+    """Has the connections of one request, thread or task."""
+
+    __slots__ = ("__weakref__", "over", "owner", "slots")
+
+    def __init__(self, owner: Lessee | None = None) -> None:
+        self.slots: dict[str, Slot] = {}
+        # The request that this was made for.
+        self.owner = None if owner is None else weakref.ref(owner)
+        # Whether that request has ended; tasks that it left behind may still come.
+        self.over = False
+
+    def slot_for(self, wrapper: Wrapper) -> Slot:
+        """The slot for a database, made if there is none."""
+        with _lock:
+            slot = self.slots.get(wrapper.alias)
+            if slot is None or slot.wrapper is not wrapper:
+                slot = self.slots[wrapper.alias] = wrapper.new_slot()
+                slot.over = self.over
+            return slot
+
+    def release(self, alias: str | None = None, *, even_in_transactions: bool = False) -> None:
+        """Give the connections back that are not in the middle of a transaction, or those too once it has ended."""
+        for slot in [self.slots[alias]] if alias in self.slots else list(self.slots.values()) if alias is None else []:
+            if slot.root is not None and not even_in_transactions:
+                continue
+            if self.slots.get(slot.alias) is slot:
+                del self.slots[slot.alias]
+            slot.over = True
+            if slot.link is not None and slot.guard.try_acquire():
+                try:
+                    if slot.link is not None:
+                        slot.wrapper.give_back(slot)
+                finally:
+                    slot.guard.release()
+
+
+# The holder of this thread or task; inside of requests the request itself has it.
+held: ContextVar[Holder | None] = ContextVar("webframe.db.holder", default=None)
+
+# The innermost transaction that was entered here; it may have ended, or be one of another database or holder.
+entered: ContextVar[Any] = ContextVar("webframe.db.transaction", default=None)
+
+
+def holder_here() -> Holder:
+    """The holder of this context, made if there is none."""
+    lessee = current_lessee.get()
+    holder: Holder | None = held.get() if lessee is None else lessee.holder
+    return holder or _new_holder(lessee)
+
+
+def holder_if_any() -> Holder | None:
+    """The holder of this context, or None if it has used no database yet."""
+    lessee = current_lessee.get()
+    return held.get() if lessee is None else lessee.holder
+
+
+def _new_holder(lessee: Lessee | None) -> Holder:
+    if lessee is None:
+        holder = Holder()
+        held.set(holder)
+        return holder
+    with _lock:
+        if lessee.holder is None:
+            lessee.holder = _surrounding_holder() or Holder(lessee)
+        made: Holder = lessee.holder
+        return made
+
+
+def _surrounding_holder() -> Holder | None:
+    """The holder of a transaction that the code around a request is in."""
+    node = entered.get()
+    while node is not None:
+        if not node.closed and not node.holder.over:
+            holder: Holder = node.holder
+            return holder
+        node = node.outer
+    return None
+
+
+def end_holder(lessee: Lessee) -> None:
+    """Give back what a request has used, now that it has ended; nothing that it took over from others."""
+    holder = lessee.holder
+    if holder is not None and holder.owner is not None and holder.owner() is lessee:
+        holder.over = True
+        if holder.slots:
+            holder.release(even_in_transactions=True)
+
+
+# Guards the making of holders and slots; never held while waiting.
+_lock = threading.RLock()
+
+# Every slot there is, to be emptied in the child of a fork.
+_slots: weakref.WeakSet[Slot] = weakref.WeakSet()
+
+# What a child has inherited: closing it there would disturb the parent, so it is kept as it is.
+_inherited: list[Any] = []
+
+
+def _start_afresh() -> None:
+    """In the child of a fork: the connections are the parent's; so are its transactions."""
+    global _lock
+    _lock = threading.RLock()
+    for slot in list(_slots):
+        _inherited.append((slot.link, slot.checkout))
+        if slot.root is not None:
+            slot.root.lose("It was begun by the process that this one was forked from.")
+        slot.link = slot.checkout = slot.root = None
+        slot.guard = Guard()
+        slot.opening = False
+
+
+os.register_at_fork(after_in_child=_start_afresh)

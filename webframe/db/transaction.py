@@ -1,0 +1,411 @@
+"""Transactions: blocks that are done as a whole or not at all.
+
+    with transaction.atomic():
+        order.save()
+        transaction.on_commit(print_receipt)
+
+The names and the meanings are Django's; see `nodes.py` for how it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from threading import get_ident
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar, overload
+
+from webframe.db.connections import connections
+from webframe.db.errors import DatabaseError, Error, ProgrammingError
+from webframe.db.errors import TransactionManagementError as TransactionManagementError
+from webframe.db.holder import Slot, entered, holder_here, holder_if_any
+from webframe.db.nodes import Hook, Node, acquire_for, node_here
+from webframe.db.routers import DEFAULT_ALIAS
+from webframe.waiting import is_async, on_running_loop, refuse_on_loop, wait
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Atomic:
+    """A block that is committed as a whole, or rolled back when an error leaves it; see `atomic`."""
+
+    # Whether a test is what it encloses: durable blocks directly inside are not refused. Set it before entering.
+    of_test = False
+
+    def __init__(self, using: str | None, savepoint: bool, durable: bool, read_only: bool) -> None:
+        self.using = using or DEFAULT_ALIAS
+        self.savepoint = savepoint
+        self.durable = durable
+        self.read_only = read_only
+        # The blocks that were entered with this object, and not yet left.
+        self._nodes: list[Node] = []
+
+    def __enter__(self) -> None:
+        if on_running_loop():
+            refuse_on_loop("with atomic()", "async with atomic()")
+        self._nodes.append(self._enter())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _leave(self._nodes.pop() if len(self._nodes) == 1 else self._node_to_leave(), error)
+
+    def _enter(self) -> Node:
+        holder = holder_here()
+        outer: Node | None = entered.get()
+        parent = node_here(self.using, holder) if outer is not None else None
+        slot = _slot_here(self.using) if parent is None else parent.slot
+        if slot.opening and slot.guard.owner == get_ident():
+            parent = None  # a receiver of connection_created: what is around it has not begun, and waits for it
+        if self.durable and parent is not None and not parent.of_test:
+            raise RuntimeError(
+                "A durable atomic block cannot stand within another one: it would not be committed when it ends. "
+                "Leave the outer block first, or do without durable=True."
+            )
+        node = Node(holder, slot, parent, outer, self.savepoint, self.read_only)
+        node.durable = self.durable
+        node.of_test = self.of_test
+        entered.set(node)
+        return node
+
+    def _node_to_leave(self) -> Node:
+        """The block that is being left here, when the same object was entered several times."""
+        node: Node | None = entered.get()
+        while node is not None:
+            if node in self._nodes and not node.closed:
+                self._nodes.remove(node)
+                return node
+            node = node.outer
+        return self._nodes.pop()
+
+    def __call__(self, function: F) -> F:
+        """Run every call of a function in a block of its own."""
+        _refuse_to_decorate(function)
+
+        @wraps(function)
+        def in_block(*args: Any, **kwargs: Any) -> Any:
+            if on_running_loop():
+                refuse_on_loop(f"{function.__qualname__}(), which is atomic,", "async with atomic()")
+            node = self._enter()
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                _leave(node, error)
+                raise
+            _leave(node, None)
+            return result
+
+        return in_block  # type: ignore[return-value]  # it takes and returns what the function does
+
+    async def __aenter__(self) -> NoReturn:
+        raise NotImplementedError(
+            "'async with atomic()' is not there yet. Put the transaction into a plain function and await "
+            "webframe.workers.run(function)."
+        )
+
+    async def __aexit__(self, *error: object) -> None:
+        """Never reached."""
+
+
+@overload
+def atomic(using: F) -> F: ...
+@overload
+def atomic(
+    using: str | None = None, savepoint: bool = True, durable: bool = False, *, read_only: bool = False
+) -> Atomic: ...
+def atomic(using: Any = None, savepoint: bool = True, durable: bool = False, *, read_only: bool = False) -> Any:
+    """A block that is committed as a whole when it is left, or rolled back when an error leaves it.
+
+    A context manager, and a decorator of plain functions (``@atomic`` or
+    ``@atomic(using="other")``). A block within another one is a savepoint, unless
+    ``savepoint=False``: then an error that leaves it breaks the outer block.
+    `durable` raises `RuntimeError` where the block would stand within another.
+    `read_only` is for the outermost block: the database then refuses to write,
+    and SQLite does not keep other writers out.
+
+    The transaction begins at the first query. After an error of the database
+    nothing but leaving the block is possible: `TransactionManagementError`.
+    """
+    if callable(using):
+        return Atomic(None, savepoint, durable, read_only)(using)
+    return Atomic(using, savepoint, durable, read_only)
+
+
+def _refuse_to_decorate(function: Callable[..., Any]) -> None:
+    import inspect
+
+    name = getattr(function, "__qualname__", repr(function))
+    if is_async(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"{name} is async, and atomic() does not decorate async functions yet. Put the transaction into a plain "
+            "function and await webframe.workers.run(function)."
+        )
+    if inspect.isgeneratorfunction(function):
+        raise TypeError(
+            f"{name} is a generator function: calling it does nothing yet, so there would be nothing to commit. "
+            "Write 'with atomic():' in its body."
+        )
+
+
+def _leave(node: Node, error: BaseException | None) -> None:
+    hooks = node.close(error)
+    if hooks:
+        _call(hooks)
+
+
+def _call(hooks: list[Hook]) -> None:
+    for hook in hooks:
+        _call_hook(hook.function, hook.robust)
+
+
+def _call_hook(function: Callable[[], object], robust: bool) -> None:
+    try:
+        if is_async(function):
+            wait(function())  # type: ignore[arg-type]  # that is what being async means
+        else:
+            function()
+    except Exception as error:
+        if not robust:
+            raise
+        import logging
+
+        name = getattr(function, "__qualname__", repr(function))
+        logging.getLogger("webframe.db").error("Error calling %s in on_commit() (%s)", name, error, exc_info=True)
+
+
+# --- after the commit ---------------------------------------------------------------------------------------------
+
+
+def on_commit(func: Callable[[], object], using: str | None = None, robust: bool = False) -> None:
+    """Call a function once the outermost transaction here is committed; at once if there is none.
+
+    It is forgotten when the block or the savepoint it was registered in is rolled
+    back. Functions are called in the order of their registration, outside of the
+    transaction. The first error is passed on and keeps the later ones from being
+    called, unless `robust`, which logs it.
+    """
+    if not callable(func):
+        raise TypeError(f"on_commit() takes a function to call, not {func!r}.")
+    alias = using or DEFAULT_ALIAS
+    node = node_here(alias, holder_if_any()) if entered.get() is not None else None
+    if node is not None:
+        node.hooks.append(Hook(func, robust))
+    elif get_autocommit(using):
+        _call_hook(func, robust)
+    else:
+        raise TransactionManagementError(
+            "on_commit() needs an atomic block, or autocommit: with set_autocommit(False) nobody is told of commits."
+        )
+
+
+def is_open(using: str | None = None) -> bool:
+    """Whether the code here is in an atomic block of a database, or of any if None is given; never connects."""
+    node: Node | None = entered.get()
+    if node is None:
+        return False
+    holder = holder_if_any()
+    while node is not None:
+        if node.holder is holder and not node.closed and (using is None or node.alias == using):
+            return True
+        node = node.outer
+    return False
+
+
+def hooks_of(using: str | None = None) -> list[Hook]:
+    """What is registered to be called after the commit of the transaction here, in order."""
+    node = node_here(using or DEFAULT_ALIAS, holder_if_any())
+    hooks: list[Hook] = []
+    while node is not None:
+        hooks = node.hooks + hooks
+        node = node.parent
+    return hooks
+
+
+# --- breaking by hand ---------------------------------------------------------------------------------------------
+
+
+def get_rollback(using: str | None = None) -> bool:
+    """Whether the innermost atomic block will be rolled back when it ends."""
+    return _node_for("get_rollback()", using).broken is not None
+
+
+def set_rollback(rollback: bool, using: str | None = None) -> None:
+    """Roll the innermost atomic block back when it ends; False takes that back, if the database is fit for it."""
+    node = _node_for("set_rollback()", using)
+    node.broken = (node.broken or "set_rollback(True) was called.") if rollback else None
+
+
+class mark_for_rollback_on_error:
+    """A context manager: an error that leaves it breaks the atomic block around it, if there is one."""
+
+    def __init__(self, using: str | None = None) -> None:
+        self.using = using
+
+    def __enter__(self) -> None:
+        """Nothing is done before there is an error."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is not None:
+            node = node_here(self.using or DEFAULT_ALIAS, holder_if_any())
+            if node is not None and node.broken is None:
+                node.broken = error
+
+
+def _node_for(what: str, using: str | None) -> Node:
+    node = node_here(using or DEFAULT_ALIAS, holder_if_any())
+    if node is None:
+        raise TransactionManagementError(
+            f"{what} has a meaning inside of an atomic block only, and there is none here."
+        )
+    return node
+
+
+# --- savepoints by hand -------------------------------------------------------------------------------------------
+
+
+def savepoint(using: str | None = None) -> str | None:
+    """Set a savepoint; returns its name, or None outside of transactions, where there is nothing to go back to."""
+    node = node_here(using or DEFAULT_ALIAS, holder_if_any())
+    if node is None:
+        return None
+    acquire_for(node)
+    try:
+        node.prepare()
+        slot = node.slot
+        slot.savepoint_number += 1
+        name = f"webframe_{slot.savepoint_number}"
+        slot.wrapper.control(node, node.link, "savepoint", name)
+        node.savepoints.append((name, len(node.hooks)))
+    finally:
+        node.guard.release()
+    return name
+
+
+def savepoint_commit(sid: str | None, using: str | None = None) -> None:
+    """Keep what was done since a savepoint, and forget the savepoint."""
+    if sid is not None:
+        _end_savepoint("savepoint_commit()", sid, using, ["release"])
+
+
+def savepoint_rollback(sid: str | None, using: str | None = None) -> None:
+    """Undo what was done since a savepoint; the transaction can be used again even if an error broke it since."""
+    if sid is not None:
+        _end_savepoint("savepoint_rollback()", sid, using, ["rollback_to", "release"])
+
+
+def clean_savepoints(using: str | None = None) -> None:
+    """Taken for the sake of code written for Django: names of savepoints are never used twice here."""
+
+
+def _end_savepoint(what: str, sid: str, using: str | None, steps: list[str]) -> None:
+    node = _node_for(what, using)
+    place = next((place for place, (name, _) in enumerate(node.savepoints) if name == sid), None)
+    if place is None:
+        raise TransactionManagementError(
+            f"{what} knows no savepoint {sid!r} in this atomic block. Use what savepoint() returned in the same block."
+        )
+    acquire_for(node)
+    try:
+        if node.link is None or "rollback_to" not in steps:
+            node.prepare()
+        for step in steps:
+            node.slot.wrapper.control(node, node.link, step, sid)
+        if "rollback_to" in steps:
+            del node.hooks[node.savepoints[place][1] :]
+            node.broken = None
+        del node.savepoints[place:]
+    except Error as error:
+        node.broken = node.broken or error
+        raise
+    finally:
+        node.guard.release()
+
+
+# --- without autocommit -------------------------------------------------------------------------------------------
+
+
+def get_autocommit(using: str | None = None) -> bool:
+    """Whether each statement is committed by itself here; never connects."""
+    alias = using or DEFAULT_ALIAS
+    holder = holder_if_any()
+    if holder is None:
+        return bool(connections[alias].autocommit)
+    if node_here(alias, holder) is not None:
+        return False
+    slot = holder.slots.get(alias)
+    return slot.autocommit if slot is not None else bool(connections[alias].autocommit)
+
+
+def set_autocommit(autocommit: bool, using: str | None = None) -> None:
+    """Turn autocommit off, to end transactions with `commit` and `rollback`, or on again; it lasts until a release."""
+    alias = using or DEFAULT_ALIAS
+    _refuse_in_block("set_autocommit()", alias)
+    slot = _slot_here(alias)
+    slot.guard.acquire()
+    try:
+        if autocommit and slot.link is not None and slot.link.begun:
+            slot.wrapper.control(slot, slot.link, "commit")
+        slot.autocommit = autocommit
+    finally:
+        slot.guard.release()
+
+
+def commit(using: str | None = None) -> None:
+    """Commit what was done since autocommit was turned off."""
+    _end_by_hand("commit", using)
+
+
+def rollback(using: str | None = None) -> None:
+    """Undo what was done since autocommit was turned off."""
+    _end_by_hand("rollback", using)
+
+
+def _end_by_hand(step: str, using: str | None) -> None:
+    alias = using or DEFAULT_ALIAS
+    _refuse_in_block(f"{step}()", alias)
+    slot = _slot_here(alias)
+    slot.guard.acquire()
+    try:
+        if slot.link is not None and slot.link.begun:
+            slot.wrapper.control(slot, slot.link, step)
+    finally:
+        slot.guard.release()
+
+
+def _refuse_in_block(what: str, alias: str) -> None:
+    if node_here(alias, holder_if_any()) is not None:
+        raise TransactionManagementError(
+            f"{what} is not possible inside of an atomic block, which is committed or rolled back as a whole when it "
+            "is left. Use set_rollback(True) or raise an error to roll it back."
+        )
+
+
+def _slot_here(alias: str) -> Slot:
+    holder = holder_here()
+    slot = holder.slots.get(alias)
+    wrapper = connections[alias]
+    return slot if slot is not None and slot.wrapper is wrapper else holder.slot_for(wrapper)
+
+
+# Known under the names of PEP 249 here too, as in Django.
+__all__ = [
+    "Atomic",
+    "DatabaseError",
+    "Error",
+    "ProgrammingError",
+    "TransactionManagementError",
+    "atomic",
+    "clean_savepoints",
+    "commit",
+    "get_autocommit",
+    "get_rollback",
+    "is_open",
+    "mark_for_rollback_on_error",
+    "on_commit",
+    "rollback",
+    "savepoint",
+    "savepoint_commit",
+    "savepoint_rollback",
+    "set_autocommit",
+    "set_rollback",
+]
