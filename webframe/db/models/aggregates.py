@@ -16,7 +16,7 @@ from webframe.core.exceptions import FieldError
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.calls import Func
-from webframe.db.models.cases import expressions_in
+from webframe.db.models.cases import references_of
 from webframe.db.models.expressions import F, Value, as_expression, sql_type_of
 from webframe.db.models.sql import MYSQL
 
@@ -84,8 +84,7 @@ class Aggregate(Func):
         for source in self.sources():
             yield from source.references()
         if self.filter is not None:
-            for part in expressions_in(self.filter):
-                yield from part.references()
+            yield from references_of(self.filter)
 
     def build(self, scope: Scope) -> Built:
         """The call, over the rows that the filter lets through."""

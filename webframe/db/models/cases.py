@@ -55,8 +55,7 @@ class When(Composite):
 
     def references(self) -> Iterator[str]:
         yield from self.result.references()
-        for part in expressions_in(self.condition):
-            yield from part.references()
+        yield from references_of(self.condition)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.condition!r}, then={self.result!r})"
@@ -110,3 +109,13 @@ def expressions_in(condition: Any) -> Iterator[Any]:
         value = leaf[1] if isinstance(leaf, tuple) else leaf
         if hasattr(value, "references") and hasattr(value, "key"):
             yield value
+
+
+def references_of(condition: Any) -> Iterator[str]:
+    """Every name in a condition, with its look-up, and those in its values."""
+    if isinstance(condition, Q):
+        for leaf in condition.leaves():
+            if isinstance(leaf, tuple):
+                yield leaf[0]
+    for part in expressions_in(condition):
+        yield from part.references()

@@ -16,7 +16,7 @@ import sqlalchemy
 from sqlalchemy.types import NullType
 
 from webframe.db.errors import NotSupportedError
-from webframe.db.models import outputs, sql
+from webframe.db.models import moments, outputs, sql
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.conditions import Q
 from webframe.db.models.lookups import is_expression
@@ -430,7 +430,13 @@ class CombinedExpression(Composite):
         field = self._output_field
         if field is None:
             field = outputs.of_operator(left.field, self.connector, right.field)
-        element = sql.arithmetic(left.element, self.connector, right.element, sql_type_of(field), scope.dialect_name)
+        kinds = outputs.kind_of(left.field), outputs.kind_of(right.field)
+        if kinds[0] in outputs.TEMPORAL_KINDS or kinds[1] in outputs.TEMPORAL_KINDS:
+            make = moments.arithmetic
+            element = make(left.element, self.connector, right.element, kinds, sql_type_of(field), scope.dialect_name)
+        else:
+            make_plain = sql.arithmetic
+            element = make_plain(left.element, self.connector, right.element, sql_type_of(field), scope.dialect_name)
         return Built(element, field)
 
     def __str__(self) -> str:

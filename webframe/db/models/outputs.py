@@ -52,6 +52,7 @@ FAMILIES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("binary", ("BinaryField",)),
 )
 NUMBERS: Final = ("integer", "decimal", "float")
+TEMPORAL_KINDS: Final = ("date", "datetime", "time", "duration")
 RESULTS: Final = {"integer": "IntegerField", "float": "FloatField", "decimal": "DecimalField", "text": "TextField"}
 # (left, operator, right) of everything that is not a number: the field of the result.
 TEMPORAL: Final = {

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, Integer, Text, func
+from sqlalchemy import BigInteger, ColumnElement, Double, Float, Integer, Numeric, Text, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import String, TypeEngine
@@ -79,17 +79,27 @@ def exclusive_or(left: Element, right: Element, sql_type: TypeEngine[Any], diale
 def power(left: Element, right: Element, sql_type: TypeEngine[Any], dialect_name: str) -> Element:
     """One number to the power of another."""
     name = "webframe_power" if dialect_name == "sqlite" else "power"
-    return sqlalchemy.Function(name, left, right, type_=sql_type)
+    return as_float(sqlalchemy.Function(name, left, right, type_=sql_type), sql_type, dialect_name)
+
+
+def as_float(element: Element, sql_type: TypeEngine[Any], dialect_name: str) -> Element:
+    """A number that PostgreSQL may have made decimal, as a float, if that is its type."""
+    if dialect_name != "postgresql" or not isinstance(sql_type, Float):
+        return element
+    return sqlalchemy.cast(element, Double())
 
 
 def modulo(left: Element, right: Element, sql_type: TypeEngine[Any], dialect_name: str, whole: bool = False) -> Element:
     """What is left of a division; it has the sign of the left side."""
-    if dialect_name == "sqlite" and not whole:
+    if dialect_name == "sqlite" and whole:
+        return infix(left, "%", right, sql_type)
+    if dialect_name == "sqlite":
         # SQLite's own operator makes integers of both sides.
         return sqlalchemy.Function("webframe_mod", left, right, type_=sql_type)
-    if dialect_name == "sqlite":
-        return infix(left, "%", right, sql_type)
-    return sqlalchemy.Function("mod", left, right, type_=sql_type)
+    if dialect_name == "postgresql" and isinstance(sql_type, Float):
+        # There is none for floats.
+        left, right = sqlalchemy.cast(left, Numeric()), sqlalchemy.cast(right, Numeric())
+    return as_float(sqlalchemy.Function("mod", left, right, type_=sql_type), sql_type, dialect_name)
 
 
 # -- text
