@@ -8,7 +8,7 @@
 A test with any of the fixtures here runs once for each engine, or for those that
 ``@pytest.mark.engines("sqlite", ...)`` names. Its settings have two databases,
 "default" and "other". Models that a whole file needs are defined in it, in a
-registry of its own (`models_of_a_test`), and emptied after each test by `tables`.
+registry of its own (`registries.py`), and emptied after each test by `tables`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from webframe.apps import AppConfig
 from webframe.apps.registry import Apps
 from webframe.test import override_settings
 
+from .registries import models_of_a_test
 from .servers import KINDS, Server, SQLite, Unavailable
 
 
@@ -88,16 +88,8 @@ def engine(request: pytest.FixtureRequest, engine_for: Callable[[str], Engine]) 
 
 @pytest.fixture
 def database(engine: Engine) -> Engine:
-    """The same under the name that tests use which ask nothing of it."""
+    """The same, under the name that reads well where a test asks nothing of it."""
     return engine
-
-
-def models_of_a_test(label: str = "tests") -> Apps:
-    """A registry that knows one app and is ready, for models that nobody else should see."""
-    registry = Apps()
-    config = AppConfig(label, None)
-    registry.populate([config])
-    return registry
 
 
 class Define:
