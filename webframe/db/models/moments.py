@@ -140,8 +140,8 @@ def _beginning(unit: str, element: Element, kind: str | None, dialect_name: str)
     if dialect_name not in MYSQL:
         cast = {"date": "::date", "time": "::time"}.get(kind or "", "")
         inner = {"date": "::timestamp", "time": "::interval"}.get(kind or "", "")
-        texts = (f"(date_trunc('{unit}', (", f"){inner}){cast})")
-        return Template(texts, element, sql_type=sql_type)
+        truncated = (f"(date_trunc('{unit}', (", f"){inner}){cast})")
+        return Template(truncated, element, sql_type=sql_type)
     if kind == "time":
         pattern = MYSQL_FORMATS[unit].rpartition(" ")[2]
         return Template(("CAST(DATE_FORMAT(", f", '{pattern}') AS TIME(6))"), element, sql_type=sql_type)
@@ -256,10 +256,12 @@ def difference(
             left, right = _on_some_day(left), _on_some_day(right)
         return Template(("TIMESTAMPDIFF(MICROSECOND, ", ", ", ")"), right, left, sql_type=sql_type)
     if kinds != ("time", "time"):
-        left, right = (
-            local(each, "UTC", dialect_name)
-            if kind == "datetime"
-            else Template(("(", ")::timestamp"), each, sql_type=DateTime())
-            for each, kind in ((left, kinds[0]), (right, kinds[1]))
-        )
+        left, right = _naive(left, kinds[0]), _naive(right, kinds[1])
     return infix(left, "-", right, sql_type)
+
+
+def _naive(element: Element, kind: str | None) -> Element:
+    """A date or moment of PostgreSQL without a time zone."""
+    if kind == "datetime":
+        return local(element, "UTC", "postgresql")
+    return Template(("(", ")::timestamp"), element, sql_type=DateTime())

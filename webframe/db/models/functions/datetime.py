@@ -287,7 +287,7 @@ for _field in (DateField, DateTimeField):
     ):
         _field.register_lookup(_transform)
 for _field_with_time in (TimeField, DateTimeField):
-    for _transform in (ExtractHour, ExtractMinute, ExtractSecond):
-        _field_with_time.register_lookup(_transform)
+    for _part in (ExtractHour, ExtractMinute, ExtractSecond):
+        _field_with_time.register_lookup(_part)
 DateTimeField.register_lookup(TruncDate)
 DateTimeField.register_lookup(TruncTime)

@@ -16,6 +16,9 @@ from webframe.db.models.expressions import Value, as_expression
 from webframe.db.models.fields.text import CharField, TextField
 from webframe.db.models.sql import MYSQL, Template
 
+NO_TEXT = Value("")
+SPACE = Value(" ")
+
 
 class Lower(Transform):
     """Text in lower case; on SQLite only the letters of English."""
@@ -190,7 +193,7 @@ class Replace(Func):
 
     function = "replace"
 
-    def __init__(self, expression: Any, text: Any, replacement: Any = Value(""), **extra: Any) -> None:
+    def __init__(self, expression: Any, text: Any, replacement: Any = NO_TEXT, **extra: Any) -> None:
         super().__init__(expression, text, replacement, **extra)
 
 
@@ -215,7 +218,7 @@ class LPad(Func):
     function = "lpad"
     functions = {"sqlite": "webframe_lpad"}
 
-    def __init__(self, expression: Any, length: Any, fill_text: Any = Value(" "), **extra: Any) -> None:
+    def __init__(self, expression: Any, length: Any, fill_text: Any = SPACE, **extra: Any) -> None:
         if not hasattr(length, "references") and length is not None and length < 0:
             raise ValueError("'length' must be greater or equal to 0.")
         super().__init__(expression, length, as_expression(fill_text), **extra)
