@@ -309,8 +309,10 @@ class Apps:
             app_label, model_name = split_model_name(app_label)
         return self.get_app_config(app_label).get_model(model_name, require_ready=require_ready)
 
-    def register_model(self, app_label: str, model: ModelClass) -> None:
-        """Note that a model is defined, then do what waited for it."""
+    def register_model(
+        self, app_label: str, model: ModelClass, announce: Callable[[], object] | None = None
+    ) -> None:
+        """Note that a model is defined, call `announce`, then do what waited for the model."""
         name = model._meta.model_name
         with self._models_lock:
             models = self.all_models[app_label]
@@ -318,6 +320,8 @@ class Apps:
                 self._refuse_conflict(app_label, models[name], model)
             models[name] = model
         self.clear_cache()
+        if announce is not None:
+            announce()
         self.do_pending_operations(model)
 
     def _refuse_conflict(self, app_label: str, known: ModelClass, model: ModelClass) -> None:

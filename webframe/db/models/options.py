@@ -196,6 +196,13 @@ class Options:
             insort(self.local_fields, field, key=attrgetter("creation_counter"))
             self.setup_pk(field)
         self._expire_cache()
+        self._fields_changed()
+
+    def _fields_changed(self) -> None:
+        if self.rebuild is not None:
+            self.rebuild()
+        for heir in list(self._heirs):
+            heir._fields_changed()
 
     def setup_pk(self, field: Any) -> None:
         """Take a field for the primary key if it is one and there is none yet."""
@@ -285,7 +292,7 @@ class Options:
 
     @cached_property
     def base_manager(self) -> Any:
-        """The manager that knows all rows, whatever other managers leave out: Meta.base_manager_name, or a plain one."""
+        """The manager that knows all rows: the one that Meta.base_manager_name names, or a plain one."""
         name = self.base_manager_name or next(
             (each for each in self._inherited("base_manager_name") if each is not None), None
         )
@@ -379,7 +386,7 @@ class Options:
 
     @cached_property
     def related_objects(self) -> tuple[Any, ...]:
-        """The relations that point here and can be used from here: hidden ones are not among them, save many-to-many."""
+        """The relations that point here: no hidden ones, save many-to-many."""
         return tuple(each for each in self.all_related_objects if not each.hidden or each.field.many_to_many)
 
     def get_fields(self, include_parents: bool = True, include_hidden: bool = False) -> list[Any]:
@@ -476,6 +483,11 @@ class Options:
         )
 
     @cached_property
+    def has_relations(self) -> bool:
+        """Whether a column refers to another row."""
+        return any(field.is_relation for field in self.concrete_fields)
+
+    @cached_property
     def property_names(self) -> frozenset[str]:
         """The names of properties of the class, which the constructor can set."""
         return frozenset(
@@ -487,8 +499,17 @@ class Options:
         """The attributes that the values of the concrete fields are in, in order."""
         return tuple(field.attname for field in self.concrete_fields)
 
-    # Whether instances are made by the generated constructor, and rows of a query may be too, without from_db().
+    # Whether rows of a query may become instances without the constructor and from_db(): nobody changed those, nor how
+    # attributes are set.
     plain_init: bool = False
+    # Called when a field was added to a model that was complete: makes its constructor anew.
+    rebuild: Callable[[], None] | None = None
+    # The constructor in its general form: takes DEFERRED for a value, and sends no signals. And the one that does.
+    fill: Callable[..., None]
+    construct: Callable[..., None]
+    # The generated constructor in its quick form; None: the class has one of its own. And which one holds now.
+    quick: Callable[..., None] | None = None
+    init: Callable[..., None]
 
     def enable_deferred(self) -> None:
         """Let instances load the fields they lack when they are read.

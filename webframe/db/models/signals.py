@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from webframe._calls import await_in_turn
 from webframe._overrides import Connected, Override
-from webframe._registrations import name_of
+from webframe._registrations import EVERYONE, name_of
 from webframe.apps.registry import Apps, split_model_name
 from webframe.apps.registry import apps as installed_apps
 from webframe.conf import close_match
 from webframe.core.checks import CheckMessage, Error, register
+from webframe.db import transaction
 from webframe.dispatch import Receiver, Responses, Signal
 from webframe.waiting import wait
 
@@ -152,6 +153,21 @@ class ModelSignal(Signal[P]):
         )
         return Connected(self, self._count_override, registration)
 
+    # Called, while the lock is held, whenever somebody is connected or disconnected, or an override begins or ends.
+    watchers: tuple[Callable[[], None], ...] = ()
+
+    def _changed(self, sender_id: int) -> None:
+        super()._changed(sender_id)
+        for watcher in self.watchers:
+            watcher()
+
+    def concerns(self) -> frozenset[int] | None:
+        """The identities of the models that anybody listens to; None: it may be any of them. Takes no lock."""
+        senders = frozenset(self._senders)
+        if self._override_count or self._family_count or EVERYONE in senders:
+            return None
+        return senders
+
     def _check_on_commit(self, on_commit: bool) -> None:
         # A signal that was not declared may be sent with anything.
         declared = self._keywords - {"signal", "sender"}
@@ -164,7 +180,7 @@ class ModelSignal(Signal[P]):
     def _await_each(
         self, one: AwaitOne, receivers: list[Receiver], sender: object, named: Named
     ) -> Coroutine[Any, Any, Responses]:
-        if len(receivers) > 1 and _transaction().is_open(named.get("using")):
+        if len(receivers) > 1 and transaction.is_open(named.get("using")):
             return await_in_turn(one, receivers, self, sender, named)
         return super()._await_each(one, receivers, sender, named)
 
@@ -183,13 +199,7 @@ class ModelSignal(Signal[P]):
             if awaited:
                 wait(self._await_each(one, awaited, sender, named))
 
-        _transaction().on_commit(call, using=named.get("using"))
-
-
-def _transaction() -> Any:
-    from importlib import import_module
-
-    return import_module("webframe.db.transaction")
+        transaction.on_commit(call, using=named.get("using"))
 
 
 def _model_of(sender: object, apps: Apps | None) -> object:

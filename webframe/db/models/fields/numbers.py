@@ -240,8 +240,8 @@ class DecimalField(Field):
         return [validators.DecimalValidator(self.max_digits, self.decimal_places)]
 
 
-_TRUE = frozenset({True, 1, "t", "True", "true", "1"})
-_FALSE = frozenset({False, 0, "f", "False", "false", "0"})
+_TRUE = frozenset({True, "t", "True", "true", "1"})  # 1 is equal to True
+_FALSE = frozenset({False, "f", "False", "false", "0"})
 
 
 class BooleanField(Field):

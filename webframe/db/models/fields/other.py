@@ -88,10 +88,11 @@ class BinaryField(Field):
     empty_values: tuple[Any, ...] = (None, b"")
     exact_type = bytes
 
-    def __init__(self, *args: Any, editable: bool = False, **keywords: Any) -> None:
-        super().__init__(*args, editable=editable, **keywords)
-
     own_arguments = {"editable": False}
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        keywords.setdefault("editable", False)
+        super().__init__(*args, **keywords)
 
     def sql_type(self) -> TypeEngine[Any]:
         return binary_type()

@@ -254,7 +254,9 @@ def _decimal_as_float(value: Any) -> float | None:
 
 
 def _decimal_from_number(value: Any) -> Decimal | None:
-    return None if value is None else Decimal(repr(value))
+    if value is None or isinstance(value, Decimal):
+        return value
+    return Decimal(value) if isinstance(value, int) else Decimal(f"{value:.{FLOAT_DIGITS}g}")
 
 
 def _as_decimal(value: Any) -> Decimal | None:

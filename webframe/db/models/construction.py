@@ -1,0 +1,248 @@
+"""Making instances: the constructor of each model, generated from its fields.
+
+`Pizza(name="Regina", price=9)` runs a function with a parameter for each field
+and nothing else in it, so that Python itself assigns the arguments. Three forms
+of it exist for a model: `fill`, which also takes `DEFERRED` for a value that was
+not loaded; the quick one without that; and `construct`, which sends pre_init
+and post_init around `fill`. Which of them is the class's `__init__` depends on
+whether anybody listens for the class, and is decided when somebody connects.
+
+A class that has an `__init__` of its own keeps it; what it calls by `super()`
+is `fill` or `construct`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import weakref
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+from webframe.conf import close_match
+from webframe.core.exceptions import FieldDoesNotExist
+from webframe.db.models.sending import emit
+from webframe.db.models.signals import post_init, pre_init
+from webframe.db.models.state import DEFERRED
+
+
+class _Missing:
+    """No argument was given."""
+
+    def __repr__(self) -> str:
+        return "<not given>"
+
+
+MISSING = _Missing()
+
+# Every model that can have instances, and what guards the deciding about their constructors.
+_models: weakref.WeakSet[type[Any]] = weakref.WeakSet()
+_deciding = threading.RLock()
+
+
+def build(model: type[Any]) -> None:
+    """Give a model its constructor; again, when its fields have changed."""
+    meta = model._meta
+    meta.fill = meta.construct = _generated(model, deferred=True)
+    with _deciding:
+        shadowed = _behind_own_init(model)
+        if shadowed is None:
+            meta.quick = _generated(model, deferred=False)
+        else:
+            for ancestor in shadowed:
+                _guard(ancestor)
+        meta.plain_init = shadowed is None and _sets_plainly(model)
+        _models.add(model)
+        _decide(model)
+
+
+def _behind_own_init(model: type[Any]) -> list[type[Any]] | None:
+    """None if nobody wrote a constructor for a model; else the ancestors whose generated one that may call."""
+    shadowed: list[type[Any]] = []
+    own = False
+    for cls in model.__mro__:
+        init = vars(cls).get("__init__")
+        if init is general_init:
+            break
+        if getattr(init, "is_generated", False):
+            if own:
+                shadowed.append(cls)
+            elif cls is not model:
+                return None
+        elif init is not None:
+            own = True
+    return shadowed if own else None
+
+
+def _sets_plainly(model: type[Any]) -> bool:
+    """Whether setting the attributes of an instance is the same as putting values into its dictionary."""
+    root = next(cls for cls in model.__mro__ if vars(cls).get("__init__") is general_init and not hasattr(cls, "_meta"))
+    if any("__setattr__" in vars(cls) or "__new__" in vars(cls) for cls in model.__mro__ if cls is not object):
+        return False
+    if getattr(model.from_db, "__func__", None) is not vars(root)["from_db"].__func__:
+        return False
+    return not any(hasattr(type(inspect.getattr_static(model, name, None)), "__set__") for name in model._meta.attnames)
+
+
+# --- signals ----------------------------------------------------------------------------------------------------
+
+
+def listened_to(model: type[Any]) -> bool:
+    """Whether anybody may hear the init signals of a model."""
+    for signal in (pre_init, post_init):
+        if signal.active:
+            senders = signal.concerns()
+            if senders is None or id(model) in senders:
+                return True
+    return False
+
+
+def _decide(model: type[Any]) -> None:
+    meta = model._meta
+    heard = listened_to(model)
+    if heard is not getattr(meta.construct, "is_announced", False):
+        meta.construct = _announced(model) if heard else meta.fill
+    if meta.quick is None:
+        return
+    meta.init = meta.construct if heard else meta.quick
+    former = vars(model).get("__init__")
+    if former is not meta.init and not getattr(former, "is_guarded", False):
+        model.__init__ = meta.init
+
+
+def _decide_all() -> None:
+    with _deciding:
+        for model in list(_models):
+            _decide(model)
+
+
+pre_init.watchers += (_decide_all,)
+post_init.watchers += (_decide_all,)
+
+
+def _announced(model: type[Any]) -> Callable[..., None]:
+    """The constructor that sends the signals."""
+    meta = model._meta
+
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        # Receivers may change both, and hear as `kwargs` the very dictionary that the values are taken out of.
+        given = list(args)
+        emit(pre_init, model, args=given, kwargs=kwargs)
+        meta.fill(self, *given, **kwargs)
+        kwargs.clear()
+        emit(post_init, model, instance=self)
+
+    update_wrapper(__init__, meta.fill)
+    __init__.is_announced = __init__.is_generated = True  # type: ignore[attr-defined]
+    return __init__
+
+
+def _guard(ancestor: type[Any]) -> None:
+    """Let a generated constructor be called for an instance of an heir that has fields of its own."""
+    former = vars(ancestor)["__init__"]
+    if getattr(former, "is_guarded", False):
+        return
+    meta = ancestor._meta
+
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        if type(self) is ancestor:
+            meta.init(self, *args, **kwargs)
+        else:
+            type(self)._meta.construct(self, *args, **kwargs)
+
+    update_wrapper(__init__, former)
+    __init__.is_generated = __init__.is_guarded = True  # type: ignore[attr-defined]
+    ancestor.__init__ = __init__
+
+
+# --- generated code ---------------------------------------------------------------------------------------------
+
+
+def _generated(model: type[Any], deferred: bool) -> Callable[..., None]:
+    """A constructor: parameters for the fields in order, then for related objects, by keyword only.
+
+    For a model with a name, a price and a customer it reads::
+
+        def __init__(self, /, id=None, name='', price=MISSING, customer_id=None, *, customer=MISSING, **kwargs):
+            self.id = id
+            self.name = name
+            self.price = price if price is not MISSING else default_2()
+            if customer is not MISSING:
+                self.customer = customer
+            else:
+                self.customer_id = customer_id
+            if kwargs:
+                others(self, kwargs)
+
+    With `deferred`, a value that is DEFERRED is not set.
+    """
+    fields = model._meta.concrete_fields
+    names = {field.attname for field in fields} | {field.name for field in fields}
+    this, rest = ("self" if "self" not in names else "self__"), ("kwargs" if "kwargs" not in names else "kwargs__")
+    namespace: dict[str, Any] = {"MISSING__": MISSING, "DEFERRED__": DEFERRED, "others__": _set_others}
+    positional: list[str] = []
+    by_keyword: list[str] = []
+    lines: list[str] = []
+    for place, field in enumerate(fields):
+        name = field.attname
+        value = name
+        # `field.get_default` knows what becomes of a default that is a callable, or an object that is related.
+        constant = not callable(field.default) and (not field.is_relation or not field.has_default())
+        if constant:
+            namespace[f"default__{place}"] = field.get_default()
+            positional.append(f"{name}=default__{place}")
+        else:
+            namespace[f"default__{place}"] = field.get_default
+            positional.append(f"{name}=MISSING__")
+            value = f"{name} if {name} is not MISSING__ else default__{place}()"
+        assignment = [f"{this}.{name} = {value}"]
+        if deferred:
+            assignment = [f"if {name} is not DEFERRED__:", f"    {assignment[0]}"]
+        if field.name != name:
+            by_keyword.append(f"{field.name}=MISSING__")
+            lines.append(f"if {field.name} is not MISSING__:")
+            lines.append(f"    {this}.{field.name} = {field.name}")
+            lines.append("else:")
+            lines.extend(f"    {line}" for line in assignment)
+        else:
+            lines.extend(assignment)
+    lines += [f"if {rest}:", f"    others__({this}, {rest})"]
+    parameters = ", ".join([this, "/", *positional, *(["*", *by_keyword] if by_keyword else []), f"**{rest}"])
+    # Names here are those of fields: identifiers, as `Field.set_attributes_from_name` makes sure.
+    source = f"def __init__({parameters}):\n" + "".join(f"    {line}\n" for line in lines)
+    exec(compile(source, f"<constructor of {model._meta.label}>", "exec"), namespace)
+    made: Callable[..., None] = namespace["__init__"]
+    made.__qualname__ = f"{model.__qualname__}.__init__"
+    made.__module__ = model.__module__
+    made.is_generated = True  # type: ignore[attr-defined]
+    return made
+
+
+def _set_others(instance: Any, given: dict[str, Any]) -> None:
+    """Set what is no concrete field: pk and other properties, and fields that are not columns."""
+    meta = instance._meta
+    unexpected = []
+    for name, value in given.items():
+        if name not in meta.property_names:
+            try:
+                meta.get_field(name)
+            except FieldDoesNotExist:
+                unexpected.append(name)
+                continue
+        if value is not DEFERRED:
+            setattr(instance, name, value)
+    if unexpected:
+        known = [field.name for field in meta.concrete_fields]
+        hint = close_match(unexpected[0], known) or f" It takes {', '.join(known)}."
+        raise TypeError(f"{meta.object_name}() got unexpected keyword arguments: {', '.join(unexpected)}.{hint}")
+
+
+def general_init(self: Any, /, *args: Any, **kwargs: Any) -> None:
+    """What `super().__init__()` means in a class with a constructor of its own, and the constructor of no model."""
+    meta = getattr(type(self), "_meta", None)
+    if meta is None:
+        raise TypeError("Model itself has no instances: define a class that inherits from it.")
+    if meta.abstract:
+        raise TypeError(f"{meta.label} is abstract and has no instances: define a class that inherits from it.")
+    meta.construct(self, *args, **kwargs)

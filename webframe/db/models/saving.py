@@ -1,0 +1,343 @@
+"""Saving an instance: which statements, which signals, and what the instance knows afterwards.
+
+The order is a promise: checks of the arguments, then pre_save, then the rows of
+parents and the own row, then `_state`, then post_save. Both signals are outside
+of the transaction that `save` opens; it opens one only for a model with
+parents, because everything else is one statement, or two of which the first
+did nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import Any
+
+from webframe.conf import close_match
+from webframe.db import transaction
+from webframe.db.connections import router
+from webframe.db.models.compiler import write
+from webframe.db.models.fields.base import DATABASE_DEFAULT
+from webframe.db.models.related.fields import prepare_related_fields_for_save
+from webframe.db.models.sending import emit_model
+from webframe.db.models.signals import post_save, pre_save
+from webframe.db.models.state import is_adding, mark_saved, state_db
+
+Fields = tuple[Any, ...]
+
+
+class Saving:
+    """What a model can do to be saved."""
+
+    _meta: Any
+
+    def save(
+        self,
+        force_insert: bool | tuple[type[Any], ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Write the instance: insert a row, or update the one with its primary key.
+
+        With `update_fields`, names of fields, only those are written, and the row
+        must exist; so with `force_update`. `force_insert` never updates; for a child
+        of other models it may be a tuple of those ancestors whose rows are new too.
+        An instance whose fields were not all loaded writes those that were.
+
+        Raises `Model.NotUpdated` where a row had to exist and does not, ValueError
+        for arguments that contradict each other, and errors of `webframe.db`.
+        """
+        meta = self._meta
+        if meta.has_relations:
+            prepare_related_fields_for_save(self, operation_name="save")
+        if using is None:
+            using = router.db_for_write(type(self), instance=self)
+        if force_insert and (force_update or update_fields is not None):
+            raise ValueError("Cannot force both insert and updating in model saving.")
+        if update_fields is not None:
+            update_fields = frozenset(update_fields)
+            if not update_fields:
+                return
+            if not update_fields <= meta.update_field_names:
+                raise _no_such_fields(self, update_fields)
+        elif meta.deferred_enabled and not force_insert:
+            update_fields = _loaded_fields(self, using)
+        self.save_base(using=using, force_insert=force_insert, force_update=force_update, update_fields=update_fields)
+
+    def save_base(
+        self,
+        raw: bool = False,
+        force_insert: bool | tuple[type[Any], ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: frozenset[str] | None = None,
+    ) -> None:
+        """What `save` does when its arguments are settled; `save` may be overridden, this may not.
+
+        `raw` writes exactly what the instance has into its own table: no parents,
+        nothing that fields do before saving. That is for fixtures.
+        """
+        origin = type(self)
+        meta = origin._meta
+        cls = meta.concrete_model
+        if using is None:
+            using = router.db_for_write(origin, instance=self)
+        if pre_save.active:
+            emit_model(pre_save, origin, instance=self, raw=raw, using=using, update_fields=update_fields)
+        meta = cls._meta
+        if meta.parents and not raw:
+            forced = _forced_classes(cls, force_insert)
+            with transaction.atomic(using=using, savepoint=False):
+                parent_inserted = _save_parents(self, cls, using, update_fields, forced)
+                insert = parent_inserted or issubclass(cls, forced)
+                updated = _save_table(self, cls, raw, insert, force_update, using, update_fields)
+        else:
+            updated = _save_table(self, cls, raw, bool(force_insert), force_update, using, update_fields)
+        mark_saved(self, using)
+        if post_save.active:
+            emit_model(
+                post_save,
+                origin,
+                instance=self,
+                created=not updated,
+                update_fields=update_fields,
+                raw=raw,
+                using=using,
+            )
+
+    def prepare_database_save(self, field: Any) -> Any:
+        """The value of this instance for a foreign key to it. Raises ValueError if it is not saved."""
+        value = getattr(self, field.remote_field.get_related_field().attname)
+        if value is None:
+            raise ValueError(f"Unsaved model instance {self!r} cannot be used in an ORM query.")
+        return value
+
+
+def _no_such_fields(instance: Any, names: frozenset[str]) -> ValueError:
+    meta = instance._meta
+    unknown = sorted(map(str, names - meta.update_field_names))
+    return ValueError(
+        f"update_fields of {meta.label} cannot have {', '.join(unknown)}: name fields that are columns, and not the "
+        f"primary key.{close_match(unknown[0], meta.update_field_names)}"
+    )
+
+
+def _loaded_fields(instance: Any, using: str) -> frozenset[str] | None:
+    """The attnames that an instance was loaded with, if some are missing and it goes back to where it came from."""
+    attributes = instance.__dict__
+    meta = instance._meta
+    missing = [name for name in meta.attnames if name not in attributes]
+    if not missing or using != state_db(instance):
+        return None
+    loaded = frozenset(
+        field.attname for field in meta.concrete_fields if not field.primary_key and field.attname in attributes
+    )
+    return loaded or None
+
+
+def _forced_classes(cls: type[Any], force_insert: bool | tuple[type[Any], ...]) -> tuple[type[Any], ...]:
+    """The classes whose rows must be inserted."""
+    if force_insert is True:
+        return (cls,)
+    if not force_insert:
+        return ()
+    if not isinstance(force_insert, tuple):
+        raise TypeError("force_insert must be a bool or a tuple of models.")
+    for each in force_insert:
+        if not (isinstance(each, type) and issubclass(cls, each) and hasattr(each, "_meta")):
+            raise TypeError(f"force_insert names {each!r}, which {cls.__name__} does not inherit from.")
+    return force_insert
+
+
+def _save_parents(
+    instance: Any,
+    cls: type[Any],
+    using: str,
+    update_fields: frozenset[str] | None,
+    forced: tuple[type[Any], ...],
+    done: dict[type[Any], bool] | None = None,
+) -> bool:
+    """Save the rows of all parents, topmost first; says whether any of them is new."""
+    done = {} if done is None else done
+    inserted = False
+    for parent, link in cls._meta.parents.items():
+        key = parent._meta.pk.attname
+        if link is not None and getattr(instance, key) is None and getattr(instance, link.attname) is not None:
+            setattr(instance, key, getattr(instance, link.attname))
+        if parent in done:  # the top of a diamond
+            new = done[parent]
+        else:
+            above = _save_parents(instance, parent, using, update_fields, forced, done)
+            insert = above or issubclass(parent, forced)
+            new = done[parent] = not _save_table(instance, parent, False, insert, False, using, update_fields)
+        inserted = inserted or new
+        if link is not None:
+            value = instance._get_pk_val(parent._meta)
+            setattr(instance, link.attname, value)
+            if link.is_cached(instance):
+                link.delete_cached_value(instance)
+    return inserted
+
+
+class Writing:
+    """What saving a row of a model's own table comes to, worked out once."""
+
+    def __init__(self, meta: Any) -> None:
+        pk = meta.pk
+        fields = meta.local_concrete_fields
+        self.pk = pk
+        self.pk_name = pk.attname
+        # All columns; those of a row whose number the database gives out; those that an update writes.
+        self.all = Columns(fields)
+        self.without_key = Columns(tuple(field for field in fields if field is not pk))
+        self.returning = meta.db_returning_fields
+        # An explicit number need not be asked for.
+        self.returning_with_key = tuple(field for field in self.returning if field is not pk)
+        self.key_is_made = pk.has_default() or pk.has_db_default()
+        self.has_db_defaults = any(field.has_db_default() for field in fields)
+        self._parts: dict[Any, Columns] = {}
+
+    def part(self, update_fields: frozenset[str] | None) -> Columns:
+        """The columns that an update with these `update_fields` writes."""
+        if update_fields is None:
+            return self.without_key
+        found = self._parts.get(update_fields)
+        if found is None:
+            if len(self._parts) >= 128:
+                self._parts.clear()
+            names = update_fields
+            fields = self.without_key.fields
+            found = Columns(tuple(field for field in fields if field.name in names or field.attname in names))
+            self._parts[update_fields] = found
+        return found
+
+
+class Columns:
+    """Some fields of a model, and how their values are taken from an instance."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.fields = fields
+        self.names = tuple(field.attname for field in fields)
+        # Fields with a `pre_save` that does something.
+        self.hooked = any(field.has_own_pre_save for field in fields)
+        self._read: Callable[[dict[str, Any]], Any] | None = itemgetter(*self.names) if len(fields) > 1 else None
+
+    def values(self, instance: Any, raw: bool, add: bool) -> tuple[Any, ...] | list[Any]:
+        """The values to write."""
+        if self.hooked and not raw:
+            return [field.pre_save(instance, add) for field in self.fields]
+        if self._read is not None:
+            try:
+                values: tuple[Any, ...] = self._read(instance.__dict__)
+            except KeyError:  # a field that was not loaded, or that is kept elsewhere
+                pass
+            else:
+                return values
+        return [getattr(instance, name) for name in self.names]
+
+    def without_defaults(self, values: Any) -> tuple[Fields, list[Any]]:
+        """The fields and values without those that the database has a default for."""
+        pairs = [
+            (field, value) for field, value in zip(self.fields, values, strict=True) if value is not DATABASE_DEFAULT
+        ]
+        return tuple(field for field, _ in pairs), [value for _, value in pairs]
+
+
+def writing_of(cls: type[Any]) -> Writing:
+    """How rows of a model are saved."""
+    plans = cls._meta.plans
+    found: Writing | None = plans.get("writing")
+    if found is None:
+        found = plans["writing"] = Writing(cls._meta)
+    return found
+
+
+def _save_table(
+    instance: Any,
+    cls: type[Any],
+    raw: bool,
+    force_insert: bool,
+    force_update: bool,
+    using: str,
+    update_fields: frozenset[str] | None,
+) -> bool:
+    """Write the row of one table; says whether it was updated, not inserted."""
+    writing = cls._meta.plans.get("writing") or writing_of(cls)
+    key = getattr(instance, writing.pk_name)
+    if key is None:
+        key = writing.pk.get_pk_value_on_save(instance)
+        if key is not None:
+            setattr(instance, writing.pk_name, key)
+    if key is None or key is DATABASE_DEFAULT:
+        if force_update or update_fields:
+            raise ValueError("Cannot force an update in save() with no primary key.")
+        _insert(instance, cls, writing, writing.without_key, writing.returning, raw, using)
+        return False
+    if writing.key_is_made and not (raw or force_update or update_fields) and is_adding(instance):
+        force_insert = True  # a key that was made just now: there can be no such row
+    if not force_insert:
+        if _update(instance, cls, writing.part(update_fields), key, raw, using, update_fields, writing):
+            return True
+        if force_update:
+            raise instance.NotUpdated("Forced update did not affect any rows.")
+        if update_fields:
+            raise instance.NotUpdated("Save with update_fields did not affect any rows.")
+    _insert(instance, cls, writing, writing.all, writing.returning_with_key, raw, using)
+    return False
+
+
+def _insert(
+    instance: Any, cls: type[Any], writing: Writing, columns: Columns, returning: Fields, raw: bool, using: str
+) -> None:
+    values = columns.values(instance, raw, True)
+    fields = columns.fields
+    if writing.has_db_defaults:
+        fields, values = columns.without_defaults(values)
+    row = write.insert(cls, fields, values, using, returning)
+    if returning:
+        for field, value in zip(returning, row, strict=False):
+            setattr(instance, field.attname, value)
+        if len(row) < len(returning):  # MySQL tells the key only
+            _forget(instance, [field.attname for field in returning[len(row) :]])
+    _forget_expressions(instance, fields, values)
+
+
+def _update(
+    instance: Any,
+    cls: type[Any],
+    columns: Columns,
+    key: Any,
+    raw: bool,
+    using: str,
+    update_fields: frozenset[str] | None,
+    writing: Writing,
+) -> bool:
+    """Whether there was a row to update."""
+    if not columns.fields:
+        if update_fields:
+            return True  # they are those of a parent
+        return bool(cls._base_manager.using(using).filter(pk=key).exists())
+    values = columns.values(instance, raw, False)
+    fields = columns.fields
+    if writing.has_db_defaults:
+        fields, values = columns.without_defaults(values)
+    matched = write.update(cls, key, fields, values, using)
+    if matched:
+        _forget_expressions(instance, fields, values)
+    return matched > 0
+
+
+def _forget_expressions(instance: Any, fields: Fields, values: Any) -> None:
+    """Let values that the database has computed be loaded when they are read."""
+    if write.PLAIN_TYPES.issuperset(map(type, values)):
+        return
+    names = [field.attname for field, value in zip(fields, values, strict=True) if write.is_expression(value)]
+    if names:
+        _forget(instance, names)
+
+
+def _forget(instance: Any, names: list[str]) -> None:
+    instance._meta.enable_deferred()
+    for name in names:
+        instance.__dict__.pop(name, None)
