@@ -17,7 +17,7 @@ from webframe.conf import settings
 
 utc = datetimes.UTC
 
-_active: ContextVar[datetimes.tzinfo | None] = ContextVar("active time zone", default=None)
+active: ContextVar[datetimes.tzinfo | None] = ContextVar("active time zone", default=None)
 
 # Read once for each name; zoneinfo keeps what it has read, but asking it costs more than a dictionary.
 _zone = cache(zoneinfo.ZoneInfo)
@@ -41,7 +41,7 @@ def get_default_timezone_name() -> str:
 
 def get_current_timezone() -> datetimes.tzinfo:
     """The time zone that was activated here, or else that of TIME_ZONE."""
-    return _active.get() or get_default_timezone()
+    return active.get() or get_default_timezone()
 
 
 def get_current_timezone_name() -> str:
@@ -51,12 +51,12 @@ def get_current_timezone_name() -> str:
 
 def activate(timezone: datetimes.tzinfo | str) -> None:
     """Show moments in this time zone, in this thread or task and those it starts."""
-    _active.set(_zone(timezone) if isinstance(timezone, str) else timezone)
+    active.set(_zone(timezone) if isinstance(timezone, str) else timezone)
 
 
 def deactivate() -> None:
     """Go back to TIME_ZONE."""
-    _active.set(None)
+    active.set(None)
 
 
 class override:
@@ -66,12 +66,12 @@ class override:
         self.timezone = _zone(timezone) if isinstance(timezone, str) else timezone
 
     def __enter__(self) -> None:
-        self._token: Token[datetimes.tzinfo | None] = _active.set(self.timezone)
+        self._token: Token[datetimes.tzinfo | None] = active.set(self.timezone)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        _active.reset(self._token)
+        active.reset(self._token)
 
 
 def now() -> datetimes.datetime:

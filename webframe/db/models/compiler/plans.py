@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Slot(NamedTuple):
     """Where a parameter has its value from: the literal with this index, and what becomes of it first."""
 
-    index: int
+    literal: int
     convert: Convert | None
     # Values of exactly this type need no `convert`.
     exact_type: type | None
@@ -86,7 +86,7 @@ def parameter_maker(compiled: Any, dialect: Dialect, slots: dict[str, Slot], lit
             terms.append(_name(namespace, value if process is None else process(value)))
             plain = False
             continue
-        term = f"v[{slot.index}]"
+        term = f"v[{slot.literal}]"
         convert = slot.convert
         if convert is not None:
             call = f"{_name(namespace, convert)}({term})"

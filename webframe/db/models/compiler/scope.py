@@ -39,12 +39,16 @@ class Statement:
         self.position = 0
         # What was handed out, by the name of the parameter.
         self.slots: dict[str, Slot] = {}
+        # Whether literals are constants that belong to the model, not to the question.
+        self.constants = False
         self._tables = 0
 
     def take(
         self, value: Any, sql_type: Any, convert: Callable[[Any], Any] | None, exact_type: type | None
     ) -> BindParameter[Any]:
         """The parameter for the next literal, which must be this one."""
+        if self.constants:
+            return sqlalchemy.literal(value if convert is None else convert(value), sql_type)
         index = self.position
         if index >= len(self.literals) or not _same(self.literals[index], value):
             met = repr(self.literals[index]) if index < len(self.literals) else "none"
@@ -141,7 +145,7 @@ class QueryScope:
 
     def ref(self, name: str, *, allow_joins: bool = True, for_aggregate: bool = False) -> Built:
         """The column, annotation or transformed column that a name means."""
-        path = resolve_column(self.model, name, self.annotations)
+        path = self.path(name)
         if path.steps and not allow_joins:
             raise FieldError(f"{name!r} needs a join, and joined fields are not permitted here.")
         field = self.annotations[path.annotation].field if path.annotation is not None else path.field
@@ -197,6 +201,10 @@ class QueryScope:
         """The condition that a Q stands for, where it does not decide about rows: joins stay as they are."""
         return build_condition(self, q).element
 
+    def path(self, name: str) -> Path:
+        """Where a name leads."""
+        return resolve_column(self.model, name, self.annotations)
+
     # --- tables and joins ---------------------------------------------------------------------------------------
 
     def column(self, path: Path) -> tuple[Built, Join | None]:
@@ -226,7 +234,7 @@ class QueryScope:
 
     def may_be_null(self, name: str) -> bool:
         """Whether a name may mean NULL."""
-        path = resolve_column(self.model, name, self.annotations)
+        path = self.path(name)
         return path.annotation is not None or path.field.null or any(not is_forward(step) for step in path.steps)
 
     def is_aggregate(self, alias: str) -> bool:
@@ -253,6 +261,15 @@ class QueryScope:
         assert first.step is not None
         links = [root.table.c[a.column] == first.table.c[b.column] for a, b in first.step.columns]
         return source, links
+
+    def join_of(self, table: Any) -> Join | None:
+        """The join that has a table; None if it is not of this scope."""
+        return next((join for join in (self.root, *self._joins) if join.table is table), None)
+
+    @property
+    def has_joins(self) -> bool:
+        """Whether there is more than the model's own table."""
+        return bool(self._joins)
 
     def tables(self) -> list[Any]:
         """The tables of this scope, joined or not."""

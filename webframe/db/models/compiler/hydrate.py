@@ -1,0 +1,198 @@
+"""Rows to objects, by code that is generated once for each model and set of columns.
+
+A `Layout` says what the columns of a row are. For rows that become instances it
+is a tree: the model itself, and below it the related objects of select_related.
+An instance is filled by plain attribute stores; a model with its own `__init__`
+or `from_db`, or with receivers of the init signals, is made by calling them.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from webframe.db.models.compiler.plans import compile_factory
+from webframe.db.models.sending import listens
+from webframe.db.models.signals import post_init, pre_init
+
+Row = Sequence[Any]
+Hydrate = Callable[[Sequence[Row], str], list[Any]]
+
+
+class Node:
+    """One instance in each row: its model, the fields it has, and the related instances it remembers."""
+
+    def __init__(self, model: Any, fields: Sequence[Any], start: int, complete: bool) -> None:
+        self.model = model
+        self.fields = tuple(fields)
+        # The column of its first field.
+        self.start = start
+        # Whether it has all fields; else reading one of the others loads it.
+        self.complete = complete
+        # (the relation, the related instance, whether it remembers this one too), in order of columns.
+        self.related: list[tuple[Any, Node]] = []
+
+    def walk(self) -> list[Node]:
+        """This node and all below."""
+        return [self, *[below for _, node in self.related for below in node.walk()]]
+
+    @property
+    def pk_column(self) -> int:
+        """The column of the primary key."""
+        return self.start + self.fields.index(self.model._meta.pk)
+
+
+class Instances:
+    """Makes instances of rows."""
+
+    def __init__(self, root: Node, annotations: Sequence[tuple[str, int]], converters: Sequence[Any]) -> None:
+        self.root = root
+        # (name, column) of what is set on the root instance beside its fields.
+        self.annotations = tuple(annotations)
+        self.converters = tuple(converters)
+        self._hydrators: dict[tuple[bool, ...], Hydrate] = {}
+        nodes = root.walk()
+        self._models = tuple(node.model for node in nodes)
+        for node in nodes:
+            if not node.complete:
+                node.model._meta.enable_deferred()
+        self._is_plain = all(model._meta.plain_init for model in self._models)
+        self._plain = tuple(not model._meta.plain_init for model in self._models)
+        self._fast = self._hydrator(self._plain)
+
+    def __call__(self, rows: Sequence[Row], alias: str) -> list[Any]:
+        """The instances for these rows, in order."""
+        if self._is_plain and not pre_init.active and not post_init.active:
+            return self._fast(rows, alias)
+        called = tuple(not model._meta.plain_init or listens(model, pre_init, post_init) for model in self._models)
+        return self._hydrator(called)(rows, alias)
+
+    def _hydrator(self, called: tuple[bool, ...]) -> Hydrate:
+        hydrator = self._hydrators.get(called)
+        if hydrator is None:
+            hydrator = self._hydrators[called] = _Writer(self, called).hydrator()
+        return hydrator
+
+
+class _Writer:
+    """Writes the source of a hydrator."""
+
+    def __init__(self, instances: Instances, called: tuple[bool, ...]) -> None:
+        self.instances = instances
+        # For each node: whether from_db has to be called.
+        self.called = iter(called)
+        self.constants: list[Any] = []
+        self.lines: list[str] = []
+        self.objects = 0
+
+    def hydrator(self) -> Hydrate:
+        """The function from (rows, alias) to a list of instances."""
+        instances = self.instances
+        width = len(instances.converters)
+        name = self.node(instances.root, 2)
+        for alias, column in instances.annotations:
+            self.store(2, name, alias, self.term(column))
+        constants = ", ".join(f"c{place}" for place in range(len(self.constants)))
+        columns = ", ".join(f"v{column}" for column in range(width))
+        source = "\n".join(
+            [
+                f"def factory(new, {constants}):",
+                "    def hydrate(rows, alias):",
+                "        found = []",
+                "        append = found.append",
+                f"        for {columns}{',' if width == 1 else ''} in rows:",
+                *[f"    {line}" for line in self.lines],
+                f"            append({name})",
+                "        return found",
+                "    return hydrate",
+            ]
+        )
+        made: Hydrate = compile_factory(source)(object.__new__, *self.constants)
+        return made
+
+    def constant(self, value: Any) -> str:
+        self.constants.append(value)
+        return f"c{len(self.constants) - 1}"
+
+    def term(self, column: int) -> str:
+        """The value of a column, converted."""
+        convert = self.instances.converters[column]
+        return f"v{column}" if convert is None else f"{self.constant(convert)}(v{column})"
+
+    def line(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    def store(self, depth: int, target: str, name: str, value: str) -> None:
+        """Set an attribute; what is no Python name goes into the dictionary."""
+        if name.isidentifier() and name.isascii() and not keyword.iskeyword(name) and not name.startswith("__"):
+            self.line(depth, f"{target}.{name} = {value}")
+        else:
+            self.line(depth, f"{target}.__dict__[{self.constant(name)}] = {value}")
+
+    def node(self, node: Node, depth: int) -> str:
+        """The lines that make the instance of a node; returns its variable."""
+        name = f"o{self.objects}"
+        self.objects += 1
+        terms = [self.term(node.start + place) for place in range(len(node.fields))]
+        if next(self.called):
+            make = self.constant(node.model.from_db)
+            names = self.constant([field.attname for field in node.fields])
+            self.line(depth, f"{name} = {make}(alias, {names}, [{', '.join(terms)}])")
+        else:
+            self.line(depth, f"{name} = new({self.constant(node.model)})")
+            for field, term in zip(node.fields, terms, strict=True):
+                self.store(depth, name, field.attname, term)
+            self.line(depth, f"{name}._db = alias")
+        for relation, below in node.related:
+            self.related(name, relation, below, depth)
+        return name
+
+    def related(self, owner: str, relation: Any, below: Node, depth: int) -> None:
+        place = len(self.lines)
+        name = self.node(below, depth + 1)
+        self.lines.insert(place, "    " * depth + f"if v{below.pk_column} is None:")
+        self.lines.insert(place + 1, "    " * (depth + 1) + f"{name} = None")
+        self.lines.insert(place + 2, "    " * depth + "else:")
+        remote = relation.remote_field
+        if not getattr(remote, "multiple", True) or relation.one_to_one:
+            self.store(depth + 1, name, remote.cache_name, owner)
+        self.store(depth, owner, relation.cache_name, name)
+
+
+# --- rows that stay rows ----------------------------------------------------------------------------------------
+
+
+def value_rows(shape: str, names: Sequence[str], converters: Sequence[Any], width: int, row_class: Any = None) -> Any:
+    """A function from rows to what values() and values_list() give.
+
+    `shape`: "dict", "tuple", "flat" or "named". Only the first `width` columns count.
+    """
+    constants: list[Any] = []
+
+    def constant(value: Any) -> str:
+        constants.append(value)
+        return f"c{len(constants) - 1}"
+
+    terms = []
+    for column, convert in enumerate(converters[:width]):
+        terms.append(f"v{column}" if convert is None else f"{constant(convert)}(v{column})")
+    columns = ", ".join(f"v{column}" for column in range(len(converters))) + ("," if len(converters) == 1 else "")
+    if shape == "dict":
+        item = "{" + ", ".join(f"{constant(name)}: {term}" for name, term in zip(names, terms, strict=True)) + "}"
+    elif shape == "flat":
+        item = terms[0]
+    elif shape == "named":
+        item = f"{constant(row_class)}({', '.join(terms)})"
+    elif width == len(converters) and not any(converters):
+        return lambda rows, alias: [tuple(row) for row in rows]
+    else:
+        item = f"({', '.join(terms)},)"
+    names_of_constants = ", ".join(f"c{place}" for place in range(len(constants)))
+    source = (
+        f"def factory({names_of_constants}):\n"
+        f"    def shape(rows, alias):\n"
+        f"        return [{item} for {columns} in rows]\n"
+        f"    return shape\n"
+    )
+    return compile_factory(source)(*constants)

@@ -1,0 +1,225 @@
+"""What a queryset is made of: each call of filter(), annotate() ... adds one of these.
+
+The tuple of a queryset's operations is its shape, and the key under which its
+plans are found: operations are equal if they lead to the same SQL. Those that
+are made often and are always the same are made once,
+so that they are equal by being the same object. The literals are not here, but
+`size` says how many of the queryset's literals belong to an operation.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Hashable
+from typing import Any
+
+from webframe.db.models.compiler.literals import Names
+
+# Types of values that are one literal to every lookup that takes one.
+PLAIN = frozenset(
+    {
+        bool,
+        int,
+        float,
+        str,
+        bytes,
+        decimal.Decimal,
+        datetime.datetime,
+        datetime.date,
+        datetime.time,
+        datetime.timedelta,
+        uuid.UUID,
+    }
+)
+ONLY_INT = frozenset({int})
+LARGEST = 2**63 - 1
+
+
+class Operation:
+    """Base of all operations; hashed by identity, unless made with a key."""
+
+    __slots__ = ("size",)
+
+    # How many literals are its own.
+    size: int
+
+
+class KeyedOperation(Operation):
+    """An operation that equals others of its class with the same key."""
+
+    __slots__ = ("_hash", "key")
+
+    def __init__(self, key: Hashable, size: int = 0) -> None:
+        self.key = key
+        self.size = size
+        self._hash = hash((type(self), key))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            type(self) is type(other) and self._hash == other._hash and self.key == other.key  # type: ignore[attr-defined]
+        )
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        return None, {
+            name: getattr(self, name)
+            for cls in type(self).__mro__
+            for name in getattr(cls, "__slots__", ())
+            if name != "_hash"
+        }
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        self._hash = hash((type(self), self.key))  # hashes of strings differ from process to process
+
+
+class Simple(Operation):
+    """filter() with keyword arguments whose values are plain literals: one for each name, in this order."""
+
+    __slots__ = ("kinds", "model", "names", "unique")
+
+    def __init__(self, model: Any, names: tuple[str, ...]) -> None:
+        self.model = model
+        self.names = names
+        self.size = len(names)
+        # For each name the Python types whose values are plain literals to its lookup.
+        self.kinds: tuple[frozenset[type], ...] = ()
+        # Whether at most one row matches.
+        self.unique = False
+
+    def __reduce__(self) -> Any:
+        return simple_filter, (self.model, self.names)
+
+
+def simple_filter(model: Any, names: tuple[str, ...]) -> Simple | None:
+    """The operation for filter() with these names, if values of plain types are all that matters to their lookups."""
+    known = model._meta.plans
+    key = ("filter", names)
+    operation: Simple | None = known.get(key)
+    if operation is None:
+        kinds = []
+        meaning = Names(model, {})
+        for name in names:
+            leaf = meaning.leaf(name)
+            if not (leaf.lookup.one_literal or leaf.lookup.plain_int) or leaf.field is None:
+                return None
+            kinds.append(PLAIN if leaf.lookup.one_literal else ONLY_INT)
+        operation = known[key] = Simple(model, names)
+        operation.kinds = tuple(kinds)
+        operation.unique = any(_finds_one(model, meaning.leaf(name)) for name in names)
+    return operation
+
+
+def _finds_one(model: Any, leaf: Any) -> bool:
+    """Whether at most one row matches."""
+    field = leaf.path.field
+    return bool(
+        not leaf.path.steps
+        and not leaf.transforms
+        and leaf.lookup.lookup_name == "exact"
+        and (field.unique or field.primary_key)
+    )
+
+
+def suits(operation: Simple, values: tuple[Any, ...]) -> bool:
+    """Whether these values are plain literals to the lookups of a filter."""
+    for kind, value in zip(operation.kinds, values, strict=True):
+        cls = value.__class__
+        if cls not in kind or (cls is int and not -LARGEST <= value <= LARGEST):
+            return False
+    return True
+
+
+class Condition(KeyedOperation):
+    """filter() and exclude(): rows for which a Q is true."""
+
+    __slots__ = ("q", "sticky")
+
+    def __init__(self, q: Any, key: Hashable, size: int, sticky: bool = False) -> None:
+        super().__init__((key, sticky), size)
+        # Its values as they were when it was given.
+        self.q = q
+        # Whether the next filter goes on with the same related rows.
+        self.sticky = sticky
+
+
+class Annotation(KeyedOperation):
+    """annotate() and alias(): one expression under a name."""
+
+    __slots__ = ("expression", "name", "selected")
+
+    def __init__(self, name: str, expression: Any, key: Hashable, size: int, selected: bool) -> None:
+        super().__init__((name, key, selected), size)
+        self.name = name
+        self.expression = expression
+        # Whether it is part of the result.
+        self.selected = selected
+
+
+class Ordering(KeyedOperation):
+    """order_by(): names and expressions."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: tuple[Any, ...], key: Hashable, size: int) -> None:
+        super().__init__(key, size)
+        self.items = items
+
+
+class Reverse(KeyedOperation):
+    """reverse()."""
+
+    __slots__ = ()
+
+
+class Distinct(KeyedOperation):
+    """distinct(): by the names in the key, or by whole rows."""
+
+    __slots__ = ()
+
+
+class Columns(KeyedOperation):
+    """values() and values_list(): the key is (names, shape)."""
+
+    __slots__ = ()
+
+
+class Loading(KeyedOperation):
+    """only() and defer(): the key is ("only" | "defer", names); no names with "defer": everything."""
+
+    __slots__ = ()
+
+
+class Related(KeyedOperation):
+    """select_related(): the key is a tuple of names; True: all that are not null; None: nothing any more."""
+
+    __slots__ = ()
+
+
+class Lock(KeyedOperation):
+    """select_for_update(): the key is (nowait, skip_locked, of, no_key)."""
+
+    __slots__ = ()
+
+
+class Nothing(KeyedOperation):
+    """none()."""
+
+    __slots__ = ()
+
+
+class Combination(KeyedOperation):
+    """union(), intersection(), difference(): always the first operation."""
+
+    __slots__ = ("kind", "querysets")
+
+    def __init__(self, kind: str, querysets: tuple[Any, ...], key: Hashable, size: int) -> None:
+        super().__init__((kind, key), size)
+        # "union", "union all", "intersection" or "difference".
+        self.kind = kind
+        self.querysets = querysets

@@ -1,0 +1,418 @@
+"""From a queryset's operations to a SELECT.
+
+`Question` goes through the operations in order, which matters: a filter after
+an annotation does not use its joins to many rows again, and values() before an
+aggregate says what is grouped by. Then `rows`, `count`, `exists` ... put
+together what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy
+from sqlalchemy import func, select
+from sqlalchemy.sql.elements import False_
+
+from webframe.core.exceptions import FieldError
+from webframe.db.errors import NotSupportedError
+from webframe.db.models.compiler import operations as ops
+from webframe.db.models.compiler.columns import Column, Selection, select_instances, select_values
+from webframe.db.models.compiler.ordering import ordering_of
+from webframe.db.models.compiler.scope import QueryScope, Statement
+from webframe.db.models.compiler.where import Part
+from webframe.db.models.conditions import Q
+from webframe.db.models.paths import find, to_ancestor
+
+
+class Slices(NamedTuple):
+    """Which of LIMIT and OFFSET there are; their values are the last literals."""
+
+    limit: bool = False
+    offset: bool = False
+
+
+WHOLE = Slices()
+
+
+class Question:
+    """A queryset's operations, understood."""
+
+    def __init__(
+        self,
+        model: Any,
+        operations: Sequence[ops.Operation],
+        statement: Statement,
+        outer: QueryScope | None = None,
+    ) -> None:
+        self.model = model
+        self.statement = statement
+        self.scope = QueryScope(model, statement, outer)
+        self.where: list[Any] = []
+        self.having: list[Any] = []
+        # (operation, where its literals begin); None: nobody said.
+        self.ordering: tuple[ops.Ordering, int] | None = None
+        self.reversed = False
+        # None: no; (): whole rows; else names.
+        self.distinct: tuple[str, ...] | None = None
+        # The names given to values() and the shape; None: instances.
+        self.values: tuple[tuple[str, ...], str] | None = None
+        # Annotations that are part of the result, in order.
+        self.selected: list[str] = []
+        # The names of only() or defer().
+        self.loading: tuple[frozenset[str], bool] = (frozenset(), True)
+        # Names of select_related(); True: all that are not null.
+        self.related: Any = ()
+        # What rows are grouped by: None, "model", or elements.
+        self.group: Any = None
+        self.lock: tuple[Any, ...] | None = None
+        self.empty = False
+        self.combination: tuple[ops.Combination, int] | None = None
+        # What is ordered by and is no aggregate; known once the ordering is built.
+        self.ordered_by: list[Any] = []
+        sticky: set[Any] | None = None
+        for operation in operations:
+            start = statement.position
+            sticky = self._apply(operation, start, sticky)
+            statement.position = start + operation.size
+        # Where the literals of LIMIT and OFFSET begin.
+        self.end = statement.position
+
+    # --- the operations -----------------------------------------------------------------------------------------
+
+    def _apply(self, operation: Any, start: int, sticky: set[Any] | None) -> set[Any] | None:
+        kind = type(operation)
+        if kind is ops.Simple:
+            self._filter_simple(operation, sticky)
+        elif kind is ops.Condition:
+            self.scope.reusable = sticky if sticky is not None else set()
+            self._keep(operation.q)
+            kept, self.scope.reusable = self.scope.reusable, None
+            return kept if operation.sticky else None
+        elif kind is ops.Annotation:
+            self._annotate(operation)
+        elif kind is ops.Ordering:
+            self.ordering = (operation, start)
+            self.reversed = False
+        elif kind is ops.Reverse:
+            self.reversed = not self.reversed
+        elif kind is ops.Distinct:
+            self.distinct = operation.key
+        elif kind is ops.Columns:
+            names, _ = self.values = operation.key
+            self.selected = [name for name in names if name in self.scope.annotations] if names else self.selected
+        elif kind is ops.Loading:
+            self._load(*operation.key)
+        elif kind is ops.Related:
+            self._relate(operation.key)
+        elif kind is ops.Lock:
+            self.lock = operation.key
+        elif kind is ops.Nothing:
+            self.empty = True
+        elif kind is ops.Combination:
+            self.combination = (operation, start)
+        return None
+
+    def _filter_simple(self, operation: ops.Simple, sticky: set[Any] | None) -> None:
+        self.scope.reusable = sticky if sticky is not None else set()
+        literals = self.statement.literals
+        start = self.statement.position
+        for place, name in enumerate(operation.names):
+            self._keep_one((name, literals[start + place]))
+        self.scope.reusable = None
+
+    def _keep(self, q: Q) -> None:
+        """A condition into WHERE, or, where it contains an aggregate, into HAVING: part by part, if it is an AND."""
+        if isinstance(q, Q) and q.connector == "AND" and not q.negated:
+            for child in q.children:
+                self._keep(child)
+            return
+        self._keep_one(q)
+
+    def _keep_one(self, q: Any) -> None:
+        part: Part = self.scope.keep_rows(q)
+        (self.having if part.aggregate else self.where).append(part.element)
+        if part.aggregate and self.group is None:
+            self.group = "model"
+
+    def _annotate(self, operation: ops.Annotation) -> None:
+        name, expression = operation.name, operation.expression
+        built = self.scope.build(expression)
+        self.scope.annotations[name] = built
+        if getattr(expression, "contains_aggregate", False) or any(
+            reference.split("__")[0] in self.scope.aggregates for reference in _references(expression)
+        ):
+            self.scope.aggregates.add(name)
+            self.group = "model" if self.values is None else self._grouped_by_values()
+        if operation.selected:
+            self.selected.append(name)
+
+    def _grouped_by_values(self) -> Any:
+        assert self.values is not None
+        names = self.values[0]
+        if not names:
+            return "model"
+        return [
+            self.scope.ref(name).element
+            for name in dict.fromkeys([*names, *self.selected])
+            if name not in self.scope.aggregates
+        ]
+
+    def _load(self, kind: str, names: tuple[str, ...]) -> None:
+        known, deferred = self.loading
+        given = frozenset(names)
+        if kind == "only":
+            self.loading = (given - known, False) if deferred and known and given - known else (given, False)
+        elif not names:
+            self.loading = (frozenset(), True)
+        elif deferred:
+            self.loading = (known | given, True)
+        elif known - given:
+            self.loading = (known - given, False)
+        else:
+            left = given - known
+            self.loading = (left, True) if left else (frozenset(), True)
+
+    def _relate(self, names: Any) -> None:
+        if names is None:
+            self.related = ()
+        elif names is True:
+            self.related = True
+        else:
+            self.related = (*(self.related if self.related is not True else ()), *names)
+
+    # --- statements ---------------------------------------------------------------------------------------------
+
+    def rows(self, slices: Slices = WHOLE) -> Selection:
+        """The SELECT for the result itself, and what its columns are."""
+        if self.combination is not None:
+            return self._combined(slices)
+        selection = self.selection()
+        statement = self.select(selection, slices)
+        return selection._replace(statement=statement)
+
+    def selection(self) -> Selection:
+        if self.values is None:
+            return select_instances(self)
+        return select_values(self)
+
+    def select(self, selection: Selection, slices: Slices, *, ordered: bool = True) -> Any:
+        elements = [column.element for column in selection.columns]
+        orders: list[Any] = []
+        if ordered:
+            orders = ordering_of(self, selection)
+            if self.distinct == ():
+                elements += _missing(orders, elements)
+        statement = select(*elements).select_from(self.scope.source())
+        statement = self.filtered(statement)
+        group = self.grouped(selection.columns)
+        if group:
+            statement = statement.group_by(*group)
+        if self.having:
+            statement = statement.having(*self.having)
+        if self.distinct is not None:
+            statement = self._distinct(statement)
+        if orders:
+            statement = statement.order_by(*orders)
+        if self.lock is not None:
+            statement = self._locked(statement)
+        return self.sliced(statement, slices)
+
+    @property
+    def conditions(self) -> list[Any]:
+        """What stands in WHERE."""
+        return [*self.where, sqlalchemy.false()] if self.empty else self.where
+
+    def filtered(self, statement: Any) -> Any:
+        """The statement with WHERE."""
+        if self.scope.outer is not None:
+            statement = statement.correlate_except(*self.scope.tables())
+        conditions = self.conditions
+        return statement.where(*conditions) if conditions else statement
+
+    @property
+    def matches_nothing(self) -> bool:
+        """Whether it is known without asking that no row matches."""
+        return self.empty or any(isinstance(element, False_) for element in self.where)
+
+    def sliced(self, statement: Any, slices: Slices) -> Any:
+        """The statement with LIMIT and OFFSET: the last literals."""
+        self.statement.position = self.end
+        if slices.limit:
+            statement = statement.limit(self._next(sqlalchemy.Integer()))
+        if slices.offset:
+            statement = statement.offset(self._next(sqlalchemy.Integer()))
+        return statement
+
+    def _next(self, sql_type: Any) -> Any:
+        literal = self.statement.literals[self.statement.position]
+        return self.statement.take(literal, sql_type, None, None)
+
+    def grouped(self, columns: Sequence[Column]) -> list[Any]:
+        """What to group by; nothing if rows are not grouped."""
+        if self.group is None:
+            return []
+        group = self._keys(columns) if self.group == "model" else list(self.group)
+        group += [self.scope.annotations[name].element for name in self.selected if name not in self.scope.aggregates]
+        group += self.ordered_by
+        return _grouping(group, columns)
+
+    def _keys(self, columns: Sequence[Column]) -> list[Any]:
+        """The primary keys of the instances in a row, on which their other columns depend; MariaDB wants those too."""
+        keys = [self.pk]
+        if self.statement.dialect_name == "mysql" or not self.model._meta.managed:
+            keys += [column.element for column in columns if getattr(column.element, "table", None) is not None]
+            return keys
+        for column in columns:
+            join = self.scope.join_of(getattr(column.element, "table", None))
+            if join is not None:
+                keys.append(join.table.c[join.model._meta.concrete_model._meta.pk.column])
+        return keys
+
+    @property
+    def pk(self) -> Any:
+        """The column of the primary key."""
+        return self.scope.root.table.c[self.model._meta.concrete_model._meta.pk.column]
+
+    def _distinct(self, statement: Any) -> Any:
+        if not self.distinct:
+            return statement.distinct()
+        if self.statement.dialect_name != "postgresql":
+            raise NotSupportedError("DISTINCT ON fields is not supported by this database: distinct() takes no names.")
+        return statement.distinct(*[self.scope.ref(name).element for name in self.distinct])
+
+    def _locked(self, statement: Any) -> Any:
+        features = self.statement.wrapper.features
+        if not getattr(features, "supports_select_for_update", False):
+            return statement
+        nowait, skip_locked, of, no_key = self.lock or (False, False, (), False)
+        tables = []
+        for name in of:
+            join = self.scope.root if name == "self" else self._related_join(name)
+            tables.append(join.table)
+        if no_key and self.statement.dialect_name != "postgresql":
+            raise NotSupportedError("FOR NO KEY UPDATE is not supported by this database.")
+        return statement.with_for_update(nowait=nowait, skip_locked=skip_locked, of=tables or None, key_share=no_key)
+
+    def _related_join(self, name: str) -> Any:
+        """The join that select_related() has made for a name."""
+        join, model = self.scope.root, self.model
+        for part in name.split("__"):
+            relation = find(model, part)
+            if relation is None or not relation.is_relation:
+                raise FieldError(f"Invalid field name given in select_for_update(of=...): {name!r}. Name a relation.")
+            steps = relation.join_steps()
+            join = self.scope.join((*to_ancestor(model, steps[0].source), *steps), join)
+            model = relation.related_model
+        return join
+
+    # --- other questions about the same rows --------------------------------------------------------------------
+
+    @property
+    def needs_subquery(self) -> bool:
+        """Whether counting or aggregating has to be done over the rows of the result, not those of the tables."""
+        return self.group is not None or self.distinct is not None or self.combination is not None
+
+    def count(self, slices: Slices = WHOLE) -> Any:
+        """SELECT COUNT(*)."""
+        if self.needs_subquery or slices != WHOLE:
+            return select(func.count()).select_from(self.inner(slices).subquery("rows_of"))
+        return self.filtered(select(func.count()).select_from(self.scope.source()))
+
+    def inner(self, slices: Slices) -> Any:
+        """The rows as a subquery, with no more columns than decide which rows there are."""
+        if self.combination is not None:
+            return self._combined(slices).statement
+        if self.distinct is not None or self.group is not None:
+            selection = self.selection()
+            columns = [column.labelled(place) for place, column in enumerate(selection.columns)]
+            selection = selection._replace(columns=columns)
+            return self.select(selection, slices, ordered=slices != WHOLE or bool(self.distinct))
+        one = Selection([Column("one", sqlalchemy.literal_column("1").label("one"), None)], None, "tuple")
+        return self.select(one, slices, ordered=False)
+
+    def exists(self, slices: Slices = WHOLE) -> Any:
+        """SELECT 1, of one row at the most."""
+        if self.combination is not None or (self.distinct is not None and slices.offset):
+            return select(sqlalchemy.literal_column("1")).select_from(self.inner(slices).subquery("rows_of")).limit(1)
+        one = Selection([Column("one", sqlalchemy.literal_column("1"), None)], None, "tuple")
+        self.distinct = None
+        statement = self.select(one, slices, ordered=False)
+        return statement if slices.limit else statement.limit(sqlalchemy.literal_column("1"))
+
+    def keys(self, slices: Slices = WHOLE) -> Any:
+        """SELECT of the primary key: which rows an UPDATE or DELETE is about."""
+        one = Selection([Column("pk", self.pk, None)], None, "tuple")
+        return self.select(one, slices, ordered=slices != WHOLE)
+
+    # --- combined querysets -------------------------------------------------------------------------------------
+
+    def _combined(self, slices: Slices) -> Selection:
+        assert self.combination is not None
+        operation, start = self.combination
+        self.statement.position = start
+        parts: list[Any] = []
+        selections: list[Selection] = []
+        for queryset in operation.querysets:
+            selection = queryset.selection_in(self.statement, self.scope.outer)
+            statement = selection.statement
+            if queryset.is_sliced or (queryset.is_combined and self.statement.dialect_name == "sqlite"):
+                statement = select(statement.subquery(f"part_{len(parts)}"))
+            parts.append(statement)
+            selections.append(selection)
+        if len({len(selection.columns) for selection in selections}) > 1:
+            raise FieldError(
+                f"The querysets of a {operation.kind} select different numbers of columns: "
+                f"{', '.join(str(len(selection.columns)) for selection in selections)}."
+            )
+        compound = _COMPOUNDS[operation.kind](*parts)
+        orders = ordering_of(self, selections[0], compound)
+        if orders:
+            compound = compound.order_by(*orders)
+        return selections[0]._replace(statement=self.sliced(compound, slices))
+
+
+_COMPOUNDS: dict[str, Any] = {
+    "union": sqlalchemy.union,
+    "union all": sqlalchemy.union_all,
+    "intersection": sqlalchemy.intersect,
+    "difference": sqlalchemy.except_,
+}
+
+
+def _references(expression: Any) -> list[str]:
+    references = getattr(expression, "references", None)
+    return list(references()) if references is not None else []
+
+
+def _missing(orders: Sequence[Any], elements: Sequence[Any]) -> list[Any]:
+    """What is ordered by but not selected: with DISTINCT it has to be."""
+    found = []
+    for order in orders:
+        element = order
+        while getattr(element, "modifier", None) is not None:
+            element = element.element
+        if not any(element is each or _bare(each) is _bare(element) for each in elements):
+            found.append(element)
+    return found
+
+
+def _bare(element: Any) -> Any:
+    return element.element if isinstance(element, sqlalchemy.Label) else element
+
+
+def _grouping(group: Sequence[Any], columns: Sequence[Column]) -> list[Any]:
+    """Each element once; what is computed and selected is named by its place, since its parameters differ elsewhere."""
+    found: list[Any] = []
+    seen: set[int] = set()
+    for element in group:
+        bare = _bare(element)
+        if id(bare) in seen or isinstance(bare, sqlalchemy.BindParameter):
+            continue
+        seen.add(id(bare))
+        if getattr(bare, "table", None) is None:
+            place = next((n for n, column in enumerate(columns, 1) if _bare(column.element) is bare), None)
+            bare = bare if place is None else sqlalchemy.literal_column(str(place))
+        found.append(bare)
+    return found

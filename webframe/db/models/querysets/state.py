@@ -1,0 +1,304 @@
+"""What every queryset consists of, and how one is made of another.
+
+A queryset is a model, a tuple of operations and a tuple of the literals that
+belong to them; nothing in it ever changes but the result, once it was asked
+for. So making another one is copying a dictionary and appending to two tuples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Self
+
+import sqlalchemy
+
+from webframe.core.exceptions import FieldError
+from webframe.db.connections import router
+from webframe.db.models.building import Literals
+from webframe.db.models.compiler import answers, operations
+from webframe.db.models.compiler.columns import Column, Selection
+from webframe.db.models.compiler.literals import Names
+from webframe.db.models.compiler.plans import Plan
+from webframe.db.models.compiler.scope import QueryScope, Statement
+from webframe.db.models.compiler.select import WHOLE, Question, Slices
+from webframe.db.models.expressions import F
+from webframe.db.models.paths import resolve_column, scalar
+from webframe.utils import timezone
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class State:
+    """The parts of a queryset."""
+
+    # The model whose rows it is about.
+    model: Any
+    # What was asked for, and the literals in it.
+    _operations: tuple[operations.Operation, ...] = ()
+    _values: tuple[Any, ...] = ()
+    # The alias given by using(); what routers are told.
+    _db: str | None = None
+    _hints: Mapping[str, Any] = NOTHING
+    # From which row on, and up to which.
+    _low: int = 0
+    _high: int | None = None
+    # Annotations by their names.
+    _annotations: Mapping[str, Any] = NOTHING
+    # The names given to values() or values_list(), and the shape of a row; None: instances.
+    _columns: tuple[tuple[str, ...], str] | None = None
+    # "union" ... if it is a combination of others.
+    _combined: str | None = None
+    # What order_by() was given last; None: nothing was.
+    _ordering: tuple[Any, ...] | None = None
+    _reversed = False
+    _distinct: tuple[str, ...] | None = None
+    _nothing = False
+    # Rows are read in order to be changed: from the database that is written to.
+    _for_write = False
+    # Whether the next filter speaks of the same related rows as the last one.
+    _sticky = False
+    # The rows, once they were asked for.
+    _result_cache: list[Any] | None = None
+    _prefetch_related_lookups: tuple[Any, ...] = ()
+    _prefetch_done = False
+    # (foreign key, {its value: instance}): related objects that are known already.
+    _known_related: tuple[Any, dict[Any, Any]] | None = None
+
+    def __init__(
+        self,
+        model: Any = None,
+        query: Any = None,
+        using: str | None = None,
+        hints: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.model = model
+        if using is not None:
+            self._db = using
+        if hints:
+            self._hints = hints
+        if query is not None:
+            self._take(query.queryset)
+
+    def _take(self, other: State) -> None:
+        """Become about the same rows as another queryset."""
+        for name in ("_operations", "_values", "_low", "_high", "_annotations", "_columns", "_combined", "_ordering"):
+            setattr(self, name, getattr(other, name))
+        self._reversed, self._distinct, self._nothing = other._reversed, other._distinct, other._nothing
+
+    # --- making another one -------------------------------------------------------------------------------------
+
+    def _clone(self) -> Self:
+        """The same queryset, without its result."""
+        clone = self.__class__.__new__(self.__class__)
+        attributes = clone.__dict__
+        attributes.update(self.__dict__)
+        if "_result_cache" in attributes:
+            del attributes["_result_cache"]
+            attributes.pop("_prefetch_done", None)
+        return clone
+
+    _chain = _clone
+
+    def _with(self, operation: operations.Operation, literals: tuple[Any, ...] = ()) -> Self:
+        """A queryset with one more operation."""
+        clone = self._clone()
+        clone._operations += (operation,)
+        if literals:
+            clone._values += literals
+        return clone
+
+    def _add_hints(self, **hints: Any) -> None:
+        """Tell routers more."""
+        self._hints = {**self._hints, **hints}
+
+    def _next_is_sticky(self) -> Self:
+        """The filter after the next one speaks of the same related rows as the next one."""
+        self._sticky = True
+        return self
+
+    # --- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def db(self) -> str:
+        """The alias of the database that it is asked of."""
+        if self._db is not None:
+            return self._db
+        if self._for_write:
+            return router.db_for_write(self.model, **self._hints)
+        return router.db_for_read(self.model, **self._hints)
+
+    @property
+    def gives_instances(self) -> bool:
+        """Whether its rows are instances, rather than what values() gives."""
+        return self._columns is None
+
+    @property
+    def is_sliced(self) -> bool:
+        """Whether it is about some of the rows only, by their places."""
+        return self._low != 0 or self._high is not None
+
+    @property
+    def is_combined(self) -> bool:
+        """Whether it is the union ... of others."""
+        return self._combined is not None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether its rows have an order."""
+        if self._nothing:
+            return True
+        if self._ordering is not None:
+            return bool(self._ordering)
+        if any(getattr(each, "contains_aggregate", False) for each in self._annotations.values()):
+            return False
+        return bool(self.model._meta.ordering)
+
+    def _names(self) -> Names:
+        """What names mean in it."""
+        annotations = self._annotations
+        return Names(self.model, annotations, self._field_of if annotations else _unknown)
+
+    def _field_of(self, alias: str) -> Any:
+        """The field that the values of an annotation have."""
+        expression = self._annotations[alias]
+        if type(expression) is F:
+            path = resolve_column(self.model, expression.name, self._annotations)
+            if path.annotation is None and not path.rest:
+                return scalar(path.field)
+        field = getattr(expression, "output_field", None)
+        if field is not None:
+            return field
+        key = ("field of", self._operations, alias)
+        known = _fields.get(key, _fields)
+        if known is _fields:
+            if len(_fields) > 512:
+                _fields.clear()
+            question = Question(self.model, self._operations, Statement(_probe, self._values))
+            known = _fields[key] = question.scope.annotations[alias].field
+        return known
+
+    # --- asking -------------------------------------------------------------------------------------------------
+
+    @property
+    def _slices(self) -> Slices:
+        if self._high is None and not self._low:
+            return WHOLE
+        return Slices(self._high is not None, self._low > 0)
+
+    def _literals(self) -> tuple[Any, ...]:
+        """The literals of the whole question, with those of LIMIT and OFFSET."""
+        if self._high is None and not self._low:
+            return self._values
+        extra = () if self._high is None else (self._high - self._low,)
+        return self._values + (extra if not self._low else (*extra, self._low))
+
+    def _plan(self, kind: str, wrapper: Any) -> Plan:
+        """The plan for a question of this shape: "rows", "count" or "exists"."""
+        key = (kind, self.model, self._operations, self._high is not None, self._low > 0, timezone.active.get())
+        plan: Plan | None = wrapper.plans.get(key)
+        if plan is None:
+            make = _makers[kind]
+            plan = make(self.model, self._operations, self._literals(), self._slices, wrapper)
+            wrapper.plans[key] = plan
+        return plan
+
+    # --- as a part of other questions ---------------------------------------------------------------------------
+
+    def key(self, values: Literals) -> Hashable:
+        """Its shape; its literals are appended."""
+        values.extend(self._literals())
+        return self.model, self._operations, self._high is not None, self._low > 0
+
+    def references(self) -> Iterator[str]:
+        """No names of the query around it, except by `OuterRef`."""
+        return iter(())
+
+    contains_aggregate = False
+    contains_over_clause = False
+
+    def build_select(self, scope: QueryScope, columns: str = "one") -> Any:
+        """It as a SELECT within another scope; its literals are the next ones."""
+        statement = scope.statement
+        before = statement.position
+        question = Question(self.model, self._operations, statement, scope)
+        if columns == "exists":
+            made = question.exists(self._slices)
+        else:
+            made = self._one_column(question)
+        statement.position = before + len(self._literals())
+        return made
+
+    def _one_column(self, question: Question) -> Any:
+        if question.combination is not None:
+            selection = question.rows(self._slices)
+            if len(selection.columns) == 1:
+                return selection.statement
+            rows = selection.statement.subquery()
+            pk = self.model._meta.pk.attname
+            place = next((n for n, column in enumerate(selection.columns) if column.name == pk), 0)
+            return sqlalchemy.select(list(rows.c)[place])
+        if question.values is None:
+            if len(question.selected) == 1 and question.group is not None:
+                pass
+            pk = [Column("pk", question.pk, self.model._meta.pk)]
+            return question.select(Selection(pk, None, "tuple"), self._slices, ordered=self.is_sliced)
+        selection = question.selection()
+        if len(selection.columns) != 1:
+            raise FieldError(
+                f"A subquery must select one column, and this one selects "
+                f"{', '.join(column.name for column in selection.columns)}. Name one with values()."
+            )
+        return question.select(selection, self._slices, ordered=self.is_sliced)
+
+    def output_field_of_column(self) -> Any:
+        """The field of the one column that it selects as a subquery."""
+        if self._columns is None:
+            return scalar(self.model._meta.pk)
+        names = self._columns[0]
+        name = names[0] if names else next(iter(self._annotations), "pk")
+        path = resolve_column(self.model, name, self._annotations)
+        return self._field_of(path.annotation) if path.annotation is not None else scalar(path.field)
+
+    def selection_in(self, statement: Statement, outer: QueryScope | None) -> Selection:
+        """It as one part of a combination; its literals are the next ones."""
+        before = statement.position
+        question = Question(self.model, self._operations, statement, outer)
+        if not self.is_sliced and question.combination is None:
+            selection = question.selection()
+            selection = selection._replace(statement=question.select(selection, WHOLE, ordered=False))
+        else:
+            selection = question.rows(self._slices)
+        statement.position = before + len(self._literals())
+        return selection
+
+
+def _unknown(alias: str) -> None:
+    return None
+
+
+_makers = {"rows": answers.rows_plan, "count": answers.count_plan, "exists": answers.exists_plan}
+
+# Fields of annotations that only building could tell, by the shape of their queries.
+_fields: dict[Any, Any] = {}
+
+
+class _Probe:
+    """Stands for a database where something is built only to see what comes of it."""
+
+    vendor = "sqlite"
+    is_mariadb = False
+
+    class features:
+        supports_select_for_update = False
+        supports_nulls_first_last = True
+
+    @property
+    def dialect(self) -> Any:
+        """SQLAlchemy's dialect."""
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.dialect()
+
+
+_probe = _Probe()
