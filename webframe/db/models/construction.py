@@ -77,10 +77,12 @@ def _behind_own_init(model: type[Any]) -> list[type[Any]] | None:
 
 def _sets_plainly(model: type[Any]) -> bool:
     """Whether setting the attributes of an instance is the same as putting values into its dictionary."""
-    root = next(cls for cls in model.__mro__ if vars(cls).get("__init__") is general_init and not hasattr(cls, "_meta"))
+    root: Any = next(
+        cls for cls in model.__mro__ if vars(cls).get("__init__") is general_init and not hasattr(cls, "_meta")
+    )
     if any("__setattr__" in vars(cls) or "__new__" in vars(cls) for cls in model.__mro__ if cls is not object):
         return False
-    if getattr(model.from_db, "__func__", None) is not vars(root)["from_db"].__func__:
+    if getattr(model.from_db, "__func__", None) is not root.from_db.__func__:
         return False
     return not any(hasattr(type(inspect.getattr_static(model, name, None)), "__set__") for name in model._meta.attnames)
 
