@@ -188,12 +188,19 @@ def _time(batch: Batch, size: int) -> int:
     """The CPU time, in nanoseconds, this process spends on one batch, all its threads together.
 
     Collection is due before the batch, so that nobody pays for another's garbage, and stays on within it:
-    reference cycles are part of what an operation costs.
+    reference cycles are part of what an operation costs. A batch may have `prepare(times)` and `finish()`, which are
+    called before and after it, outside its time.
     """
+    prepare, finish = getattr(batch, "prepare", None), getattr(batch, "finish", None)
+    if prepare is not None:
+        prepare(size)
     gc.collect()
     start = time.process_time_ns()
     batch(size)
-    return time.process_time_ns() - start
+    taken = time.process_time_ns() - start
+    if finish is not None:
+        finish()
+    return taken
 
 
 def _calibrate(batch: Batch) -> int:

@@ -1,0 +1,164 @@
+"""Django's models, without signals being received, outside of any request."""
+
+import sys
+
+import django
+from _library import BULK, YEAR, book
+from django.apps import AppConfig
+from django.conf import settings
+
+if not settings.configured:
+    bench = AppConfig("bench", sys.modules[__name__])
+    settings.configure(LOGGING_CONFIG=None, SECRET_KEY="benchmark", USE_TZ=True, INSTALLED_APPS=[bench])
+    django.setup()
+
+from django.db import connection, connections, models, transaction
+
+
+class Author(models.Model):
+    id = models.AutoField(primary_key=True)
+    name = models.CharField(max_length=100)
+    country = models.CharField(max_length=50)
+    born = models.IntegerField()
+
+    class Meta:
+        app_label, db_table = "bench", "author"
+
+
+class Tag(models.Model):
+    id = models.AutoField(primary_key=True)
+    name = models.CharField(max_length=50)
+
+    class Meta:
+        app_label, db_table = "bench", "tag"
+
+
+class Book(models.Model):
+    id = models.AutoField(primary_key=True)
+    author = models.ForeignKey(Author, models.CASCADE, related_name="books")
+    title = models.CharField(max_length=200)
+    subtitle = models.CharField(max_length=200)
+    isbn = models.CharField(max_length=20)
+    pages = models.IntegerField()
+    year = models.IntegerField()
+    rating = models.FloatField()
+    stock = models.IntegerField()
+    note = models.CharField(max_length=200)
+    tags = models.ManyToManyField(Tag, db_table="book_tags")
+
+    class Meta:
+        app_label, db_table = "bench", "book"
+
+
+class Visit(models.Model):
+    id = models.AutoField(primary_key=True)
+    place = models.CharField(max_length=50)
+    minutes = models.IntegerField()
+
+    class Meta:
+        app_label, db_table = "bench", "visit"
+
+
+class Shelf(models.Model):
+    id = models.AutoField(primary_key=True)
+    name = models.CharField(max_length=50)
+
+    class Meta:
+        app_label, db_table = "bench", "shelf"
+
+
+class Jar(models.Model):
+    id = models.AutoField(primary_key=True)
+    shelf = models.ForeignKey(Shelf, models.CASCADE)
+    label = models.CharField(max_length=50)
+
+    class Meta:
+        app_label, db_table = "bench", "jar"
+
+
+def database(engine, place):
+    if engine == "sqlite":
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": place}
+    from psycopg.conninfo import conninfo_to_dict
+
+    options = conninfo_to_dict(place)
+    return {"ENGINE": "django.db.backends.postgresql", "NAME": options.pop("dbname"), "OPTIONS": options}
+
+
+class Library:
+    def __init__(self, engine, place):
+        # The connection is made when it is first used, from these settings.
+        connections.settings = connections.configure_settings({"default": database(engine, place)})
+        if engine == "sqlite":
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA synchronous = NORMAL")
+        self.books = [book(number) for number in range(1000)]
+
+    def rows(self, sql):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def begin(self):
+        self.atomic = transaction.atomic()
+        self.atomic.__enter__()
+
+    def rollback(self):
+        transaction.set_rollback(True)
+        self.atomic.__exit__(None, None, None)
+
+    def get(self, key):
+        return Book.objects.get(pk=key)
+
+    def filter_100(self):
+        return list(Book.objects.filter(year=YEAR))
+
+    def select_related_100(self):
+        return list(Book.objects.select_related("author").filter(year=YEAR))
+
+    def insert(self, number):
+        return Book.objects.create(**self.books[number % 1000])
+
+    def loaded(self, key):
+        return Book.objects.get(pk=key)
+
+    def update(self, loaded, stock):
+        loaded.stock = stock
+        loaded.save(update_fields=["stock"])
+
+    def count(self):
+        return Book.objects.filter(year=YEAR).count()
+
+    def exists(self):
+        return Book.objects.filter(year=YEAR).exists()
+
+    def visits(self, count):
+        return Visit.objects.bulk_create(
+            [Visit(id=key, place="the reading room", minutes=5) for key in range(1, count + 1)]
+        )
+
+    def delete(self, visit):
+        visit.delete()
+
+    def shelves(self, count):
+        shelves = Shelf.objects.bulk_create([Shelf(id=key, name="jam") for key in range(1, count + 1)])
+        Jar.objects.bulk_create([Jar(shelf=shelf, label="plums") for shelf in shelves for _ in range(10)])
+        return shelves
+
+    def delete_cascade(self, shelf):
+        shelf.delete()
+
+    def new_books(self):
+        return [Book(**values) for values in self.books[:BULK]]
+
+    def bulk_insert(self, books):
+        Book.objects.bulk_create(books)
+
+    def ten_tags(self):
+        return list(Tag.objects.filter(pk__lte=10))
+
+    def add_tags(self, loaded, tags):
+        loaded.tags.add(*tags)
+
+    def list_tags(self, loaded):
+        return list(loaded.tags.all())
