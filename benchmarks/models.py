@@ -1,4 +1,4 @@
-"""Claim: what models do without a database costs next to nothing: a new instance, a chain of querysets, a signal unheard.
+"""Claim: what models do without a database costs little: a new instance, a chain of querysets, a signal unheard.
 
 The baseline of every case is the same, a row by its key from `sqlite3`: 3.3 us on the machine for which the goals were
 set. There a model with ten keyword arguments may cost 1.2 us and a chain of four queryset calls 5 us, which is written
