@@ -166,6 +166,9 @@ class ConnectionProxy:
     def __delattr__(self, name: str) -> None:
         delattr(self._connections[self._alias], name)
 
+    def __repr__(self) -> str:
+        return f"<connection to {self._alias!r}>"
+
     def __eq__(self, other: object) -> bool:
         return bool(self._connections[self._alias] == other)
 

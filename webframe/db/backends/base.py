@@ -10,28 +10,20 @@ One wrapper per alias serves the whole process, all its threads and tasks.
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy
-from sqlalchemy import exc as sqlalchemy_errors
 
 from webframe.conf import settings
 from webframe.db import transaction
+from webframe.db.backends.connecting import Connecting
 from webframe.db.backends.cursors import Cursor
 from webframe.db.backends.drivers.base import Link, Params, Row, StreamOfRows
-from webframe.db.backends.features import Features, Operations
-from webframe.db.backends.signals import connection_created
-from webframe.db.errors import TREE, DataError, Error, InterfaceError, OperationalError, TransactionManagementError
+from webframe.db.backends.streams import Stream
+from webframe.db.errors import Error, TransactionManagementError
 from webframe.db.guard import NoGuard, WouldWaitForItself
 from webframe.db.holder import Slot, entered, held, holder_here, holder_if_any
 from webframe.db.nodes import Node, acquire_for, broken_error, node_here
@@ -41,52 +33,12 @@ from webframe.workers import current_lessee
 if TYPE_CHECKING:
     from webframe.db.nodes import Hook
 
-ExecuteWrapper = Callable[[Callable[..., Any], str, Any, bool, dict[str, Any]], Any]
 
-# Where a physical connection keeps its link, in what the pool lets us keep with it.
-LINK = "webframe.link"
-
-# What is installed by `execute_wrapper` in this context, outermost last.
-_watchers: ContextVar[tuple[tuple[str, ExecuteWrapper], ...]] = ContextVar("webframe.db.watchers", default=())
-
-
-class DatabaseWrapper:
+class DatabaseWrapper(Connecting):
     """One database of DATABASES."""
 
-    vendor: ClassVar[str] = "unknown"
-    display_name: ClassVar[str] = "unknown"
-    is_mariadb = False
-    features_class: ClassVar[type[Features]] = Features
-    ops_class: ClassVar[type[Operations]] = Operations
     # What makes and changes tables; a name, because it stands above.
     schema_editor_class: ClassVar[str] = "webframe.db.schema.SchemaEditor"
-    # How many plans are kept before they are all forgotten.
-    max_plans = 5000
-    # How many queries `queries` keeps.
-    queries_limit = 9000
-    # Seconds to wait for what other holders are doing on a connection that all share; None: nothing is shared.
-    guard_timeout: float | None = None
-
-    def __init__(self, settings_dict: Mapping[str, Any], alias: str = "default") -> None:
-        self.alias = alias
-        self.settings_dict: dict[str, Any] = dict(settings_dict)
-        # Whether statements outside of atomic blocks are committed one by one, unless set_autocommit() says otherwise.
-        self.autocommit: bool = self.settings_dict.get("AUTOCOMMIT", True)
-        self.features = self.features_class(self)
-        self.ops = self.ops_class(self)
-        # Whatever the model layer has compiled for this database.
-        self.plans: dict[Any, Any] = Plans(self.max_plans)
-        # How many ask to see every statement: the with-blocks of execute_wrapper, and force_debug_cursor.
-        self.watchers = 0
-        self.queries_log: deque[dict[str, Any]] = deque(maxlen=self.queries_limit)
-        self._force_debug_cursor = False
-        # Made at first need, under the lock.
-        self._engine: sqlalchemy.Engine | None = None
-        self._lock = threading.RLock()
-        _wrappers.add(self)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} vendor={self.vendor!r} alias={self.alias!r}>"
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -100,7 +52,7 @@ class DatabaseWrapper:
             result: list[Row] = place.link.fetch(sql, params)
             return result
         except BaseException as error:
-            self._raise(error, place)
+            self.raise_ours(error, place)
         finally:
             if place.over:
                 self.give_back(place)
@@ -116,7 +68,7 @@ class DatabaseWrapper:
             result: int = place.link.run(sql, params)
             return result
         except BaseException as error:
-            self._raise(error, place)
+            self.raise_ours(error, place)
         finally:
             if place.over:
                 self.give_back(place)
@@ -132,7 +84,7 @@ class DatabaseWrapper:
             result: Row | None = place.link.insert(sql, params)
             return result
         except BaseException as error:
-            self._raise(error, place)
+            self.raise_ours(error, place)
         finally:
             if place.over:
                 self.give_back(place)
@@ -150,7 +102,7 @@ class DatabaseWrapper:
 
     def iterate(self, sql: str, params: Params = (), chunk_size: int = 2000) -> Iterator[list[Row]]:
         """The rows of a query in lists of up to `chunk_size`, taken from the database as they are asked for."""
-        stream: _Stream = (
+        stream: Stream = (
             self._watched("stream", sql, params, size=chunk_size)
             if self.watchers or settings.DEBUG
             else self._open_stream(sql, params, chunk_size)
@@ -174,12 +126,26 @@ class DatabaseWrapper:
         else:
             self._perform_on_cursor(cursor, method, sql, params)
 
+    def _watched(
+        self, method: str, sql: str, params: Any, *, many: bool = False, cursor: Cursor | None = None, size: int = 0
+    ) -> Any:
+        """Run a statement by way of everybody who wants to see it."""
+
+        def execute(sql: str, params: Any) -> Any:
+            if cursor is not None:
+                return self._perform_on_cursor(cursor, method, sql, params)
+            if method == "stream":
+                return self._open_stream(sql, params, size)
+            return self._perform(method, sql, params)
+
+        return self.watch(execute, sql, params, many, cursor)
+
     def _perform(self, method: str, sql: str, params: Any) -> Any:
         place = self._enter()
         try:
             return getattr(place.link, method)(sql, params)
         except BaseException as error:
-            self._raise(error, place)
+            self.raise_ours(error, place)
         finally:
             if place.over:
                 self.give_back(place)
@@ -200,13 +166,13 @@ class DatabaseWrapper:
             finally:
                 raw.close()
         except BaseException as error:
-            self._raise(error, place)
+            self.raise_ours(error, place)
         finally:
             if place.over:
                 self.give_back(place)
             place.guard.release()
 
-    def _open_stream(self, sql: str, params: Params, size: int) -> _Stream:
+    def _open_stream(self, sql: str, params: Params, size: int) -> Stream:
         place = self._enter()
         own = place.over or (self.features.streams_need_own_connection and place is place.slot)
         if own:
@@ -218,12 +184,12 @@ class DatabaseWrapper:
                 self.open(place)
             link: Link = place.link
             if self.features.streams_need_own_connection and not own:
-                return _Stream(self, place, link, StreamOfRows(link.fetch(sql, params)), own)
+                return Stream(self, place, link, StreamOfRows(link.fetch(sql, params)), own)
             cursor = link.stream(sql, params, size)
             link.streams.add(cursor)
-            return _Stream(self, place, link, cursor, own)
+            return Stream(self, place, link, cursor, own)
         except BaseException as error:
-            self._raise(error, place)
+            self.raise_ours(error, place)
         finally:
             place.guard.release()
 
@@ -235,7 +201,7 @@ class DatabaseWrapper:
         Raises `SynchronousOnlyOperation` on a running event loop.
         """
         if on_running_loop():
-            self._refuse()
+            self.refuse_on_loop()
         lessee = current_lessee.get()
         holder = held.get() if lessee is None else lessee.holder
         if holder is None:
@@ -300,278 +266,14 @@ class DatabaseWrapper:
             slot.guard.release()
             raise
 
-    def _refuse(self) -> NoReturn:
+    def refuse_on_loop(self) -> None:
+        """Raise `SynchronousOnlyOperation` on a running event loop."""
         refuse_on_loop(
             f"A query of the database {self.alias!r}",
             "the twin that begins with 'a' of the method you called, or webframe.workers.run(function),",
         )
-        raise AssertionError("No event loop is running.")
-
-    def nothing_else_to_use(self, place: Any) -> OperationalError:
-        """What is raised where all share one connection, and somebody has it."""
-        return OperationalError(
-            f"database is locked: {self.alias!r} has one connection for the whole process, and a transaction that this "
-            "code is no part of is using it. Use a file instead of ':memory:' where several work at the same time."
-        )
-
-    # --- connections ----------------------------------------------------------------------------------------------
-
-    def new_slot(self) -> Slot:
-        """A place for one connection."""
-        return Slot(self)
-
-    def open(self, slot: Slot) -> Link:
-        """Give a slot its connection, from the pool; call it with the slot's guard held.
-
-        A connection that is new is announced by `connection_created`; when a
-        receiver raises, it is closed again.
-        """
-        checkout: Any = None
-        try:
-            checkout = self.engine.raw_connection()
-            link: Link | None = checkout.info.get(LINK)
-            if link is None:
-                link = self.make_link(checkout.driver_connection)
-                self.init_connection(link)
-        except BaseException as error:
-            if checkout is not None:
-                checkout.invalidate()
-            ours = self.translate(error)
-            if ours is None:
-                raise
-            raise ours from error
-        slot.link, slot.checkout = link, checkout
-        if LINK not in checkout.info:
-            self._announce(slot)
-            checkout.info[LINK] = link
-        return link
-
-    def _announce(self, slot: Slot) -> None:
-        if connection_created.active:
-            slot.opening = True
-            try:
-                connection_created.send(type(self), connection=self)
-            except BaseException:
-                self.discard(slot)
-                raise
-            finally:
-                slot.opening = False
-
-    def give_back(self, slot: Slot) -> None:
-        """Give a slot's connection back to the pool; one in the midst of anything is closed instead."""
-        link, checkout = slot.link, slot.checkout
-        if link is None:
-            return
-        if link.begun or link.stale or link.is_in_transaction():
-            self.discard(slot)
-            return
-        slot.link = slot.checkout = None
-        try:
-            link.before_release()
-        except Exception:
-            checkout.invalidate()
-        else:
-            checkout.close()
-
-    def discard(self, slot: Slot) -> None:
-        """Close a slot's connection."""
-        checkout, link = slot.checkout, slot.link
-        slot.link = slot.checkout = None
-        if link is not None:
-            link.begun = False
-            link.streams.clear()
-        if checkout is not None:
-            checkout.invalidate()
-
-    def make_link(self, raw: Any) -> Link:
-        """A link over a connection of the driver."""
-        raise NotImplementedError
-
-    def init_connection(self, link: Link) -> None:
-        """Set a new connection up as this wrapper wants it."""
-        init_command = self.settings_dict["OPTIONS"].get("init_command")
-        if init_command:
-            link.command(init_command)
-
-    # --- the engine -----------------------------------------------------------------------------------------------
-
-    @property
-    def engine(self) -> sqlalchemy.Engine:
-        """SQLAlchemy's engine, which has the pool and the dialect."""
-        return self._engine or self._make_engine()
-
-    def _make_engine(self) -> sqlalchemy.Engine:
-        with self._lock:
-            if self._engine is None:
-                self._engine = self.create_engine()
-            return self._engine
-
-    def create_engine(self) -> sqlalchemy.Engine:
-        """Make the engine; its connections must be in autocommit."""
-        raise NotImplementedError
-
-    @property
-    def dialect(self) -> sqlalchemy.Dialect:
-        """SQLAlchemy's dialect, with positional parameters: SQL and types are compiled for it."""
-        return self.engine.dialect
-
-    @property
-    def Database(self) -> Any:  # Django's name
-        """The module of the driver."""
-        return self.dialect.loaded_dbapi
-
-    def pool_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What create_engine() is told about the pool; takes those options out that are about it."""
-        arguments: dict[str, Any] = {"pool_reset_on_return": None}
-        max_age = self.settings_dict["CONN_MAX_AGE"]
-        if max_age == 0:
-            for name in ("pool_size", "max_overflow", "pool_timeout"):
-                options.pop(name, None)
-            return {**arguments, "poolclass": sqlalchemy.NullPool}
-        return {
-            **arguments,
-            "poolclass": sqlalchemy.QueuePool,
-            "pool_size": options.pop("pool_size", 10),
-            "max_overflow": options.pop("max_overflow", 30),
-            "pool_timeout": options.pop("pool_timeout", 30.0),
-            "pool_recycle": -1 if max_age is None else max_age,
-            "pool_pre_ping": bool(self.settings_dict["CONN_HEALTH_CHECKS"]),
-            "pool_use_lifo": True,
-        }
-
-    def dispose(self) -> None:
-        """Close every connection that nobody is using; those in use are closed when they are given back."""
-        with self._lock:
-            if self._engine is not None:
-                self._engine.dispose()
-
-    def start_afresh(self) -> None:
-        """In the child of a fork: leave the parent's connections alone."""
-        self._lock = threading.RLock()
-        if self._engine is not None:
-            _inherited.append(self._engine.pool)
-            self._engine.dispose(close=False)
-
-    @contextmanager
-    def sqlalchemy_connection(self) -> Iterator[sqlalchemy.Connection]:
-        """A Connection of SQLAlchemy over the connection and in the transaction of the code here.
-
-        It neither begins nor commits nor closes anything. Beside it nothing else
-        may use the connection.
-        """
-        place = self._enter()
-        slot = place.slot
-        try:
-            yield sqlalchemy.Connection(self.engine, connection=cast(Any, _Borrowed(slot.checkout)))
-        except BaseException as error:
-            self._raise(error, place)
-        finally:
-            if place.over:
-                self.give_back(place)
-            place.guard.release()
-
-    # --- errors ---------------------------------------------------------------------------------------------------
-
-    def _raise(self, error: BaseException, place: Any) -> NoReturn:
-        """Raise an error of the driver as ours, once it is noted what became of connection and transaction."""
-        ours = self._note(error, place)
-        if ours is None:
-            raise error
-        raise ours from (error.orig if isinstance(error, sqlalchemy_errors.DBAPIError) else error)
-
-    def _note(self, error: BaseException, place: Any) -> Error | None:
-        slot: Slot = place.slot
-        link: Link | None = slot.link
-        ours = self.translate(error)
-        if ours is None:
-            if place is not slot and not isinstance(error, Exception) and place.broken is None:
-                place.broken = error  # interrupted: nobody knows how far it got
-            if link is None or isinstance(error, Exception):
-                return None
-        root = slot.root
-        if link is None:
-            pass
-        elif self.is_lost(error, link):
-            if root is not None:
-                root.lose(ours or error)
-            self.discard(slot)
-        elif link.has_rolled_back(error):
-            if root is not None:
-                root.lose(ours or error)
-            try:
-                link.rollback()
-            except Exception:
-                self.discard(slot)
-        elif place is not slot and place.broken is None:
-            place.broken = ours or error
-        return ours
-
-    def translate(self, error: BaseException) -> Error | None:
-        """The error of ours that stands for an error of the driver or the pool; None for any other."""
-        if isinstance(error, Error):
-            return None
-        if isinstance(error, sqlalchemy_errors.DBAPIError) and error.orig is not None:
-            error = error.orig
-        if isinstance(error, (OverflowError, UnicodeEncodeError)):
-            return DataError(*error.args[:1]) if isinstance(error, OverflowError) else DataError(str(error))
-        if isinstance(error, sqlalchemy_errors.TimeoutError):
-            return OperationalError(
-                f"All connections to {self.alias!r} are in use. Raise 'pool_size' or 'max_overflow' in its OPTIONS, or "
-                f"look for code that keeps one. ({error})"
-            )
-        module = self._engine.dialect.loaded_dbapi if self._engine is not None else None
-        if module is None or not isinstance(error, module.Error):
-            return None
-        for ours in TREE:
-            if isinstance(error, getattr(module, ours.__name__)):
-                translated = ours(*error.args)
-                hint = self.hint_for(error)
-                if hint:
-                    translated.add_note(hint)
-                return translated
-        return None
-
-    def hint_for(self, error: BaseException) -> str:
-        """What to do about an error of the driver, if there is more to say than it says."""
-        return ""
-
-    def is_lost(self, error: BaseException, link: Link) -> bool:
-        """Whether an error means that the connection is gone."""
-        if isinstance(error, sqlalchemy_errors.DBAPIError) and error.orig is not None:
-            error = error.orig
-        module: Any = self.Database
-        return isinstance(error, module.Error) and bool(self.dialect.is_disconnect(error, link.raw, None))
 
     # --- transactions ---------------------------------------------------------------------------------------------
-
-    def control(self, place: Any, link: Link, step: str, *arguments: Any) -> None:
-        """Begin or end a transaction or a savepoint: a step is the name of a method of the link."""
-        start = time.perf_counter()
-        try:
-            getattr(link, step)(*arguments)
-        except BaseException as error:
-            slot: Slot = place.slot
-            ours = self.translate(error)
-            if slot.link is link and self.is_lost(error, link):
-                root = slot.root
-                if root is not None:
-                    root.lose(ours or error)
-                self.discard(slot)
-                if ours is not None and step == "commit":
-                    ours.add_note("Nobody knows whether the transaction was committed before the connection was lost.")
-            if ours is None:
-                raise
-            raise ours from error
-        finally:
-            if self.watchers or settings.DEBUG:
-                self._log_control(step, arguments, time.perf_counter() - start)
-
-    def _log_control(self, step: str, arguments: tuple[Any, ...], seconds: float) -> None:
-        words = {"release": "RELEASE SAVEPOINT", "rollback_to": "ROLLBACK TO SAVEPOINT"}.get(step, step.upper())
-        if step in ("savepoint", "release", "rollback_to"):
-            words = f"{words} {arguments[0]}"
-        if self.queries_logged:
-            self._log(words, None, seconds)
 
     def _node(self) -> Node | None:
         return node_here(self.alias, holder_if_any())
@@ -679,7 +381,7 @@ class DatabaseWrapper:
         try:
             place.link.ping()
         except BaseException as error:
-            self._raise(error, place)
+            self.raise_ours(error, place)
         finally:
             if place.over:
                 self.give_back(place)
@@ -713,77 +415,6 @@ class DatabaseWrapper:
         if holder is not None and self.alias in holder.slots:
             holder.release(self.alias)
 
-    # --- watching -------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def execute_wrapper(self, wrapper: ExecuteWrapper) -> Iterator[None]:
-        """Within the block every statement of the code here is run by `wrapper(execute, sql, params, many, context)`.
-
-        It calls ``execute(sql, params, many, context)``, or does not. It concerns
-        this thread or task and those it starts, requests of a test client too.
-        """
-        before = _watchers.get()
-        with self._lock:
-            self.watchers += 1
-        _watchers.set((*before, (self.alias, wrapper)))
-        try:
-            yield
-        finally:
-            _watchers.set(before)
-            with self._lock:
-                self.watchers -= 1
-
-    @property
-    def force_debug_cursor(self) -> bool:
-        """Whether queries are logged though DEBUG is off."""
-        return self._force_debug_cursor
-
-    @force_debug_cursor.setter
-    def force_debug_cursor(self, force: bool) -> None:
-        with self._lock:
-            self.watchers += bool(force) - self._force_debug_cursor
-            self._force_debug_cursor = bool(force)
-
-    @property
-    def queries_logged(self) -> bool:
-        """Whether queries are logged."""
-        return self._force_debug_cursor or settings.DEBUG
-
-    @property
-    def queries(self) -> list[dict[str, Any]]:
-        """The latest queries of the process, each a dictionary of sql, params and time (seconds, as text)."""
-        return list(self.queries_log)
-
-    def _watched(
-        self, method: str, sql: str, params: Any, *, many: bool = False, cursor: Cursor | None = None, size: int = 0
-    ) -> Any:
-        """Run a statement by way of everybody who wants to see it."""
-
-        def execute(sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-            start = time.perf_counter()
-            try:
-                if cursor is not None:
-                    return self._perform_on_cursor(cursor, method, sql, params)
-                if method == "stream":
-                    return self._open_stream(sql, params, size)
-                return self._perform(method, sql, params)
-            finally:
-                if self.queries_logged:
-                    self._log(sql, params, time.perf_counter() - start)
-
-        executor: Callable[..., Any] = execute
-        for alias, wrapper in _watchers.get():
-            if alias == self.alias:
-                executor = partial(wrapper, executor)
-        return executor(sql, params, many, {"connection": self, "cursor": cursor})
-
-    def _log(self, sql: str, params: Any, seconds: float) -> None:
-        import logging
-
-        self.queries_log.append({"sql": sql, "params": params, "time": f"{seconds:.3f}"})
-        logger = logging.getLogger("webframe.db.queries")
-        logger.debug("(%.3f) %s; args=%s; alias=%s", seconds, sql, params, self.alias)
-
     # --- tables ---------------------------------------------------------------------------------------------------
 
     def schema_editor(self, *args: Any, **kwargs: Any) -> Any:
@@ -798,18 +429,23 @@ class DatabaseWrapper:
             return settings.TIME_ZONE
         return self.settings_dict["TIME_ZONE"] or "UTC"
 
+    @contextmanager
+    def sqlalchemy_connection(self) -> Iterator[sqlalchemy.Connection]:
+        """A Connection of SQLAlchemy over the connection and in the transaction of the code here.
 
-class Plans(dict[Any, Any]):
-    """A dictionary that is emptied when it is full."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self.limit = limit
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        if len(self) >= self.limit:
-            self.clear()
-        super().__setitem__(key, value)
+        It neither begins nor commits nor closes anything. Beside it nothing else
+        may use the connection.
+        """
+        place = self._enter()
+        slot = place.slot
+        try:
+            yield sqlalchemy.Connection(self.engine, connection=cast(Any, _Borrowed(slot.checkout)))
+        except BaseException as error:
+            self.raise_ours(error, place)
+        finally:
+            if place.over:
+                self.give_back(place)
+            place.guard.release()
 
 
 class _Opening:
@@ -822,53 +458,6 @@ class _Opening:
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
         self.link = slot.link
-
-
-class _Stream:
-    """Rows taken from the database as they are asked for, in the place where the query was made."""
-
-    def __init__(self, wrapper: DatabaseWrapper, place: Any, link: Link, cursor: Any, own: bool) -> None:
-        self._wrapper = wrapper
-        self._place = place
-        self._link = link
-        self._cursor = cursor
-        # Whether the connection serves this alone.
-        self._own = own
-
-    def next_rows(self, size: int) -> list[Row]:
-        """Up to `size` rows, none at the end."""
-        if on_running_loop():
-            self._wrapper._refuse()
-        place = self._place
-        place.guard.acquire()
-        try:
-            if place.link is not self._link:
-                raise InterfaceError(
-                    "The rest of the rows cannot be read: the transaction has ended, or the connection was given back, "
-                    "while they were being iterated over. Read them all before that, without iterator()."
-                )
-            rows: list[Row] = self._cursor.fetchmany(size)
-            return rows
-        except BaseException as error:
-            self._wrapper._raise(error, place)
-        finally:
-            place.guard.release()
-
-    def close(self) -> None:
-        """End the query; where that would have to wait, it is left to the release of the connection."""
-        place, link, cursor = self._place, self._link, self._cursor
-        if place.link is not link or not place.guard.try_acquire():
-            return
-        try:
-            if place.link is link:
-                link.streams.discard(cursor)
-                cursor.close()
-        except Exception as error:
-            self._wrapper._note(error, place)
-        finally:
-            if self._own:
-                self._wrapper.give_back(place)
-            place.guard.release()
 
 
 class _Borrowed:
@@ -888,18 +477,3 @@ class _Borrowed:
 
     def close(self) -> None:
         """Left to the holder."""
-
-
-# Every wrapper there is, to start afresh in the child of a fork.
-_wrappers: weakref.WeakSet[DatabaseWrapper] = weakref.WeakSet()
-
-# Pools of the parent, kept as they are.
-_inherited: list[Any] = []
-
-
-def _start_afresh() -> None:
-    for wrapper in list(_wrappers):
-        wrapper.start_afresh()
-
-
-os.register_at_fork(after_in_child=_start_afresh)

@@ -1,0 +1,335 @@
+"""One database: its engine, its connections and its errors.
+
+The pool is SQLAlchemy's; its connections are in autocommit, and BEGIN is ours to
+say. What is run on them, and for whom, `base.py` decides.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from typing import Any, ClassVar, NoReturn
+
+import sqlalchemy
+from sqlalchemy import exc as sqlalchemy_errors
+
+from webframe.conf import settings
+from webframe.db.backends.drivers.base import Link
+from webframe.db.backends.features import Features, Operations
+from webframe.db.backends.signals import connection_created
+from webframe.db.backends.watching import Watched
+from webframe.db.errors import TREE, DataError, Error, OperationalError
+from webframe.db.holder import Slot
+
+# Where a physical connection keeps its link, in what the pool lets us keep with it.
+LINK = "webframe.link"
+
+
+class Connecting(Watched):
+    """What a `DatabaseWrapper` knows of making, keeping and losing connections."""
+
+    vendor: ClassVar[str] = "unknown"
+    display_name: ClassVar[str] = "unknown"
+    is_mariadb = False
+    features_class: ClassVar[type[Features]] = Features
+    ops_class: ClassVar[type[Operations]] = Operations
+    # How many plans are kept before they are all forgotten.
+    max_plans = 5000
+    # Seconds to wait for what other holders are doing on a connection that all share; None: nothing is shared.
+    guard_timeout: float | None = None
+
+    def __init__(self, settings_dict: Mapping[str, Any], alias: str = "default") -> None:
+        super().__init__()
+        self.alias = alias
+        self.settings_dict: dict[str, Any] = dict(settings_dict)
+        # Whether statements outside of atomic blocks are committed one by one, unless set_autocommit() says otherwise.
+        self.autocommit: bool = self.settings_dict.get("AUTOCOMMIT", True)
+        self.features = self.features_class(self)
+        self.ops = self.ops_class(self)
+        # Whatever the model layer has compiled for this database.
+        self.plans: dict[Any, Any] = Plans(self.max_plans)
+        # Made at first need, under the lock.
+        self._engine: sqlalchemy.Engine | None = None
+        _wrappers.add(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} vendor={self.vendor!r} alias={self.alias!r}>"
+
+    # --- connections ----------------------------------------------------------------------------------------------
+
+    def new_slot(self) -> Slot:
+        """A place for one connection."""
+        return Slot(self)
+
+    def open(self, slot: Slot) -> Link:
+        """Give a slot its connection, from the pool; call it with the slot's guard held.
+
+        A connection that is new is announced by `connection_created`; when a
+        receiver raises, it is closed again.
+        """
+        checkout: Any = None
+        try:
+            checkout = self.engine.raw_connection()
+            link: Link | None = checkout.info.get(LINK)
+            if link is None:
+                link = self.make_link(checkout.driver_connection)
+                self.init_connection(link)
+        except BaseException as error:
+            if checkout is not None:
+                checkout.invalidate()
+            ours = self.translate(error)
+            if ours is None:
+                raise
+            raise ours from error
+        slot.link, slot.checkout = link, checkout
+        if LINK not in checkout.info:
+            self._announce(slot)
+            checkout.info[LINK] = link
+        return link
+
+    def _announce(self, slot: Slot) -> None:
+        if connection_created.active:
+            slot.opening = True
+            try:
+                connection_created.send(type(self), connection=self)
+            except BaseException:
+                self.discard(slot)
+                raise
+            finally:
+                slot.opening = False
+
+    def give_back(self, slot: Slot) -> None:
+        """Give a slot's connection back to the pool; one in the midst of anything is closed instead."""
+        link, checkout = slot.link, slot.checkout
+        if link is None:
+            return
+        if link.begun or link.stale or link.is_in_transaction():
+            self.discard(slot)
+            return
+        slot.link = slot.checkout = None
+        try:
+            link.before_release()
+        except Exception:
+            checkout.invalidate()
+        else:
+            checkout.close()
+
+    def discard(self, slot: Slot) -> None:
+        """Close a slot's connection."""
+        checkout, link = slot.checkout, slot.link
+        slot.link = slot.checkout = None
+        if link is not None:
+            link.begun = False
+            link.streams.clear()
+        if checkout is not None:
+            checkout.invalidate()
+
+    def make_link(self, raw: Any) -> Link:
+        """A link over a connection of the driver."""
+        raise NotImplementedError
+
+    def init_connection(self, link: Link) -> None:
+        """Set a new connection up as this wrapper wants it."""
+        init_command = self.settings_dict["OPTIONS"].get("init_command")
+        if init_command:
+            link.command(init_command)
+
+    def nothing_else_to_use(self, place: Any) -> OperationalError:
+        """What is raised where all share one connection, and somebody has it."""
+        return OperationalError(
+            f"database is locked: {self.alias!r} has one connection for the whole process, and a transaction that this "
+            "code is no part of is using it. Use a file instead of ':memory:' where several work at the same time."
+        )
+
+    # --- the engine -----------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> sqlalchemy.Engine:
+        """SQLAlchemy's engine, which has the pool and the dialect."""
+        return self._engine or self._make_engine()
+
+    def _make_engine(self) -> sqlalchemy.Engine:
+        with self._lock:
+            if self._engine is None:
+                self._engine = self.create_engine()
+            return self._engine
+
+    def create_engine(self) -> sqlalchemy.Engine:
+        """Make the engine; its connections must be in autocommit."""
+        raise NotImplementedError
+
+    @property
+    def dialect(self) -> sqlalchemy.Dialect:
+        """SQLAlchemy's dialect, with positional parameters: SQL and types are compiled for it."""
+        return self.engine.dialect
+
+    @property
+    def Database(self) -> Any:  # Django's name
+        """The module of the driver."""
+        return self.dialect.loaded_dbapi
+
+    def pool_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What create_engine() is told about the pool; takes those options out that are about it."""
+        arguments: dict[str, Any] = {"pool_reset_on_return": None}
+        max_age = self.settings_dict["CONN_MAX_AGE"]
+        if max_age == 0:
+            for name in ("pool_size", "max_overflow", "pool_timeout"):
+                options.pop(name, None)
+            return {**arguments, "poolclass": sqlalchemy.NullPool}
+        return {
+            **arguments,
+            "poolclass": sqlalchemy.QueuePool,
+            "pool_size": options.pop("pool_size", 10),
+            "max_overflow": options.pop("max_overflow", 30),
+            "pool_timeout": options.pop("pool_timeout", 30.0),
+            "pool_recycle": -1 if max_age is None else max_age,
+            "pool_pre_ping": bool(self.settings_dict["CONN_HEALTH_CHECKS"]),
+            "pool_use_lifo": True,
+        }
+
+    def dispose(self) -> None:
+        """Close every connection that nobody is using; those in use are closed when they are given back."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+
+    def start_afresh(self) -> None:
+        """In the child of a fork: leave the parent's connections alone."""
+        self._lock = threading.RLock()
+        if self._engine is not None:
+            _inherited.append(self._engine.pool)
+            self._engine.dispose(close=False)
+
+    # --- errors ---------------------------------------------------------------------------------------------------
+
+    def raise_ours(self, error: BaseException, place: Any) -> NoReturn:
+        """Raise an error of the driver as ours, once it is noted what became of connection and transaction."""
+        ours = self.note(error, place)
+        if ours is None:
+            raise error
+        raise ours from (error.orig if isinstance(error, sqlalchemy_errors.DBAPIError) else error)
+
+    def note(self, error: BaseException, place: Any) -> Error | None:
+        slot: Slot = place.slot
+        link: Link | None = slot.link
+        ours = self.translate(error)
+        if ours is None:
+            if place is not slot and not isinstance(error, Exception) and place.broken is None:
+                place.broken = error  # interrupted: nobody knows how far it got
+            if link is None or isinstance(error, Exception):
+                return None
+        root = slot.root
+        if link is None:
+            pass
+        elif self.is_lost(error, link):
+            if root is not None:
+                root.lose(ours or error)
+            self.discard(slot)
+        elif link.has_rolled_back(error):
+            if root is not None:
+                root.lose(ours or error)
+            try:
+                link.rollback()
+            except Exception:
+                self.discard(slot)
+        elif place is not slot and place.broken is None:
+            place.broken = ours or error
+        return ours
+
+    def translate(self, error: BaseException) -> Error | None:
+        """The error of ours that stands for an error of the driver or the pool; None for any other."""
+        if isinstance(error, Error):
+            return None
+        if isinstance(error, sqlalchemy_errors.DBAPIError) and error.orig is not None:
+            error = error.orig
+        if isinstance(error, (OverflowError, UnicodeEncodeError)):
+            return DataError(*error.args[:1]) if isinstance(error, OverflowError) else DataError(str(error))
+        if isinstance(error, sqlalchemy_errors.TimeoutError):
+            return OperationalError(
+                f"All connections to {self.alias!r} are in use. Raise 'pool_size' or 'max_overflow' in its OPTIONS, or "
+                f"look for code that keeps one. ({error})"
+            )
+        module = self._engine.dialect.loaded_dbapi if self._engine is not None else None
+        if module is None or not isinstance(error, module.Error):
+            return None
+        for ours in TREE:
+            if isinstance(error, getattr(module, ours.__name__)):
+                translated = ours(*error.args)
+                hint = self.hint_for(error)
+                if hint:
+                    translated.add_note(hint)
+                return translated
+        return None
+
+    def hint_for(self, error: BaseException) -> str:
+        """What to do about an error of the driver, if there is more to say than it says."""
+        return ""
+
+    def is_lost(self, error: BaseException, link: Link) -> bool:
+        """Whether an error means that the connection is gone."""
+        if isinstance(error, sqlalchemy_errors.DBAPIError) and error.orig is not None:
+            error = error.orig
+        module: Any = self.Database
+        return isinstance(error, module.Error) and bool(self.dialect.is_disconnect(error, link.raw, None))
+
+    # --- transactions ---------------------------------------------------------------------------------------------
+
+    def control(self, place: Any, link: Link, step: str, *arguments: Any) -> None:
+        """Begin or end a transaction or a savepoint: a step is the name of a method of the link."""
+        start = time.perf_counter()
+        try:
+            getattr(link, step)(*arguments)
+        except BaseException as error:
+            slot: Slot = place.slot
+            ours = self.translate(error)
+            if slot.link is link and self.is_lost(error, link):
+                root = slot.root
+                if root is not None:
+                    root.lose(ours or error)
+                self.discard(slot)
+                if ours is not None and step == "commit":
+                    ours.add_note("Nobody knows whether the transaction was committed before the connection was lost.")
+            if ours is None:
+                raise
+            raise ours from error
+        finally:
+            if self.watchers or settings.DEBUG:
+                self._log_control(step, arguments, time.perf_counter() - start)
+
+    def _log_control(self, step: str, arguments: tuple[Any, ...], seconds: float) -> None:
+        words = {"release": "RELEASE SAVEPOINT", "rollback_to": "ROLLBACK TO SAVEPOINT"}.get(step, step.upper())
+        if step in ("savepoint", "release", "rollback_to"):
+            words = f"{words} {arguments[0]}"
+        if self.queries_logged:
+            self.log(words, None, seconds)
+
+
+class Plans(dict[Any, Any]):
+    """A dictionary that is emptied when it is full."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if len(self) >= self.limit:
+            self.clear()
+        super().__setitem__(key, value)
+
+
+# Every wrapper there is, to start afresh in the child of a fork.
+_wrappers: weakref.WeakSet[Connecting] = weakref.WeakSet()
+
+# Pools of the parent, kept as they are.
+_inherited: list[Any] = []
+
+
+def _start_afresh() -> None:
+    for wrapper in list(_wrappers):
+        wrapper.start_afresh()
+
+
+os.register_at_fork(after_in_child=_start_afresh)

@@ -1,0 +1,126 @@
+"""MySQL and MariaDB, by way of PyMySQL."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import sqlalchemy
+
+from webframe.core.exceptions import ImproperlyConfigured
+from webframe.db.backends import base
+from webframe.db.backends.drivers.base import Link
+from webframe.db.backends.drivers.pymysql import PyMySQLLink
+from webframe.db.backends.features import Features
+
+# What a transaction may be isolated from, as SQL has it.
+ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+
+
+class MySQLFeatures(Features):
+    """What MySQL and MariaDB can do; they have parted in places."""
+
+    connection: DatabaseWrapper
+
+    max_query_params = 65535
+    supports_nulls_first_last = False
+    supports_aggregate_filter_clause = False
+    supports_update_conflicts_with_target = False
+    has_select_for_update = True
+    has_select_for_update_nowait = True
+    streams_need_own_connection = True
+
+    @property
+    def can_return_from_insert(self) -> bool:  # type: ignore[override]
+        """Whether INSERT ... RETURNING is there."""
+        return self.connection.is_mariadb and self.connection.mysql_version >= (10, 5)
+
+    @property
+    def has_select_for_update_skip_locked(self) -> bool:  # type: ignore[override]
+        """Whether rows that are locked can be left out."""
+        return self.connection.mysql_version >= ((10, 6) if self.connection.is_mariadb else (8, 0, 1))
+
+    @property
+    def has_select_for_update_of(self) -> bool:  # type: ignore[override]
+        """Whether only the rows of some tables can be locked."""
+        return not self.connection.is_mariadb and self.connection.mysql_version >= (8, 0, 1)
+
+    @property
+    def supports_expression_indexes(self) -> bool:  # type: ignore[override]
+        """Whether an index can be of an expression."""
+        return not self.connection.is_mariadb and self.connection.mysql_version >= (8, 0, 13)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """One MySQL or MariaDB database."""
+
+    vendor: ClassVar[str] = "mysql"
+    features_class = MySQLFeatures
+
+    def create_engine(self) -> sqlalchemy.Engine:
+        options = dict(self.settings_dict["OPTIONS"])
+        pool = self.pool_arguments(options)
+        for name in ("isolation_level", "init_command"):
+            options.pop(name, None)
+        host = self.settings_dict["HOST"] or None
+        if host is not None and host.startswith("/"):
+            host, options["unix_socket"] = None, host
+        url = sqlalchemy.URL.create(
+            "mysql+pymysql",
+            username=self.settings_dict["USER"] or None,
+            password=self.settings_dict["PASSWORD"] or None,
+            host=host,
+            port=int(self.settings_dict["PORT"]) if self.settings_dict["PORT"] else None,
+            database=self.settings_dict["NAME"] or None,
+        )
+        options.setdefault("charset", "utf8mb4")
+        return sqlalchemy.create_engine(
+            url, isolation_level="AUTOCOMMIT", paramstyle="format", connect_args=options, **pool
+        )
+
+    def make_link(self, raw: Any) -> Link:
+        return PyMySQLLink(raw)
+
+    def init_connection(self, link: Link) -> None:
+        link.fetch("SET SESSION time_zone = %s, SESSION sql_auto_is_null = 0", (_offset_of(self.timezone_name),))
+        level = self.settings_dict["OPTIONS"].get("isolation_level", "READ COMMITTED")
+        if level is not None:
+            words = str(level).upper()
+            if words not in ISOLATION_LEVELS:
+                raise ImproperlyConfigured(
+                    f"DATABASES[{self.alias!r}] has the isolation_level {level!r}; it must be one of "
+                    f"{', '.join(ISOLATION_LEVELS)}, or None for that of the server."
+                )
+            link.command(f"SET SESSION TRANSACTION ISOLATION LEVEL {words}")
+        super().init_connection(link)
+
+    def is_lost(self, error: BaseException, link: Link) -> bool:
+        return not link.raw.open or super().is_lost(error, link)
+
+    @property
+    def dialect(self) -> sqlalchemy.Dialect:
+        """SQLAlchemy's dialect; what it may write depends on the server, so the first look connects."""
+        dialect = self.engine.dialect
+        if getattr(dialect, "server_version_info", None) is None:
+            self.ensure_connection()
+        return dialect
+
+    @property
+    def is_mariadb(self) -> bool:  # type: ignore[override]
+        """Whether the server is a MariaDB; the first look connects."""
+        return bool(getattr(self.dialect, "is_mariadb", False))
+
+    @property
+    def mysql_version(self) -> tuple[int, ...]:
+        """The version of the server; the first look connects."""
+        version = getattr(self.dialect, "server_version_info", None) or ()
+        return tuple(part for part in version if isinstance(part, int))
+
+    @property
+    def display_name(self) -> str:  # type: ignore[override]
+        """What it calls itself."""
+        return "MariaDB" if self.is_mariadb else "MySQL"
+
+
+def _offset_of(name: str) -> str:
+    """A time zone as MySQL knows it without tables of its own: UTC as an offset, others by their name."""
+    return "+00:00" if name == "UTC" else name
