@@ -15,8 +15,9 @@ from typing import Any
 
 from webframe.conf import close_match
 from webframe.db import transaction
-from webframe.db.connections import router
+from webframe.db.connections import DEFAULT_ALIAS, router
 from webframe.db.models.compiler import write
+from webframe.db.models.compiler.write import PLAIN_TYPES
 from webframe.db.models.fields.base import DATABASE_DEFAULT
 from webframe.db.models.related.fields import prepare_related_fields_for_save
 from webframe.db.models.sending import emit_model
@@ -52,7 +53,7 @@ class Saving:
         if meta.has_relations:
             prepare_related_fields_for_save(self, operation_name="save")
         if using is None:
-            using = router.db_for_write(type(self), instance=self)
+            using = alias_for(self)
         if force_insert and (force_update or update_fields is not None):
             raise ValueError("Cannot force both insert and updating in model saving.")
         if update_fields is not None:
@@ -63,7 +64,7 @@ class Saving:
                 raise _no_such_fields(self, update_fields)
         elif meta.deferred_enabled and not force_insert:
             update_fields = _loaded_fields(self, using)
-        self.save_base(using=using, force_insert=force_insert, force_update=force_update, update_fields=update_fields)
+        self.save_base(False, force_insert, force_update, using, update_fields)
 
     def save_base(
         self,
@@ -82,7 +83,7 @@ class Saving:
         meta = origin._meta
         cls = meta.concrete_model
         if using is None:
-            using = router.db_for_write(origin, instance=self)
+            using = alias_for(self)
         if pre_save.active:
             emit_model(pre_save, origin, instance=self, raw=raw, using=using, update_fields=update_fields)
         meta = cls._meta
@@ -112,6 +113,13 @@ class Saving:
         if value is None:
             raise ValueError(f"Unsaved model instance {self!r} cannot be used in an ORM query.")
         return value
+
+
+def alias_for(instance: Any) -> str:
+    """The alias of the database that an instance is written to unless somebody says otherwise."""
+    if router.routers:
+        return router.db_for_write(type(instance), instance=instance)
+    return state_db(instance) or DEFAULT_ALIAS
 
 
 def _no_such_fields(instance: Any, names: frozenset[str]) -> ValueError:
@@ -294,13 +302,14 @@ def _insert(
     fields = columns.fields
     if writing.has_db_defaults:
         fields, values = columns.without_defaults(values)
-    row = write.insert(cls, fields, values, using, returning)
-    if returning:
-        for field, value in zip(returning, row, strict=False):
-            setattr(instance, field.attname, value)
-        if len(row) < len(returning):  # MySQL tells the key only
-            _forget(instance, [field.attname for field in returning[len(row) :]])
-    _forget_expressions(instance, fields, values)
+    plain = PLAIN_TYPES.issuperset(map(type, values))
+    row = write.insert(cls, fields, values, using, returning, plain)
+    for field, value in zip(returning, row):  # noqa: B905  # MySQL tells the key only
+        setattr(instance, field.attname, value)
+    if len(row) < len(returning):
+        _forget(instance, [field.attname for field in returning[len(row) :]])
+    if not plain:
+        _forget_expressions(instance, fields, values)
 
 
 def _update(
@@ -322,16 +331,15 @@ def _update(
     fields = columns.fields
     if writing.has_db_defaults:
         fields, values = columns.without_defaults(values)
-    matched = write.update(cls, key, fields, values, using)
-    if matched:
+    plain = PLAIN_TYPES.issuperset(map(type, values))
+    matched = write.update(cls, key, fields, values, using, plain)
+    if matched and not plain:
         _forget_expressions(instance, fields, values)
     return matched > 0
 
 
 def _forget_expressions(instance: Any, fields: Fields, values: Any) -> None:
     """Let values that the database has computed be loaded when they are read."""
-    if write.PLAIN_TYPES.issuperset(map(type, values)):
-        return
     names = [field.attname for field, value in zip(fields, values, strict=True) if write.is_expression(value)]
     if names:
         _forget(instance, names)

@@ -47,14 +47,18 @@ PLAIN_TYPES = frozenset(
 )
 
 
-def insert(model: Any, fields: Fields, values: Sequence[Any], alias: str, returning: Fields = ()) -> tuple[Any, ...]:
+def insert(
+    model: Any, fields: Fields, values: Sequence[Any], alias: str, returning: Fields = (), plain: bool = False
+) -> tuple[Any, ...]:
     """Insert one row; returns the values of the fields `returning` as the database made them.
+
+    `plain` says that the caller has found no expression among the values.
 
     A database that cannot return them gives only the key that it made: then the tuple
     is shorter, or empty if none was made.
     """
     wrapper = connections[alias]
-    if not PLAIN_TYPES.issuperset(map(type, values)) and any(map(is_expression, values)):
+    if not (plain or PLAIN_TYPES.issuperset(map(type, values))) and any(map(is_expression, values)):
         return _insert_expressions(model, fields, values, wrapper, returning)
     key = ("insert", model, fields, returning)
     plan = wrapper.plans.get(key)
@@ -68,10 +72,10 @@ def insert(model: Any, fields: Fields, values: Sequence[Any], alias: str, return
     return _converted(row, answer)
 
 
-def update(model: Any, pk_value: Any, fields: Fields, values: Sequence[Any], alias: str) -> int:
+def update(model: Any, pk_value: Any, fields: Fields, values: Sequence[Any], alias: str, plain: bool = False) -> int:
     """Update the row with this primary key; returns how many rows matched: one or none."""
     wrapper = connections[alias]
-    if not PLAIN_TYPES.issuperset(map(type, values)) and any(map(is_expression, values)):
+    if not (plain or PLAIN_TYPES.issuperset(map(type, values))) and any(map(is_expression, values)):
         return _update_expressions(model, model._meta.pk, (pk_value,), fields, values, wrapper)
     key = ("update", model, fields)
     plan = wrapper.plans.get(key)
