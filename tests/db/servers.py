@@ -13,6 +13,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -111,11 +112,18 @@ class OwnServer(Server):
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
+                self._knock()
                 return self.execute("SELECT 1")
             except Exception as error:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise Unavailable(f"{self.command[0]} did not start: {error}\n{self.log()}") from error
                 time.sleep(0.02)
+
+    def _knock(self) -> None:
+        """Raise an error where nobody listens: PyMySQL leaves its socket open then."""
+        if self.vendor == "mysql":
+            with socket.socket(socket.AF_UNIX) as knocking:
+                knocking.connect(str(self.admin_url.query["unix_socket"]))
 
     def kill(self) -> None:
         """End it at once, as a power failure would."""
