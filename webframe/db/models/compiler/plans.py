@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
 
-    Values = Sequence[Any]
-    Convert = Callable[[Any], Any]
-    MakeParameters = Callable[[Values], Sequence[Any]]
+
+Values = Sequence[Any]
+Convert = Callable[[Any], Any]
+MakeParameters = Callable[[Values], Sequence[Any]]
 
 
 class Slot(NamedTuple):

@@ -87,6 +87,18 @@ def update(model: Any, pk_value: Any, fields: Fields, values: Sequence[Any], ali
     return count
 
 
+def update_many(model: Any, fields: Fields, rows: Sequence[Sequence[Any]], alias: str) -> int:
+    """Update rows one by one with values of their own, the primary key last; returns how many matched."""
+    wrapper = connections[alias]
+    key = ("update", model, fields)
+    plan = wrapper.plans.get(key)
+    if plan is None:
+        plan = wrapper.plans[key] = _update_plan(model, model._meta.pk, 1, fields, wrapper)
+    parameters = plan.parameters
+    count: int = wrapper.run_many(plan.sql, rows if parameters is None else list(map(parameters, rows)))
+    return count
+
+
 def delete_by(model: Any, field: Any, values: Sequence[Any], alias: str) -> int:
     """Delete the rows of the model's own table whose `field` has one of these values; returns how many."""
     wrapper = connections[alias]

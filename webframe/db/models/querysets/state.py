@@ -14,7 +14,7 @@ from typing import Any, Self
 import sqlalchemy
 
 from webframe.core.exceptions import FieldError
-from webframe.db.connections import router
+from webframe.db.connections import connections, router
 from webframe.db.models.building import Literals
 from webframe.db.models.compiler import answers, operations
 from webframe.db.models.compiler.columns import Column, Selection
@@ -202,6 +202,11 @@ class State:
             plan = make(self.model, self._operations, self._literals(), self._slices, wrapper)
             wrapper.plans[key] = plan
         return plan
+
+    def sql_with_params(self, using: str | None = None) -> tuple[str, tuple[Any, ...]]:
+        """The SQL for the rows, and its parameters, as the driver gets them."""
+        plan = self._plan("rows", connections[using or self.db])
+        return plan.sql, tuple(plan.arguments(self._literals()))
 
     # --- as a part of other questions ---------------------------------------------------------------------------
 

@@ -1,0 +1,246 @@
+"""`Manager`: where the questions about a model begin, ``Pizza.objects``.
+
+A manager has the methods of its queryset class, each of which starts from
+`get_queryset()`. `get()` with plain values, which is asked most, goes from the
+names straight to its plan, without making a queryset.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from webframe.db.connections import connections, router
+from webframe.db.models.compiler import answers
+from webframe.db.models.compiler import operations as ops
+from webframe.db.models.compiler.plans import Plan
+from webframe.db.models.compiler.select import Slices
+from webframe.db.models.query import QuerySet
+from webframe.db.models.querysets.chaining import NO_ORDER
+from webframe.db.models.querysets.reading import MAX_GET_RESULTS, wrong_number
+from webframe.db.models.querysets.state import NOTHING
+
+LIMITED = Slices(limit=True)
+
+
+class BaseManager:
+    """What all managers are made of; a manager with the methods of querysets comes from `from_queryset`."""
+
+    # Where the constructor's arguments are kept, and whether migrations know the manager.
+    _constructor_args: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    use_in_migrations: ClassVar[bool] = False
+    _built_with_as_manager = False
+    _queryset_class: ClassVar[Any] = QuerySet
+    # Managers are made in this order; the first one of a model is its default.
+    _count: ClassVar[int] = 0
+
+    model: Any = None
+    name: str | None = None
+    auto_created = False
+    _db: str | None = None
+    _hints: Mapping[str, Any] = NOTHING
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        made = super().__new__(cls)
+        made._constructor_args = (args, kwargs)
+        return made
+
+    def __init__(self) -> None:
+        BaseManager._count += 1
+        self.creation_counter = BaseManager._count
+
+    def __str__(self) -> str:
+        return f"{self.model._meta.label}.{self.name}" if self.model is not None else object.__repr__(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__qualname__}: {self}>" if self.model is not None else str(self)
+
+    def __class_getitem__(cls, *args: Any) -> Any:
+        return cls
+
+    @classmethod
+    def from_queryset(cls, queryset_class: Any, class_name: str | None = None) -> Any:
+        """A subclass with the public methods of a queryset class.
+
+        Methods marked ``queryset_only = True`` are left out, private ones marked False taken.
+        """
+        name = class_name or f"{cls.__name__}From{queryset_class.__name__}"
+        attributes = {"_queryset_class": queryset_class, **_methods(cls, queryset_class)}
+        return type(name, (cls,), attributes)
+
+    def contribute_to_class(self, cls: Any, name: str) -> None:
+        """Become the manager `name` of a model."""
+        self.name = self.name or name
+        self.model = cls
+        setattr(cls, name, ManagerDescriptor(self))
+        cls._meta.add_manager(self)
+
+    def deconstruct(self) -> tuple[bool, str | None, str | None, tuple[Any, ...] | None, dict[str, Any] | None]:
+        """What writes the manager into a migration: (as_manager, path, path of the queryset class, args, kwargs)."""
+        queryset_class = self._queryset_class
+        if self._built_with_as_manager:
+            return True, None, f"{queryset_class.__module__}.{queryset_class.__name__}", None, None
+        module = inspect.getmodule(type(self))
+        if module is None or not hasattr(module, type(self).__name__):
+            raise ValueError(
+                f"Could not find manager {type(self).__name__} in {type(self).__module__}. Note that managers made "
+                f"inside of functions cannot be used in migrations: inherit from a class at the top of a module."
+            )
+        args, kwargs = self._constructor_args
+        return False, f"{type(self).__module__}.{type(self).__name__}", None, args, kwargs
+
+    # --- where questions begin ----------------------------------------------------------------------------------
+
+    def get_queryset(self) -> Any:
+        """The queryset that everything starts from; override it to leave rows out."""
+        return self._queryset_class(model=self.model, using=self._db, hints=self._hints)
+
+    def all(self) -> Any:
+        """A queryset about all rows."""
+        return self.get_queryset()
+
+    def db_manager(self, using: str | None = None, hints: Mapping[str, Any] | None = None) -> Any:
+        """The same manager for another database."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made._db = using or self._db
+        made._hints = hints or self._hints
+        return made
+
+    @property
+    def db(self) -> str:
+        """The alias of the database that it asks."""
+        return self._db or router.db_for_read(self.model, **self._hints)
+
+    def check(self, **kwargs: Any) -> list[Any]:
+        """Nothing can be wrong with a manager."""
+        return []
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, BaseManager)
+            and type(self) is type(other)
+            and (self._constructor_args == other._constructor_args)
+        )
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def _methods(manager: Any, queryset_class: Any) -> dict[str, Any]:
+    """Functions that hand a call on to the queryset, for every method that a manager shall have."""
+    found: dict[str, Any] = {}
+    for name, method in inspect.getmembers(queryset_class, predicate=inspect.isfunction):
+        if hasattr(manager, name):
+            continue
+        only = getattr(method, "queryset_only", None)
+        if only or (only is None and name.startswith("_")):
+            continue
+        found[name] = _handing_on(name, method)
+    return found
+
+
+def _handing_on(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def manager_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.get_queryset(), name)(*args, **kwargs)
+
+    return manager_method
+
+
+class ManagerDescriptor:
+    """A model's attribute for its manager, which instances do not have."""
+
+    def __init__(self, manager: BaseManager) -> None:
+        self.manager = manager
+        # The managers of the models that were asked so far.
+        self._bound: dict[Any, Any] = {}
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is not None:
+            raise AttributeError(f"Manager isn't accessible via {owner.__name__} instances")
+        bound = self._bound.get(owner)
+        if bound is None:
+            if owner._meta.abstract:
+                raise AttributeError(f"Manager isn't available; {owner._meta.object_name} is abstract")
+            bound = self._bound[owner] = owner._meta.managers_map[self.manager.name]
+        return bound
+
+
+class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a class that is made
+    """The manager of a model that nobody gave another one: ``objects``.
+
+    Subclasses override `get_queryset`, or add methods of their own.
+    """
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        """The one row that matches; `DoesNotExist` if there is none, `MultipleObjectsReturned` if there are more."""
+        if args or not self._is_plain:
+            return self.get_queryset().get(*args, **kwargs)
+        model = self.model
+        operation = model._meta.plans.get(("filter", tuple(kwargs)))
+        values = tuple(kwargs.values())
+        if operation is None or not ops.suits(operation, values):
+            return self.get_queryset().get(**kwargs)
+        alias = self._db or router.db_for_read(model, **self._hints)
+        wrapper = connections[alias]
+        plan = wrapper.plans.get(("get", operation)) or _get_plan(operation, model, values, wrapper)
+        parameters = plan.parameters
+        if not operation.unique:
+            values += (MAX_GET_RESULTS,)
+        rows = wrapper.fetch(plan.sql, values if parameters is None else parameters(values))
+        if len(rows) == 1:
+            return plan.answer(rows, alias)[0]
+        raise wrong_number(model, len(rows), (), kwargs, limited=not operation.unique)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether get() means what it means in a plain manager: nothing it consists of was overridden."""
+        cls = type(self)
+        plain: bool | None = cls.__dict__.get("_plain")
+        if plain is None:
+            queryset_class = cls._queryset_class
+            plain = (
+                cls.get_queryset is BaseManager.get_queryset
+                and all(getattr(queryset_class, name) is getattr(QuerySet, name) for name in _INVOLVED)
+                and "__getattribute__" not in vars(cls)
+            )
+            cls._plain = plain
+        return plain
+
+
+_INVOLVED = (
+    "__init__", "__new__", "get", "filter", "_filter", "_clone", "_chain", "_with", "_fetch", "_fetch_all", "__len__",
+    "__getitem__", "__iter__", "db", "order_by", "_keep", "_plan",
+)  # fmt: skip
+
+
+def _get_plan(operation: ops.Simple, model: Any, values: tuple[Any, ...], wrapper: Any) -> Plan:
+    """The plan for get() with plain values."""
+    limit = () if operation.unique else (MAX_GET_RESULTS,)
+    plan = answers.rows_plan(
+        model, (operation, NO_ORDER), values + limit, Slices() if operation.unique else LIMITED, wrapper
+    )
+    wrapper.plans["get", operation] = plan
+    return plan
+
+
+class EmptyManager(Manager):
+    """A manager that never has any rows."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def get_queryset(self) -> Any:
+        """No rows."""
+        return super().get_queryset().none()
+
+
+QuerySet.manager_class = Manager

@@ -1,0 +1,118 @@
+"""`QuerySet`: which rows of a model, asked for when somebody looks.
+
+Its parts stand in `querysets/`: what it consists of (state.py), how one is made
+of another (chaining.py), asking (reading.py), changing rows (writing.py,
+bulk.py), and combining several (combining.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from webframe.db.models.compiler.literals import check_references
+from webframe.db.models.expressions import F
+from webframe.db.models.functions.datetime import Trunc
+from webframe.db.models.outputs import named
+from webframe.db.models.paths import resolve_column
+from webframe.db.models.querysets.combining import Combining
+from webframe.db.models.querysets.raw import RawQuerySet as RawQuerySet
+from webframe.db.models.querysets.state import State
+from webframe.db.models.related.prefetch import Prefetch as Prefetch
+
+
+class QuerySet(Combining):
+    """Which rows of a model, in which order, with what: asked for when it is iterated, indexed or printed.
+
+    Each method gives another queryset and leaves this one as it is; the rows are
+    kept once they were asked for.
+    """
+
+    # The class of managers; manager.py, which knows querysets, puts it here.
+    manager_class: ClassVar[Any] = None
+
+    @classmethod
+    def as_manager(cls) -> Any:
+        """A manager with the methods of this class."""
+        manager = cls.manager_class.from_queryset(cls)()
+        manager._built_with_as_manager = True
+        return manager
+
+    as_manager.__func__.queryset_only = True  # type: ignore[attr-defined]  # an attribute of the function
+
+    @property
+    def query(self) -> Query:
+        """The question, for looking at: ``str(queryset.query)`` is its SQL."""
+        return Query(self)
+
+    def raw(
+        self,
+        raw_query: str,
+        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        translations: Mapping[str, str] | None = None,
+        using: str | None = None,
+    ) -> RawQuerySet:
+        """Instances from SQL of your own, with ``%s`` for parameters, which must be given as `params`."""
+        return RawQuerySet(raw_query, self.model, params, translations, using or self._db, self._hints)
+
+    def dates(self, field_name: str, kind: str, order: str = "ASC") -> Any:
+        """The dates in a field, cut to "year", "month", "week" or "day", each once."""
+        if kind not in ("year", "month", "week", "day"):
+            raise ValueError("'kind' must be one of 'year', 'month', 'week', or 'day'.")
+        _check_order(order)
+        return self._moments(field_name, kind, order, {"output_field": named("DateField")})
+
+    def datetimes(self, field_name: str, kind: str, order: str = "ASC", tzinfo: Any = None) -> Any:
+        """The moments in a field, cut to "year" ... "second" in a time zone, each once."""
+        if kind not in ("year", "month", "week", "day", "hour", "minute", "second"):
+            raise ValueError("'kind' must be one of 'year', 'month', 'week', 'day', 'hour', 'minute', or 'second'.")
+        _check_order(order)
+        return self._moments(field_name, kind, order, {"output_field": named("DateTimeField"), "tzinfo": tzinfo})
+
+    def _moments(self, field_name: str, kind: str, order: str, options: dict[str, Any]) -> Any:
+        resolve_column(self.model, field_name, self._annotations)
+        cut = Trunc(field_name, kind, **options)
+        check_references(cut, self._names())
+        queryset = self.annotate(datefield=cut, plain_field=F(field_name)).values_list("datefield", flat=True)
+        queryset = queryset.distinct().filter(plain_field__isnull=False)
+        return queryset.order_by(("-" if order == "DESC" else "") + "datefield")
+
+    def __copy__(self) -> Self:
+        return self._clone()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that has not asked yet; the parts it is made of never change."""
+        return self._clone()
+
+
+def _check_order(order: str) -> None:
+    if order not in ("ASC", "DESC"):
+        raise ValueError("'order' must be either 'ASC' or 'DESC'.")
+
+
+class Query:
+    """A queryset's question, to look at."""
+
+    def __init__(self, queryset: State) -> None:
+        self.queryset = queryset
+
+    @property
+    def model(self) -> Any:
+        """The model that it is about."""
+        return self.queryset.model
+
+    def sql_with_params(self, using: str | None = None) -> tuple[str, tuple[Any, ...]]:
+        """The SQL and its parameters, as the driver gets them."""
+        return self.queryset.sql_with_params(using)
+
+    def __str__(self) -> str:
+        """The SQL with the parameters put in; for reading, not for executing."""
+        sql, params = self.sql_with_params()
+        parts = sql.split("?") if "?" in sql and "%s" not in sql else sql.split("%s")
+        shown = [parts[0]]
+        for part, param in zip(parts[1:], [*params, *[""] * len(parts)], strict=False):
+            shown += [str(param) if isinstance(param, (int, float)) else repr(param), part]
+        return "".join(shown)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"

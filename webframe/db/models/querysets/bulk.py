@@ -1,0 +1,270 @@
+"""Many instances at once: bulk_create and bulk_update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from webframe.core.exceptions import FieldDoesNotExist
+from webframe.db import transaction
+from webframe.db.connections import connections
+from webframe.db.errors import NotSupportedError
+from webframe.db.models.compiler import write
+from webframe.db.models.compiler.write import PLAIN_TYPES, is_expression
+from webframe.db.models.fields.base import DATABASE_DEFAULT
+from webframe.db.models.paths import find
+from webframe.db.models.querysets.writing import Writing
+from webframe.db.models.state import mark_saved
+
+Fields = tuple[Any, ...]
+
+
+class Bulk(Writing):
+    """What writes many instances; no `save()` is called and no signal is sent."""
+
+    def bulk_create(
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Iterable[str] | None = None,
+        unique_fields: Iterable[str] | None = None,
+    ) -> list[Any]:
+        """Insert a row for each instance, many in one statement; returns the instances as a list.
+
+        They get the keys that the database made, where it can tell (SQLite,
+        PostgreSQL, MariaDB), and not with `ignore_conflicts`, which leaves out rows that
+        would break a unique constraint. With `update_conflicts` the row that is there,
+        the one with the same `unique_fields`, gets the values of `update_fields`.
+        """
+        if batch_size is not None and batch_size <= 0:
+            raise ValueError("Batch size must be a positive integer.")
+        meta = self.model._meta
+        for parent in meta.all_parents:
+            if parent._meta.concrete_model is not meta.concrete_model:
+                raise ValueError("Can't bulk create a multi-table inherited model")
+        objs = list(objs)
+        updated, unique = self._conflicts(ignore_conflicts, update_conflicts, update_fields, unique_fields)
+        if not objs:
+            return objs
+        alias = self._write_alias()
+        for instance in objs:
+            _prepare_related(instance, meta)
+        pk = meta.pk
+        new: list[Any] = []
+        keyed: list[Any] = []
+        for instance in objs:
+            if instance.pk is None:
+                instance.pk = pk.get_pk_value_on_save(instance)
+            (new if instance.pk is None or instance.pk is DATABASE_DEFAULT else keyed).append(instance)
+        with transaction.atomic(using=alias, savepoint=False):
+            for instances, fields in ((keyed, meta.local_concrete_fields), (new, _without(meta, pk))):
+                for part, names in _by_defaults(instances, fields):
+                    inserting = _Inserting(self.model, names, alias, ignore_conflicts, updated, unique, batch_size)
+                    inserting.insert(part)
+        return objs
+
+    def _conflicts(
+        self,
+        ignore: bool,
+        update: bool,
+        update_fields: Iterable[str] | None,
+        unique_fields: Iterable[str] | None,
+    ) -> tuple[Fields, Fields]:
+        """The fields to update and those that tell rows apart. Raises ValueError for what makes no sense."""
+        features = connections[self._write_alias()].features
+        if ignore and update:
+            raise ValueError("ignore_conflicts and update_conflicts are mutually exclusive.")
+        if ignore and not features.supports_ignore_conflicts:
+            raise NotSupportedError("This database backend does not support ignoring conflicts.")
+        if not update:
+            return (), ()
+        if not features.supports_update_conflicts:
+            raise NotSupportedError("This database backend does not support updating conflicts.")
+        if not update_fields:
+            raise ValueError("Fields that will be updated when a row insertion fails on conflicts must be provided.")
+        targets = getattr(features, "supports_update_conflicts_with_target", True)
+        if unique_fields and not targets:
+            raise NotSupportedError(
+                "This database backend does not support updating conflicts with specifying unique fields that can "
+                "trigger the upsert."
+            )
+        if not unique_fields and targets:
+            raise ValueError("Unique fields that can trigger the upsert must be provided.")
+        meta = self.model._meta
+        updated = tuple(_field(self.model, name) for name in update_fields)
+        unique = tuple(_field(self.model, name) for name in unique_fields or ())
+        if any(not field.concrete or field.many_to_many for field in updated):
+            raise ValueError("bulk_create() can only be used with concrete fields in update_fields.")
+        if any(field.primary_key for field in updated):
+            raise ValueError("bulk_create() cannot be used with primary keys in update_fields.")
+        if any(not field.concrete or field.many_to_many for field in unique):
+            raise ValueError("bulk_create() can only be used with concrete fields in unique_fields.")
+        hooked = [field for field in meta.local_concrete_fields if getattr(field, "auto_now", False)]
+        return (*updated, *[field for field in hooked if field not in updated]), unique
+
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
+        """Write these fields of all instances; returns how many rows matched."""
+        if batch_size is not None and batch_size <= 0:
+            raise ValueError("Batch size must be a positive integer.")
+        names = list(fields)
+        if not names:
+            raise ValueError("Field names must be given to bulk_update().")
+        objs = list(objs)
+        meta = self.model._meta
+        chosen = [_field(self.model, name) for name in names]
+        if any(not field.concrete or field.many_to_many for field in chosen):
+            raise ValueError("bulk_update() can only be used with concrete fields.")
+        if any(field.primary_key for field in chosen):
+            raise ValueError("bulk_update() cannot be used with primary key fields.")
+        if any(instance.pk is None for instance in objs):
+            raise ValueError("All bulk_update() objects must have a primary key set.")
+        alias = self._write_alias()
+        if not objs:
+            return 0
+        for instance in objs:
+            _prepare_related(instance, meta, chosen, "bulk_update")
+        tables: dict[Any, list[Any]] = {}
+        for field in chosen:
+            tables.setdefault(field.model._meta.concrete_model, []).append(field)
+        matched = 0
+        with transaction.atomic(using=alias, savepoint=False):
+            for model, own in tables.items():
+                matched = max(matched, _update_each(model, tuple(own), objs, alias))
+        return matched
+
+
+def _field(model: Any, name: str) -> Any:
+    field = find(model, name)
+    if field is None:
+        known = ", ".join(sorted(each.name for each in model._meta.concrete_fields))
+        raise FieldDoesNotExist(f"{model._meta.object_name} has no field named {name!r}. Choices are: {known}")
+    return field
+
+
+def _without(meta: Any, pk: Any) -> Fields:
+    known = meta.plans.get("bulk without key")
+    if known is None:
+        known = meta.plans["bulk without key"] = tuple(field for field in meta.local_concrete_fields if field is not pk)
+    fields: Fields = known
+    return fields
+
+
+def _prepare_related(
+    instance: Any, meta: Any, fields: Sequence[Any] | None = None, method: str = "bulk_create"
+) -> None:
+    """Take over the keys of related objects that were saved after they were assigned."""
+    if not meta.has_relations:
+        return
+    for field in fields or meta.local_concrete_fields:
+        if not field.is_relation or not field.is_cached(instance):
+            continue
+        related = field.get_cached_value(instance)
+        if related is None:
+            continue
+        key = getattr(related, field.target_field.attname)
+        if key is None:
+            raise ValueError(
+                f"{method}() prohibited to prevent data loss due to unsaved related object {field.name!r}."
+            )
+        if getattr(instance, field.attname) in field.empty_values:
+            setattr(instance, field.attname, key)
+
+
+def _by_defaults(instances: Sequence[Any], fields: Fields) -> Iterable[tuple[Sequence[Any], Fields]]:
+    """The instances with the fields to write: without those that are left to the database."""
+    if not any(field.has_db_default() for field in fields):
+        if instances:
+            yield instances, fields
+        return
+    groups: dict[Fields, list[Any]] = {}
+    for instance in instances:
+        own = tuple(field for field in fields if instance.__dict__.get(field.attname) is not DATABASE_DEFAULT)
+        groups.setdefault(own, []).append(instance)
+    for own, part in groups.items():
+        yield part, own
+
+
+class _Inserting:
+    """Inserting instances whose rows have the same columns."""
+
+    def __init__(
+        self,
+        model: Any,
+        fields: Fields,
+        alias: str,
+        ignore: bool,
+        updated: Fields,
+        unique: Fields,
+        batch_size: int | None,
+    ) -> None:
+        self.model = model._meta.concrete_model
+        self.fields = fields
+        self.alias = alias
+        self.ignore = ignore
+        self.updated = updated
+        self.unique = unique
+        self.batch_size = batch_size
+        # A conflict that is resolved by an update returns the row that was there, too.
+        written = set(fields)
+        self.returning: Fields = tuple(field for field in model._meta.db_returning_fields if field not in written)
+
+    def insert(self, instances: Sequence[Any]) -> None:
+        """Insert them, and let them know what the database made."""
+        rows = self._rows(instances)
+        if any(is_expression(value) for value in _odd_values(rows)):
+            returned = [write.insert(self.model, self.fields, row, self.alias, self.returning) for row in rows]
+        else:
+            returned = write.insert_many(
+                self.model,
+                self.fields,
+                rows,
+                self.alias,
+                ignore_conflicts=self.ignore,
+                update_fields=self.updated,
+                unique_fields=self.unique,
+                returning=self.returning,
+                batch_size=self.batch_size,
+            )
+        if returned and len(returned) == len(instances):
+            names = [field.attname for field in self.returning]
+            if len(names) == 1:
+                name = names[0]
+                for instance, row in zip(instances, returned, strict=True):
+                    instance.__dict__[name] = row[0]
+            else:
+                for instance, row in zip(instances, returned, strict=True):
+                    instance.__dict__.update(zip(names, row, strict=False))
+        alias = self.alias
+        for instance in instances:
+            mark_saved(instance, alias)
+
+    def _rows(self, instances: Sequence[Any]) -> list[Any]:
+        fields = self.fields
+        if any(field.has_own_pre_save for field in fields) or len(fields) < 2:
+            return [[field.pre_save(instance, True) for field in fields] for instance in instances]
+        return list(map(_getter(fields), instances))
+
+
+def _getter(fields: Fields) -> Callable[[Any], tuple[Any, ...]]:
+    getter: Callable[[Any], tuple[Any, ...]] = attrgetter(*[field.attname for field in fields])
+    return getter
+
+
+def _odd_values(rows: Iterable[Iterable[Any]]) -> Iterable[Any]:
+    """The values that are of no plain type."""
+    for row in rows:
+        if not PLAIN_TYPES.issuperset(map(type, row)):
+            yield from (value for value in row if type(value) not in PLAIN_TYPES)
+
+
+def _update_each(model: Any, fields: Fields, instances: Sequence[Any], alias: str) -> int:
+    """One statement, executed for each instance."""
+    pk = model._meta.pk
+    rows = [[field.pre_save(instance, False) for field in fields] for instance in instances]
+    keys = [getattr(instance, pk.attname) for instance in instances]
+    if any(is_expression(value) for value in _odd_values(rows)):
+        return sum(write.update(model, key, fields, row, alias) for key, row in zip(keys, rows, strict=True))
+    return write.update_many(model, fields, [(*row, key) for key, row in zip(keys, rows, strict=True)], alias)
