@@ -99,7 +99,7 @@ class Define:
         self.label = label
         self.registry = models_of_a_test(label)
 
-    def __call__(self, name: str, *bases: type[Any], Meta: dict[str, Any] | None = None, **attributes: Any) -> Any:
+    def __call__(self, name: str, /, *bases: type[Any], Meta: dict[str, Any] | None = None, **attributes: Any) -> Any:
         """A model with these attributes; `Meta` may be given as a dictionary."""
         from webframe.db import models
 
