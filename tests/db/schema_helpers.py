@@ -1,0 +1,81 @@
+"""What tests of tables need: models of the same name with different fields, and a look into the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy
+
+from webframe.db import connections, models
+
+from .registries import models_of_a_test
+
+
+class States:
+    """Models as they are at one moment: each `at` begins a new one, in which names are free again."""
+
+    def __init__(self) -> None:
+        self.registry = models_of_a_test("tests")
+
+    def at(self) -> States:
+        return States()
+
+    def __call__(self, name: str, Meta: dict[str, Any] | None = None, /, **attributes: Any) -> Any:
+        meta = type("Meta", (), {"app_label": "tests", "apps": self.registry, **(Meta or {})})
+        namespace = {"__module__": __name__, "__qualname__": name, "Meta": meta, **attributes}
+        return type(models.Model)(name, (models.Model,), namespace)
+
+
+def field(model: Any, name: str) -> Any:
+    return model._meta.get_field(name)
+
+
+def execute(sql: str, *params: Any) -> list[tuple[Any, ...]]:
+    """Run SQL with %s for parameters, and return the rows if there are any."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def inspector() -> Iterator[Any]:
+    with connections["default"].sqlalchemy_connection() as connection:
+        yield sqlalchemy.inspect(connection)
+
+
+def tables() -> set[str]:
+    with inspector() as found:
+        return set(found.get_table_names())
+
+
+def columns(table: str) -> dict[str, Any]:
+    """What the database says of the columns of a table, by name."""
+    with inspector() as found:
+        return {column["name"]: column for column in found.get_columns(table)}
+
+
+def indexes(table: str) -> dict[str, list[Any]]:
+    """The names of the indexes of a table, with their columns; those of unique constraints left out."""
+    with inspector() as found:
+        return {
+            index["name"]: index["column_names"]
+            for index in found.get_indexes(table)
+            if not index.get("duplicates_constraint") and not (index["unique"] and index["name"].endswith("_uniq"))
+        }
+
+
+def foreign_keys(table: str) -> set[tuple[str, str, str]]:
+    """(column, table that it refers to, column there)"""
+    with inspector() as found:
+        return {
+            (key["constrained_columns"][0], key["referred_table"], key["referred_columns"][0])
+            for key in found.get_foreign_keys(table)
+        }
+
+
+def uniques(table: str) -> set[tuple[str, ...]]:
+    """The columns of each unique constraint."""
+    with inspector() as found:
+        return {tuple(sorted(constraint["column_names"])) for constraint in found.get_unique_constraints(table)}
