@@ -10,6 +10,7 @@ if the class has one.
 from __future__ import annotations
 
 import copy
+import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partialmethod
 from itertools import count
@@ -217,10 +218,11 @@ class Field(RegisterLookupMixin):
     def set_attributes_from_name(self, name: str) -> None:
         """Take the name of the attribute, unless the field was made with one, and all that follows from it."""
         self.name = getattr(self, "name", None) or name
-        if "__" in self.name or self.name.endswith("_") or self.name == "pk":
+        if not is_field_name(self.name):
             raise FieldError(
-                f"A field cannot be called {self.name!r}: names in queries are joined by double underscores, and 'pk' "
-                f"is the primary key. Choose another name, and give the column its name by db_column."
+                f"A field cannot be called {self.name!r}: it must be a Python name, without '__' in it or '_' at its "
+                f"end (queries join names by '__'), and 'pk' is the primary key. Give it another name, and its column "
+                f"this one by db_column."
             )
         self.attname, self.column = self.get_attname_column()
         self.concrete = self.column is not None
@@ -502,6 +504,11 @@ _KEPT_AS = {
 
 # What a copy of a field does not take over.
 CACHED = frozenset({"validators", "_labels"})
+
+
+def is_field_name(name: str) -> bool:
+    """Whether a field can have this name: it can be an attribute, an argument, and part of a name in a query."""
+    return name.isidentifier() and not keyword.iskeyword(name) and "__" not in name and name[-1] != "_" and name != "pk"
 
 
 def _path(cls: type) -> str:

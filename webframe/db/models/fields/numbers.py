@@ -13,7 +13,7 @@ import sqlalchemy
 from webframe.db.errors import DataError
 from webframe.db.models import validators
 from webframe.db.models.fields.base import Field, not_a
-from webframe.db.models.fields.types import ExactDecimal
+from webframe.db.models.fields.types import ExactDecimal, Floating
 from webframe.db.models.lookups import INTEGER_LOOKUPS
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class FloatField(Field):
     exact_type = float
 
     def sql_type(self) -> TypeEngine[Any]:
-        return sqlalchemy.Double()
+        return Floating()
 
     def to_python(self, value: Any) -> Any:
         if value is None:

@@ -201,6 +201,23 @@ def _duration_from_microseconds(value: Any) -> datetime.timedelta | None:
     return None if value is None else datetime.timedelta(microseconds=int(value))
 
 
+class Floating(TypeDecorator[float]):
+    """A floating-point number of 64 bits; what a database computes as another kind of number becomes one too."""
+
+    impl = sqlalchemy.Double
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Processor:
+        return None
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor:
+        return _as_float
+
+
+def _as_float(value: Any) -> float | None:
+    return value if value is None or type(value) is float else float(value)
+
+
 # Significant digits that a float keeps, whichever they are (C's DBL_DIG).
 FLOAT_DIGITS = 15
 
