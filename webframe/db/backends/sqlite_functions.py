@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import math
 import random
 import re
@@ -33,7 +34,7 @@ def install(connection: Any) -> None:
         connection.create_aggregate(name, 1, aggregate)
 
 
-def null_in_null_out(function: Callable[..., Any]) -> Callable[..., Any]:
+def null_in_null_out(function: Any) -> Callable[..., Any]:
     """The function, which is not called where one of its arguments is NULL."""
 
     def called(*arguments: Any) -> Any:
@@ -258,6 +259,41 @@ def _as_moment(text: str) -> datetime.datetime:
     return moment.replace(tzinfo=None)
 
 
+# -- JSON
+
+
+def json_contains(outer: str, inner: str) -> bool:
+    """Whether a document has all of another in it, as PostgreSQL's ``@>`` understands it."""
+    first, second = json.loads(outer), json.loads(inner)
+    if isinstance(first, list) and not isinstance(second, (list, dict)):
+        return any(_equal(item, second) for item in first)
+    return _has_all(first, second)
+
+
+def _has_all(first: Any, second: Any) -> bool:
+    if isinstance(first, dict) and isinstance(second, dict):
+        return all(name in first and _has_all(first[name], value) for name, value in second.items())
+    if isinstance(first, list) and isinstance(second, list):
+        return all(any(_has_all(item, wanted) for item in first) for wanted in second)
+    return _equal(first, second)
+
+
+def json_equal(first: str, second: str) -> bool:
+    """Whether two documents are the same."""
+    return _equal(json.loads(first), json.loads(second))
+
+
+def _equal(first: Any, second: Any) -> bool:
+    # True is 1 in Python, and not in JSON.
+    if isinstance(first, bool) or isinstance(second, bool):
+        return first is second
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(_equal(first[name], second[name]) for name in first)
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(_equal(*pair) for pair in zip(first, second, strict=True))
+    return bool(first == second)
+
+
 # -- aggregates
 
 
@@ -362,6 +398,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
             "time": (2, time_of),
             "add": (2, add),
             "diff": (2, difference),
+            "json_contains": (2, json_contains),
+            "json_equal": (2, json_equal),
         }.items()
     },
 }

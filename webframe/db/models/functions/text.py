@@ -13,7 +13,6 @@ from webframe.db.models import outputs, sql
 from webframe.db.models.building import Built, Scope
 from webframe.db.models.calls import Func, Transform, not_supported
 from webframe.db.models.expressions import Value, as_expression
-from webframe.db.models.fields.text import CharField, TextField
 from webframe.db.models.sql import MYSQL, Template
 
 NO_TEXT = Value("")
@@ -315,11 +314,3 @@ class SHA512(Digest):
     lookup_name = "sha512"
     postgresql = _postgresql_sha(512)
     mysql = ("SHA2(", ", 512)")
-
-
-# What Django's users register by hand most often; they are there in any case as expressions.
-for _field in (CharField, TextField):
-    _field.register_lookup(Length)
-    _field.register_lookup(Lower)
-    _field.register_lookup(Upper)
-    _field.register_lookup(Trim)
