@@ -57,7 +57,6 @@ class Slot:
         "checkout",
         "guard",
         "link",
-        "opening",
         "over",
         "savepoint_number",
         "shared",
@@ -76,8 +75,6 @@ class Slot:
         self.checkout: Any = None
         # Whether nobody holds this slot any more: the connection goes back after each use.
         self.over = False
-        # Whether receivers of `connection_created` are being called, under the guard.
-        self.opening = False
         # False: statements outside of atomic blocks open a transaction that commit() or rollback() end.
         self.autocommit = wrapper.autocommit
         # The outermost transaction that has begun on the connection. Whoever forgets to end it shall not live for ever.
@@ -154,6 +151,9 @@ held: ContextVar[Holder | None] = ContextVar("webframe.db.holder", default=None)
 # The innermost transaction that was entered here; it may have ended, or be one of another database or holder.
 entered: ContextVar[Any] = ContextVar("webframe.db.transaction", default=None)
 
+# The slot whose new connection receivers of `connection_created` are being told of here: what they ask runs on it.
+announced: ContextVar[Slot | None] = ContextVar("webframe.db.announced", default=None)
+
 
 def holder_here() -> Holder:
     """The holder of this context, made if there is none."""
@@ -220,7 +220,6 @@ def _start_afresh() -> None:
             slot.root.lose("It was begun by the process that this one was forked from.")
         slot.link = slot.checkout = slot.root = None
         slot.guard = Guard()
-        slot.opening = False
 
 
 os.register_at_fork(after_in_child=_start_afresh)

@@ -41,7 +41,6 @@ class Node:
         "broken",
         "child",
         "closed",
-        "durable",
         "guard",
         "guardless",
         "holder",
@@ -81,7 +80,6 @@ class Node:
         self.savepoint = savepoint
         self.savepoint_name = ""
         self.read_only = read_only
-        self.durable = False
         # Whether a test is what it encloses: durable blocks within do not count it.
         self.of_test = False
         # The child that has begun.
@@ -91,7 +89,7 @@ class Node:
         # Savepoints set by hand, and how many hooks there were.
         self.savepoints: list[tuple[str, int]] = []
         # Whether it was entered by a receiver of `connection_created`, whose thread has the guard already.
-        self.guardless = parent is None and slot.opening
+        self.guardless = False
 
     # --- beginning ----------------------------------------------------------------------------------------------
 

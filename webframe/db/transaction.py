@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from threading import get_ident
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, overload
 
 from webframe.db.connections import connections
 from webframe.db.errors import DatabaseError, Error, ProgrammingError
 from webframe.db.errors import TransactionManagementError as TransactionManagementError
-from webframe.db.holder import Slot, entered, holder_here, holder_if_any
+from webframe.db.holder import Slot, announced, entered, holder_here, holder_if_any
 from webframe.db.nodes import Hook, Node, acquire_for, node_here
 from webframe.db.routers import DEFAULT_ALIAS
 from webframe.waiting import is_async, on_running_loop, refuse_on_loop, wait
@@ -54,16 +53,20 @@ class Atomic:
         holder = holder_here()
         outer: Node | None = entered.get()
         parent = node_here(self.using, holder) if outer is not None else None
-        slot = _slot_here(self.using) if parent is None else parent.slot
-        if slot.opening and slot.guard.owner == get_ident():
+        slot: Slot | None = announced.get()
+        guardless = slot is not None and slot.alias == self.using
+        if guardless:
             parent = None  # a receiver of connection_created: what is around it has not begun, and waits for it
+        else:
+            slot = _slot_here(self.using) if parent is None else parent.slot
+        assert slot is not None
         if self.durable and parent is not None and not parent.of_test:
             raise RuntimeError(
                 "A durable atomic block cannot stand within another one: it would not be committed when it ends. "
                 "Leave the outer block first, or do without durable=True."
             )
         node = Node(holder, slot, parent, outer, self.savepoint, self.read_only)
-        node.durable = self.durable
+        node.guardless = guardless
         node.of_test = self.of_test
         entered.set(node)
         return node

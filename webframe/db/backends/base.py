@@ -25,7 +25,7 @@ from webframe.db.backends.drivers.base import Link, Params, Row, StreamOfRows
 from webframe.db.backends.streams import Stream
 from webframe.db.errors import Error, TransactionManagementError
 from webframe.db.guard import NoGuard, WouldWaitForItself
-from webframe.db.holder import Slot, entered, held, holder_here, holder_if_any
+from webframe.db.holder import Slot, announced, entered, held, holder_here, holder_if_any
 from webframe.db.nodes import Node, acquire_for, broken_error, node_here
 from webframe.waiting import on_running_loop, refuse_on_loop
 from webframe.workers import current_lessee
@@ -202,6 +202,8 @@ class DatabaseWrapper(Connecting):
         """
         if on_running_loop():
             self.refuse_on_loop()
+        if self.announcing and (slot := announced.get()) is not None and slot.wrapper is self:
+            return _Opening(slot)
         lessee = current_lessee.get()
         holder = held.get() if lessee is None else lessee.holder
         if holder is None:
@@ -224,12 +226,7 @@ class DatabaseWrapper(Connecting):
         return slot
 
     def _enter_node(self, node: Node) -> Any:
-        try:
-            node.guard.acquire()
-        except WouldWaitForItself:
-            if node.slot.opening:
-                return _Opening(node.slot)
-            acquire_for(node)  # raises, saying why
+        acquire_for(node)
         if node.link is None or node.broken is not None:
             try:
                 if node.closed:  # it ended while we were waiting for it
@@ -244,8 +241,6 @@ class DatabaseWrapper(Connecting):
 
     def _enter_beside(self, slot: Slot) -> Any:
         """The place for a statement when this very thread has the guard of the slot."""
-        if slot.opening:
-            return _Opening(slot)
         # It is in a transaction that this code is no part of: that must not be disturbed.
         beside = self.new_slot()
         if beside.shared:

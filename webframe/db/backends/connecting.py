@@ -22,7 +22,7 @@ from webframe.db.backends.features import Features, Operations
 from webframe.db.backends.signals import connection_created
 from webframe.db.backends.watching import Watched
 from webframe.db.errors import TREE, DataError, Error, OperationalError
-from webframe.db.holder import Slot
+from webframe.db.holder import Slot, announced
 
 # Where a physical connection keeps its link, in what the pool lets us keep with it.
 LINK = "webframe.link"
@@ -51,6 +51,8 @@ class Connecting(Watched):
         self.ops = self.ops_class(self)
         # Whatever the model layer has compiled for this database.
         self.plans: dict[Any, Any] = Plans(self.max_plans)
+        # How many new connections receivers of `connection_created` are being told of, in all threads.
+        self.announcing = 0
         # Made at first need, under the lock.
         self._engine: sqlalchemy.Engine | None = None
         _wrappers.add(self)
@@ -92,14 +94,18 @@ class Connecting(Watched):
 
     def _announce(self, slot: Slot) -> None:
         if connection_created.active:
-            slot.opening = True
+            token = announced.set(slot)
+            with self._lock:
+                self.announcing += 1
             try:
                 connection_created.send(type(self), connection=self)
             except BaseException:
                 self.discard(slot)
                 raise
             finally:
-                slot.opening = False
+                with self._lock:
+                    self.announcing -= 1
+                announced.reset(token)
 
     def give_back(self, slot: Slot) -> None:
         """Give a slot's connection back to the pool; one in the midst of anything is closed instead."""
@@ -279,25 +285,26 @@ class Connecting(Watched):
 
     def control(self, place: Any, link: Link, step: str, *arguments: Any) -> None:
         """Begin or end a transaction or a savepoint: a step is the name of a method of the link."""
-        start = time.perf_counter()
+        start = time.perf_counter() if self.watchers or settings.DEBUG else None
         try:
             getattr(link, step)(*arguments)
         except BaseException as error:
-            slot: Slot = place.slot
-            ours = self.translate(error)
-            if slot.link is link and self.is_lost(error, link):
-                root = slot.root
-                if root is not None:
-                    root.lose(ours or error)
-                self.discard(slot)
-                if ours is not None and step == "commit":
-                    ours.add_note("Nobody knows whether the transaction was committed before the connection was lost.")
-            if ours is None:
-                raise
-            raise ours from error
+            self._control_failed(error, place.slot, link, step)
         finally:
-            if self.watchers or settings.DEBUG:
+            if start is not None:
                 self._log_control(step, arguments, time.perf_counter() - start)
+
+    def _control_failed(self, error: BaseException, slot: Slot, link: Link, step: str) -> NoReturn:
+        ours = self.translate(error)
+        if slot.link is link and self.is_lost(error, link):
+            if slot.root is not None:
+                slot.root.lose(ours or error)
+            self.discard(slot)
+            if ours is not None and step == "commit":
+                ours.add_note("Nobody knows whether the transaction was committed before the connection was lost.")
+        if ours is None:
+            raise error
+        raise ours from error
 
     def _log_control(self, step: str, arguments: tuple[Any, ...], seconds: float) -> None:
         words = {"release": "RELEASE SAVEPOINT", "rollback_to": "ROLLBACK TO SAVEPOINT"}.get(step, step.upper())
