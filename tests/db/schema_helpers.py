@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import sqlalchemy
@@ -11,6 +12,8 @@ import sqlalchemy
 from webframe.db import connections, models
 
 from .registries import models_of_a_test
+
+_numbers = count(1_000_000)
 
 
 class States:
@@ -23,6 +26,9 @@ class States:
         return States()
 
     def __call__(self, name: str, Meta: dict[str, Any] | None = None, /, **attributes: Any) -> Any:
+        for attribute in attributes.values():
+            # Fields come in the order in which they are given, not in which they were made.
+            attribute.creation_counter = next(_numbers)
         meta = type("Meta", (), {"app_label": "tests", "apps": self.registry, **(Meta or {})})
         namespace = {"__module__": __name__, "__qualname__": name, "Meta": meta, **attributes}
         return type(models.Model)(name, (models.Model,), namespace)

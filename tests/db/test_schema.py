@@ -772,7 +772,6 @@ class TestSQLite:
             (3, "Napoli", "basil"),
         ]
         assert execute("SELECT name FROM log") == [("Margherita",), ("Funghi",), ("Napoli",)]
-        assert set(indexes("tests_pizza")) >= set()
         assert execute("SELECT count(*) FROM sqlite_master WHERE name = 'by_secret'") == [(1,)]
 
     def test_rows_that_refer_to_a_table_made_anew_stay(self, connection: Any, state: States) -> None:

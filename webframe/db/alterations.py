@@ -370,7 +370,7 @@ class _SQLiteAlteration(_Alteration):
         simple = all(self._can_be_added(column) for column in added)
         altered = self.altered()
         if constraints or altered or self.dropped() or not simple or self._keys()[0] != self._keys()[1]:
-            self._make_anew(added)
+            self._make_anew(added, {str(new.name) for new in (*parts.add, *(new for _, new in parts.rename))})
             retyped = {old.name for old, new in altered if self.type_text(old) != self.type_text(new)}
             for other, field in _fields_referring(self.before, retyped):
                 again = copy(field)
@@ -393,13 +393,14 @@ class _SQLiteAlteration(_Alteration):
     def _can_be_added(self, column: Column[Any]) -> bool:
         return bool(column.nullable and not column.primary_key and self.default_text(column) is None)
 
-    def _make_anew(self, added: list[Column[Any]]) -> None:
+    def _make_anew(self, added: list[Column[Any]], new_parts: set[str]) -> None:
         """Let Alembic make the table anew as it shall be, and copy the rows."""
         name = self.new_table.name
         self._refuse_within_transactions(name)
         old_parts = sqlite_parts(self.connection, name)
         known = {*_named_parts(self.old_table), *_named_parts(self.new_table)}
         there = {column.name for column in sqlite_columns(self.connection, name)}
+        old_parts_known = bool(there)
         if not there:
             there = set(self.old_table.c.keys())  # it has yet to be created, by statements that are only collected
         for column in added:
@@ -420,7 +421,8 @@ class _SQLiteAlteration(_Alteration):
                 "UPDATE sqlite_sequence SET seq = ? WHERE name = ? AND seq < ?", (sequence, name, sequence)
             )
         for index in sorted(indexes, key=lambda index: str(index.name)):
-            self.add_part(index)
+            if str(index.name) in old_parts or str(index.name) in new_parts or not old_parts_known:
+                self.add_part(index)
         for part, sql in old_parts.items():
             if part not in known:
                 self.statements.run_text(sql)

@@ -292,7 +292,7 @@ class _Definition:
             options["postgresql_nulls_not_distinct"] = True
         if constraint.include:
             self._require("postgresql", f"{what} includes other fields")
-            options["postgresql_include"] = [self._column_named(name) for name in constraint.include]
+            options["postgresql_include"] = [self._column_named(name).name for name in constraint.include]
         if constraint.condition is not None or constraint.expressions or constraint.include:
             self._refuse_on_mysql(constraint.condition, constraint.expressions, what)
             where = self._where(constraint.condition)
@@ -314,7 +314,7 @@ class _Definition:
         options: dict[str, Any] = {}
         if index.include:
             self._require("postgresql", f"The index {index.name!r} includes other fields")
-            options["postgresql_include"] = [self._column_named(name) for name in index.include]
+            options["postgresql_include"] = [self._column_named(name).name for name in index.include]
         self._refuse_on_mysql(index.condition, index.expressions, f"The index {index.name!r}")
         elements = self._elements(index.expressions, index.fields_orders)
         sqlalchemy.Index(index.name, *elements, _table=self.table, **self._where(index.condition), **options)

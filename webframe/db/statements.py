@@ -26,6 +26,8 @@ class Statements:
         self.connection = connection
         # Where the statements go instead of to the database; None: they are run.
         self.collected = collected
+        # Whether a statement has failed, so that a transaction around it can only be rolled back.
+        self._failed = False
         context = MigrationContext.configure(
             connection=MockConnection(connection.dialect, self._execute),  # type: ignore[arg-type]
             opts={"transactional_ddl": False},
@@ -35,7 +37,13 @@ class Statements:
         self.impl: Any = self.operations.impl
 
     def _execute(self, construct: Any, *args: Any, **kwargs: Any) -> None:
-        self.run(construct)
+        if self._failed and self.connection.in_atomic_block:
+            return  # Alembic puts in order what the transaction will undo
+        try:
+            self.run(construct)
+        except BaseException:
+            self._failed = True
+            raise
 
     def run(self, construct: Any) -> None:
         """Run one construct of SQLAlchemy."""
