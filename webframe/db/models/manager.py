@@ -181,10 +181,10 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """The one row that matches; `DoesNotExist` if there is none, `MultipleObjectsReturned` if there are more."""
-        if args or not self._is_plain:
+        if args or not (type(self).__dict__.get("_plain") or self._is_plain):
             return self.get_queryset().get(*args, **kwargs)
         model = self.model
-        operation = model._meta.plans.get(("filter", tuple(kwargs)))
+        operation = model._meta.plans.get(("filter", *kwargs))
         values = tuple(kwargs.values())
         if operation is None or not ops.suits(operation, values):
             return self.get_queryset().get(**kwargs)
@@ -198,6 +198,14 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         if len(rows) == 1:
             return plan.answer(rows, alias)[0]
         raise wrong_number(model, len(rows), (), kwargs, limited=not operation.unique)
+
+    def filter(self, *args: Any, **kwargs: Any) -> Any:
+        """The rows for which all these conditions hold."""
+        return self.get_queryset().filter(*args, **kwargs)
+
+    def exclude(self, *args: Any, **kwargs: Any) -> Any:
+        """The rows for which these conditions do not hold, taken together."""
+        return self.get_queryset().exclude(*args, **kwargs)
 
     @property
     def _is_plain(self) -> bool:

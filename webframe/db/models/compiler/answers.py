@@ -40,7 +40,7 @@ def answer_for(selection: Selection, wrapper: Any) -> Any:
     if selection.root is not None:
         return Instances(selection.root, selection.annotations, converters)
     names = [column.name for column in selection.columns]
-    row_class = namedtuple("Row", names) if selection.shape == "named" else None  # type: ignore[misc]  # names are data
+    row_class = namedtuple("Row", names) if selection.shape == "named" else None
     return value_rows(selection.shape, names, converters, len(names), row_class)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from webframe.core.exceptions import FieldError
 from webframe.db.models.building import Literals, key_of
 from webframe.db.models.conditions import Q
+from webframe.db.models.lookups import Exact
 from webframe.db.models.paths import Path, resolve, scalar, unresolvable
 
 # The lookups that make sense for a relation as such.
@@ -62,7 +63,7 @@ def leaf_of(name: str, path: Path, field: Any, model: Any) -> Leaf:
     """The leaf for a path that is known to start right; `field` has the values of its column."""
     if field is not None and field.is_relation:
         field = scalar(field)
-    transforms = []
+    transforms: list[Any] = []
     for place, part in enumerate(path.rest):
         last = place == len(path.rest) - 1
         lookup = field.get_lookup(part) if last and field is not None else None
@@ -78,16 +79,7 @@ def leaf_of(name: str, path: Path, field: Any, model: Any) -> Leaf:
         transforms.append(transform)
         field = transform.result_field(field)
     lookup = field.get_lookup("exact") if field is not None else None
-    if lookup is None:
-        from_lookups = _exact()
-        lookup = from_lookups
-    return Leaf(path, tuple(transforms), lookup, field)
-
-
-def _exact() -> Any:
-    from webframe.db.models.lookups import Exact
-
-    return Exact
+    return Leaf(path, tuple(transforms), lookup or Exact, field)
 
 
 class QueryLiterals(Literals):

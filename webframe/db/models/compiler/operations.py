@@ -60,9 +60,7 @@ class KeyedOperation(Operation):
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (
-            type(self) is type(other) and self._hash == other._hash and self.key == other.key  # type: ignore[attr-defined]
-        )
+        return self is other or (type(self) is type(other) and self._hash == other._hash and self.key == other.key)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         return None, {
@@ -79,13 +77,14 @@ class KeyedOperation(Operation):
 
 
 class Simple(Operation):
-    """filter() with keyword arguments whose values are plain literals: one for each name, in this order."""
+    """filter() or exclude() by keywords whose values are plain literals: one for each name, in this order."""
 
-    __slots__ = ("kinds", "model", "names", "unique")
+    __slots__ = ("kinds", "model", "names", "negated", "unique")
 
-    def __init__(self, model: Any, names: tuple[str, ...]) -> None:
+    def __init__(self, model: Any, names: tuple[str, ...], negated: bool) -> None:
         self.model = model
         self.names = names
+        self.negated = negated
         self.size = len(names)
         # For each name the Python types whose values are plain literals to its lookup.
         self.kinds: tuple[frozenset[type], ...] = ()
@@ -93,13 +92,13 @@ class Simple(Operation):
         self.unique = False
 
     def __reduce__(self) -> Any:
-        return simple_filter, (self.model, self.names)
+        return simple_filter, (self.model, self.names, self.negated)
 
 
-def simple_filter(model: Any, names: tuple[str, ...]) -> Simple | None:
-    """The operation for filter() with these names, if values of plain types are all that matters to their lookups."""
+def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False) -> Simple | None:
+    """The operation for filter() or exclude() with these names; None if their lookups look into plain values."""
     known = model._meta.plans
-    key = ("filter", names)
+    key = ("exclude" if negated else "filter", *names)
     operation: Simple | None = known.get(key)
     if operation is None:
         kinds = []
@@ -109,9 +108,9 @@ def simple_filter(model: Any, names: tuple[str, ...]) -> Simple | None:
             if not (leaf.lookup.one_literal or leaf.lookup.plain_int) or leaf.field is None:
                 return None
             kinds.append(PLAIN if leaf.lookup.one_literal else ONLY_INT)
-        operation = known[key] = Simple(model, names)
+        operation = known[key] = Simple(model, names, negated)
         operation.kinds = tuple(kinds)
-        operation.unique = any(_finds_one(model, meaning.leaf(name)) for name in names)
+        operation.unique = not negated and any(_finds_one(model, meaning.leaf(name)) for name in names)
     return operation
 
 

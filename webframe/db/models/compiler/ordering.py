@@ -131,5 +131,5 @@ def _in_compound(item: Any, reverse: bool, selection: Selection, question: Any) 
         )
     if reverse:
         order = order.reverse_ordering()
-    place = literal_column(str(names.index(name) + 1))
+    place: Any = literal_column(str(names.index(name) + 1))
     return list(order.of(place, question.scope.dialect_name))

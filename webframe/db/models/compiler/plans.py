@@ -89,6 +89,12 @@ def parameter_maker(compiled: Any, dialect: Dialect, slots: dict[str, Slot], lit
             continue
         term = f"v[{slot.literal}]"
         convert = slot.convert
+        if slot.exact_type is bool and convert is not None and process is not None:
+            # Every driver takes True and False as they are.
+            text = f"{_name(namespace, process)}({_name(namespace, convert)}(x))"
+            terms.append(f"(x if (x := {term}).__class__ is {_name(namespace, bool)} else {text})")
+            plain = False
+            continue
         if convert is not None:
             call = f"{_name(namespace, convert)}({term})"
             if slot.exact_type is not None:

@@ -118,8 +118,12 @@ class Question:
         self.scope.reusable = sticky if sticky is not None else set()
         literals = self.statement.literals
         start = self.statement.position
-        for place, name in enumerate(operation.names):
-            self._keep_one((name, literals[start + place]))
+        pairs = [(name, literals[start + place]) for place, name in enumerate(operation.names)]
+        if operation.negated:
+            self._keep_one(Q.create(tuple(pairs), negated=True))
+        else:
+            for pair in pairs:
+                self._keep_one(pair)
         self.scope.reusable = None
 
     def _keep(self, q: Q) -> None:

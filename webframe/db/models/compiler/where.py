@@ -86,35 +86,33 @@ def _build_q(scope: Any, q: Q, negated: bool, below_not: bool) -> Part:
         return Part(true(), NONE, NONE, False)
     aggregate = any(part.aggregate for part in parts)
     elements = [part.element for part in parts]
+    true_sets, false_sets = [part.if_true for part in parts], [part.if_false for part in parts]
     if q.connector == "AND":
         element: Any = and_(true(), *elements) if len(elements) > 1 else elements[0]
-        if_true, if_false = _union(parts, 1), _common(parts, 2)
+        if_true, if_false = _union(true_sets), _common(false_sets)
     elif q.connector == "OR":
         element = or_(false(), *elements) if len(elements) > 1 else elements[0]
-        if_true, if_false = _common(parts, 1), _union(parts, 2)
+        if_true, if_false = _common(true_sets), _union(false_sets)
     else:
         count = sum((case((each, 1), else_=0) for each in elements[1:]), case((elements[0], 1), else_=0))
         element = count % 2 == 1 if len(elements) > 1 else elements[0]
-        if_true, if_false = _common(parts, 1), (parts[0].if_false if len(parts) == 1 else NONE)
+        if_true, if_false = _common(true_sets), (false_sets[0] if len(parts) == 1 else NONE)
     if q.negated:
         return Part(_not(element), if_false, if_true, aggregate)
     return Part(element, if_true, if_false, aggregate)
 
 
-def _union(parts: list[Part], place: int) -> Joins:
-    return NONE.union(*[part[place] for part in parts])  # type: ignore[misc]  # a set in both places
+def _union(sets: list[Joins]) -> Joins:
+    return NONE.union(*sets)
 
 
-def _common(parts: list[Part], place: int) -> Joins:
-    first, *others = [part[place] for part in parts]
-    return first.intersection(*others)  # type: ignore[union-attr, return-value, arg-type]  # a set in both places
+def _common(sets: list[Joins]) -> Joins:
+    return sets[0].intersection(*sets[1:])
 
 
-def _not(element: Any) -> ColumnElement[bool]:
+def _not(element: Any) -> Any:
     """NOT in front of the whole: SQLAlchemy turns it into the opposite operator where that is the same."""
-    if isinstance(element, BooleanClauseList):
-        return not_(element.self_group())
-    return not_(element)
+    return not_(element.self_group()) if isinstance(element, BooleanClauseList) else not_(element)
 
 
 def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, negated: bool, below_not: bool) -> Part:

@@ -192,15 +192,19 @@ def insert_many(
         plan = wrapper.plans.get(key)
         if plan is None:
             plan = wrapper.plans[key] = _insert_many_plan(model, fields, wrapper, returning, kind, count)
-        make_row, converters = plan.answer
+        steps, converters = plan.answer
         chunk = rows[start : start + count]
-        parameters = list(chain.from_iterable(chunk if make_row is None else map(make_row, chunk)))
+        start += count
+        columns = _prepared(chunk, steps)
+        if columns is None:
+            returned += [insert(model, fields, row, alias, returning) for row in chunk]
+            continue
+        parameters = list(chain.from_iterable(zip(*columns, strict=True)))
         if returning:
             got = wrapper.fetch(plan.sql, parameters)
             returned += got if converters is None else [_converted(row, converters) for row in got]
         else:
             wrapper.run(plan.sql, parameters)
-        start += count
     return returned
 
 
@@ -213,6 +217,30 @@ def _rows_at_once(wrapper: Any, columns: int, batch_size: int | None) -> int:
     fitting = max(1, limit // max(1, columns))
     size = 1 << (fitting.bit_length() - 1)
     return min(size, batch_size) if batch_size else size
+
+
+# What becomes of the values of a column: (convert, the type whose values need none, bind processor).
+Step = tuple[Any, type | None, Any]
+
+
+def _prepared(rows: Sequence[Sequence[Any]], steps: Sequence[Step]) -> list[Sequence[Any]] | None:
+    """The rows' columns as the driver takes them: column by column, most need only one look at their types.
+
+    None if there are expressions among the values.
+    """
+    columns: list[Sequence[Any]] = []
+    for column, (convert, exact_type, process) in zip(zip(*rows, strict=True), steps, strict=True):
+        kinds = set(map(type, column))
+        if not kinds <= {exact_type, type(None)}:
+            if not kinds <= PLAIN_TYPES and any(map(is_expression, column)):
+                return None
+            column = tuple(map(convert, column))
+        elif exact_type is bool:
+            process = None  # every driver takes True and False as they are
+        if process is not None:
+            column = tuple(map(process, column))
+        columns.append(column)
+    return columns
 
 
 def _converted(row: Sequence[Any], converters: Sequence[Any]) -> tuple[Any, ...]:
@@ -241,7 +269,16 @@ def _insert_many_plan(
     common = next((place for place, (a, b) in enumerate(zip(one.sql, two, strict=False)) if a != b), len(one.sql))
     piece = two[common : common + len(two) - len(one.sql)]
     sql = one.sql[:common] + piece * (count - 1) + one.sql[common:]
-    return Plan(sql, None, (one.parameters, converters))
+    dialect = wrapper.dialect
+    steps = [
+        (
+            field.get_save_value,
+            exact_type_of(field),
+            column_type(field).dialect_impl(dialect).bind_processor(dialect),
+        )
+        for field in fields
+    ]
+    return Plan(sql, None, (steps, converters))
 
 
 def _dialect_insert(model: Any, wrapper: Any) -> Any:

@@ -50,15 +50,11 @@ class Bulk(Writing):
         if not objs:
             return objs
         alias = self._write_alias()
-        for instance in objs:
-            _prepare_related(instance, meta)
+        if meta.has_relations:
+            for instance in objs:
+                _prepare_related(instance, meta)
         pk = meta.pk
-        new: list[Any] = []
-        keyed: list[Any] = []
-        for instance in objs:
-            if instance.pk is None:
-                instance.pk = pk.get_pk_value_on_save(instance)
-            (new if instance.pk is None or instance.pk is DATABASE_DEFAULT else keyed).append(instance)
+        new, keyed = _by_key(objs, pk)
         with transaction.atomic(using=alias, savepoint=False):
             for instances, fields in ((keyed, meta.local_concrete_fields), (new, _without(meta, pk))):
                 for part, names in _by_defaults(instances, fields):
@@ -144,6 +140,21 @@ def _field(model: Any, name: str) -> Any:
     return field
 
 
+def _by_key(objs: Sequence[Any], pk: Any) -> tuple[list[Any], list[Any]]:
+    """The instances whose key the database will make, and those that have one."""
+    new: list[Any] = []
+    keyed: list[Any] = []
+    attname = pk.attname
+    made = pk.has_default()
+    for instance in objs:
+        key = instance.__dict__.get(attname)
+        if key is None and made:
+            key = pk.get_pk_value_on_save(instance)
+            setattr(instance, attname, key)
+        (new if key is None or key is DATABASE_DEFAULT else keyed).append(instance)
+    return new, keyed
+
+
 def _without(meta: Any, pk: Any) -> Fields:
     known = meta.plans.get("bulk without key")
     if known is None:
@@ -156,8 +167,6 @@ def _prepare_related(
     instance: Any, meta: Any, fields: Sequence[Any] | None = None, method: str = "bulk_create"
 ) -> None:
     """Take over the keys of related objects that were saved after they were assigned."""
-    if not meta.has_relations:
-        return
     for field in fields or meta.local_concrete_fields:
         if not field.is_relation or not field.is_cached(instance):
             continue
@@ -214,20 +223,17 @@ class _Inserting:
     def insert(self, instances: Sequence[Any]) -> None:
         """Insert them, and let them know what the database made."""
         rows = self._rows(instances)
-        if any(is_expression(value) for value in _odd_values(rows)):
-            returned = [write.insert(self.model, self.fields, row, self.alias, self.returning) for row in rows]
-        else:
-            returned = write.insert_many(
-                self.model,
-                self.fields,
-                rows,
-                self.alias,
-                ignore_conflicts=self.ignore,
-                update_fields=self.updated,
-                unique_fields=self.unique,
-                returning=self.returning,
-                batch_size=self.batch_size,
-            )
+        returned = write.insert_many(
+            self.model,
+            self.fields,
+            rows,
+            self.alias,
+            ignore_conflicts=self.ignore,
+            update_fields=self.updated,
+            unique_fields=self.unique,
+            returning=self.returning,
+            batch_size=self.batch_size,
+        )
         if returned and len(returned) == len(instances):
             names = [field.attname for field in self.returning]
             if len(names) == 1:
@@ -253,11 +259,12 @@ def _getter(fields: Fields) -> Callable[[Any], tuple[Any, ...]]:
     return getter
 
 
-def _odd_values(rows: Iterable[Iterable[Any]]) -> Iterable[Any]:
-    """The values that are of no plain type."""
-    for row in rows:
-        if not PLAIN_TYPES.issuperset(map(type, row)):
-            yield from (value for value in row if type(value) not in PLAIN_TYPES)
+def _has_expressions(rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether any value is to be built into the SQL."""
+    kinds: set[type] = set()
+    for column in zip(*rows, strict=True):
+        kinds.update(map(type, column))
+    return not kinds <= PLAIN_TYPES and any(is_expression(value) for row in rows for value in row)
 
 
 def _update_each(model: Any, fields: Fields, instances: Sequence[Any], alias: str) -> int:
@@ -265,6 +272,6 @@ def _update_each(model: Any, fields: Fields, instances: Sequence[Any], alias: st
     pk = model._meta.pk
     rows = [[field.pre_save(instance, False) for field in fields] for instance in instances]
     keys = [getattr(instance, pk.attname) for instance in instances]
-    if any(is_expression(value) for value in _odd_values(rows)):
+    if _has_expressions(rows):
         return sum(write.update(model, key, fields, row, alias) for key, row in zip(keys, rows, strict=True))
     return write.update_many(model, fields, [(*row, key) for key, row in zip(keys, rows, strict=True)], alias)

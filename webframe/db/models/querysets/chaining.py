@@ -39,9 +39,9 @@ class Chaining(State):
 
         Conditions on related rows that are given in one call speak of the same related row.
         """
-        if not args and self._high is None and not self._low:
-            operation = self.model._meta.plans.get(("filter", tuple(kwargs)))
-            if operation and not self._sticky and self._combined is None and not self._annotations:
+        if not args and self._plain:
+            operation = self.model._meta.plans.get(("filter", *kwargs))
+            if operation is not None:
                 values = tuple(kwargs.values())
                 if ops.suits(operation, values):
                     return self._with(operation, values)
@@ -49,14 +49,20 @@ class Chaining(State):
 
     def exclude(self, *args: Any, **kwargs: Any) -> Self:
         """The rows for which these conditions do not hold, taken together; NULL is a value like others here."""
+        if not args and self._plain:
+            operation = self.model._meta.plans.get(("exclude", *kwargs))
+            if operation is not None:
+                values = tuple(kwargs.values())
+                if ops.suits(operation, values):
+                    return self._with(operation, values)
         return self._filter(True, args, kwargs)
 
     def _filter(self, negated: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
         self._refuse_combined("exclude" if negated else "filter")
         if (args or kwargs) and self.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
-        if not args and kwargs and not negated and not self._sticky:
-            operation = ops.simple_filter(self.model, tuple(kwargs)) if not self._annotations else None
+        if not args and kwargs and self._plain:
+            operation = ops.simple_filter(self.model, tuple(kwargs), negated)
             values = tuple(kwargs.values())
             if operation is not None and ops.suits(operation, values):
                 return self._with(operation, values)
@@ -196,6 +202,7 @@ class Chaining(State):
         key = (type(expression), expression.key(literals))
         clone = self._with(ops.Annotation(name, expression, key, len(literals), select), tuple(literals))
         clone._annotations = {**self._annotations, name: expression}
+        clone._plain = False
         return clone
 
     # --- which columns ------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ class Combining(Bulk):
         clone._operations = (ops.Combination(kind, querysets, key, len(literals)),)
         clone._values = tuple(literals)
         clone._combined = name
+        clone._plain = False
         return clone
 
     def _select_in_parts(self, names: tuple[str, ...], shape: str) -> Self:
@@ -129,7 +130,7 @@ class Combining(Bulk):
         for operation in self._operations:
             if type(operation) is ops.Simple:
                 values = self._values[position : position + operation.size]
-                found.append(Q.create(tuple(zip(operation.names, values, strict=True))))
+                found.append(Q.create(tuple(zip(operation.names, values, strict=True)), negated=operation.negated))
             elif type(operation) is ops.Condition:
                 found.append(operation.q)
             position += operation.size

@@ -54,7 +54,7 @@ class Reading(Chaining):
         return found
 
     def _check_lock(self, wrapper: Any) -> None:
-        lock = next((each.key for each in reversed(self._operations) if type(each) is ops.Lock), None)
+        lock: Any = next((each.key for each in reversed(self._operations) if type(each) is ops.Lock), None)
         if lock is None or not wrapper.features.has_select_for_update:
             return
         if not wrapper.in_atomic_block and wrapper.get_autocommit():
@@ -124,6 +124,7 @@ class Reading(Chaining):
     def _between(self, start: int | None, stop: int | None) -> Self:
         """The rows between two places of this queryset."""
         clone = self._chain()
+        clone._plain = False
         if stop is not None:
             high = self._low + stop
             clone._high = high if self._high is None else min(self._high, high)

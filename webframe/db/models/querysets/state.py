@@ -26,6 +26,7 @@ from webframe.db.models.expressions import F
 from webframe.db.models.paths import resolve_column, scalar
 from webframe.utils import timezone
 
+_new: Any = object.__new__
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -56,6 +57,8 @@ class State:
     _nothing = False
     # Rows are read in order to be changed: from the database that is written to.
     _for_write = False
+    # Whether filters with plain values need no further look: it is no slice, no combination, without annotations.
+    _plain = True
     # Whether the next filter speaks of the same related rows as the last one.
     _sticky = False
     # The rows, once they were asked for.
@@ -85,12 +88,13 @@ class State:
         for name in ("_operations", "_values", "_low", "_high", "_annotations", "_columns", "_combined", "_ordering"):
             setattr(self, name, getattr(other, name))
         self._reversed, self._distinct, self._nothing = other._reversed, other._distinct, other._nothing
+        self._plain = other._plain
 
     # --- making another one -------------------------------------------------------------------------------------
 
     def _clone(self) -> Self:
         """The same queryset, without its result."""
-        clone = self.__class__.__new__(self.__class__)
+        clone: Self = _new(self.__class__)
         attributes = clone.__dict__
         attributes.update(self.__dict__)
         if "_result_cache" in attributes:
@@ -102,10 +106,10 @@ class State:
 
     def _with(self, operation: operations.Operation, literals: tuple[Any, ...] = ()) -> Self:
         """A queryset with one more operation."""
-        clone = self._clone()
-        clone._operations += (operation,)
+        clone = self._chain()
+        clone._operations = (*self._operations, operation)
         if literals:
-            clone._values += literals
+            clone._values = self._values + literals
         return clone
 
     def _add_hints(self, **hints: Any) -> None:
@@ -115,6 +119,7 @@ class State:
     def _next_is_sticky(self) -> Self:
         """The filter after the next one speaks of the same related rows as the next one."""
         self._sticky = True
+        self._plain = False
         return self
 
     # --- what it is ---------------------------------------------------------------------------------------------

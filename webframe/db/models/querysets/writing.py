@@ -78,7 +78,7 @@ class Writing(Reading):
         return found, False
 
     def _fields_changed(self, names: Iterable[str]) -> set[str] | None:
-        """The names for update_fields, with those of fields that change by themselves; None: not only columns change."""
+        """The names for update_fields, with fields that change by themselves; None: not only columns change."""
         changed = set(names)
         if not changed:
             return set()
@@ -161,7 +161,7 @@ class Writing(Reading):
     def _update_own(self, assignments: list[tuple[Any, Any]], alias: str) -> int:
         wrapper = connections[alias]
         literals = QueryLiterals(self._names(), self._values)
-        marks = []
+        marks: list[Any] = []
         for field, value in assignments:
             if hasattr(value, "references"):
                 marks.append((field, type(value), value.key(literals)))
