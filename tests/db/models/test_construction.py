@@ -1,0 +1,219 @@
+"""Making instances: the generated constructor, with and without listeners, and classes that have their own."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from webframe.db import models
+from webframe.db.models.signals import post_init, pre_init
+
+
+@pytest.fixture
+def Pizza(define):
+    return define(
+        "Pizza",
+        name=models.CharField(max_length=50),
+        price=models.IntegerField(default=9),
+        toppings=models.JSONField(default=list),
+    )
+
+
+def test_values_are_given_by_position_or_by_name(Pizza):
+    pizza = Pizza(1, "Regina", price=10)
+    assert (pizza.id, pizza.name, pizza.price, pizza.toppings) == (1, "Regina", 10, [])
+    assert pizza.pk == 1
+
+
+def test_the_signature_can_be_read(Pizza):
+    assert list(inspect.signature(Pizza).parameters) == ["id", "name", "price", "toppings", "kwargs"]
+
+
+def test_defaults_that_are_callables_are_called_for_each_instance(Pizza):
+    one, other = Pizza(), Pizza()
+    assert one.toppings == other.toppings == []
+    assert one.toppings is not other.toppings
+    assert Pizza(toppings=None).toppings is None
+
+
+def test_pk_and_properties_can_be_given(define):
+    class Priced:
+        @property
+        def euros(self):
+            return self.cents / 100
+
+        @euros.setter
+        def euros(self, value):
+            self.cents = round(value * 100)
+
+    Pizza = define("Pizza", models.Model, Priced, cents=models.IntegerField(null=True))
+    pizza = Pizza(pk=7, euros=9.5)
+    assert (pizza.id, pizza.cents) == (7, 950)
+
+
+def test_unknown_names_are_named_with_what_was_meant(Pizza):
+    with pytest.raises(TypeError, match=r"Pizza\(\) got unexpected keyword arguments: nmae. Did you mean name\?"):
+        Pizza(nmae="x")
+    with pytest.raises(TypeError, match="It takes id, name, price, toppings."):
+        Pizza(zzzzzzzz="x")
+
+
+def test_too_many_and_double_values_are_refused(Pizza):
+    with pytest.raises(TypeError):
+        Pizza(1, "a", 2, [], 5)
+    with pytest.raises(TypeError):
+        Pizza(1, "a", name="b")
+
+
+def test_abstract_models_have_no_instances(define):
+    Base = define("Base", name=models.CharField(), Meta={"abstract": True})
+    with pytest.raises(TypeError, match="abstract"):
+        Base(name="x")
+    with pytest.raises(TypeError, match="Model itself"):
+        models.Model()
+
+
+def test_fields_may_be_called_as_python_calls_its_parameters(define):
+    Thing = define(
+        "Thing",
+        self=models.IntegerField(),
+        kwargs=models.IntegerField(),
+        args=models.IntegerField(),
+        cls=models.IntegerField(),
+    )
+    thing = Thing(self=1, kwargs=2, args=3, cls=4)
+    assert (thing.self, thing.kwargs, thing.args, thing.cls) == (1, 2, 3, 4)
+
+
+# --- classes with a constructor of their own --------------------------------------------------------------------
+
+
+def test_a_class_keeps_its_own_constructor(define):
+    def __init__(self, *args, **kwargs):
+        super(Pizza, self).__init__(*args, **kwargs)
+        self.shouted = self.name.upper()
+
+    Pizza = define("Pizza", name=models.CharField(), __init__=__init__)
+    assert Pizza(name="a").shouted == "A"
+    assert not Pizza._meta.plain_init
+
+
+def test_an_heir_with_a_constructor_does_not_disturb_its_parent(define):
+    Pizza = define("Pizza", name=models.CharField())
+
+    def __init__(self, *args, **kwargs):
+        super(Calzone, self).__init__(*args, **kwargs)
+        self.folded = True
+
+    Calzone = define("Calzone", Pizza, __init__=__init__, Meta={"proxy": True})
+    assert Calzone(name="a").folded
+    assert Calzone(None, "a").name == "a"
+    pizza = Pizza(None, "a")
+    assert (pizza.name, hasattr(pizza, "folded")) == ("a", False)
+    assert Pizza._meta.plain_init
+
+
+def test_a_constructor_of_a_mixin_and_of_an_abstract_parent_counts(define):
+    class Loud:
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.loud = True
+
+    assert define("Pizza", Loud, models.Model, name=models.CharField())(name="a").loud
+
+    def __init__(self, *args, **kwargs):
+        models.Model.__init__(self, *args, **kwargs)
+        self.calm = True
+
+    Base = define("Base", __init__=__init__, Meta={"abstract": True})
+    assert define("Heir", Base, name=models.CharField())(name="a").calm
+
+
+def test_attributes_that_are_set_in_another_way_are_seen(define):
+    seen = []
+
+    def __setattr__(self, name, value):
+        seen.append(name)
+        object.__setattr__(self, name, value)
+
+    Pizza = define("Pizza", name=models.CharField(), __setattr__=__setattr__)
+    Pizza(name="a")
+    assert seen == ["id", "name"]
+    assert not Pizza._meta.plain_init
+
+
+def test_a_field_that_comes_later_is_a_parameter_too(Pizza):
+    models.IntegerField(default=3).contribute_to_class(Pizza, "stars")
+    assert Pizza().stars == 3
+    assert Pizza(stars=4).stars == 4
+
+
+# --- listeners --------------------------------------------------------------------------------------------------
+
+
+def test_the_quick_constructor_is_back_when_nobody_listens_any_more(Pizza):
+    quick = Pizza.__init__
+
+    def hear(**kwargs): ...
+
+    pre_init.connect(hear, sender=Pizza)
+    assert Pizza.__init__ is not quick
+    pre_init.disconnect(hear, sender=Pizza)
+    assert Pizza.__init__ is quick
+    with post_init.connected_to(hear):
+        assert Pizza.__init__ is not quick
+    assert Pizza.__init__ is quick
+
+
+def test_listeners_of_one_model_do_not_slow_down_others(Pizza, define):
+    Other = define("Other")
+    quick = Other.__init__
+
+    def hear(**kwargs): ...
+
+    with_sender = post_init.connect(hear, sender=Pizza)
+    assert with_sender is None
+    assert Other.__init__ is quick
+    post_init.disconnect(hear, sender=Pizza)
+
+
+def test_a_model_that_is_defined_while_somebody_listens_is_heard(define):
+    heard = []
+
+    def hear(sender, **kwargs):
+        heard.append(sender)
+
+    with post_init.connected_to(hear):
+        Pizza = define("Pizza", name=models.CharField())
+        Pizza()
+    Pizza()
+    assert heard == [Pizza]
+
+
+def test_a_class_with_its_own_constructor_is_heard_once(define):
+    def __init__(self, *args, **kwargs):
+        super(Pizza, self).__init__(*args, **kwargs)
+
+    Base = define("Base", name=models.CharField())
+    Pizza = define("Pizza", Base, __init__=__init__, Meta={"proxy": True})
+    heard = []
+
+    def hear(sender, args, kwargs, **rest):
+        heard.append((sender, args, dict(kwargs)))
+
+    with pre_init.connected_to(hear):
+        Pizza(None, name="a")
+        Base(name="b")
+    Pizza()
+    assert heard == [(Pizza, [None], {"name": "a"}), (Base, [], {"name": "b"})]
+
+
+def test_arguments_may_be_exchanged_before_they_are_used(Pizza):
+    def change(args, kwargs, **rest):
+        args.append("Regina")
+        kwargs["price"] = 1
+
+    with pre_init.connected_to(change):
+        pizza = Pizza(5)
+    assert (pizza.id, pizza.name, pizza.price) == (5, "Regina", 1)
