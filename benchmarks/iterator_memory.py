@@ -26,14 +26,10 @@ import json, resource, sqlite3, sys, time, tracemalloc
 path, way, traced = sys.argv[1], sys.argv[2], sys.argv[3] == "traced"
 
 if way.startswith("webframe"):
-    from webframe.apps import AppConfig
-    from webframe.apps.registry import Apps
     from webframe.conf import settings
     from webframe.db import models
 
     settings.configure(DATABASES={"default": f"sqlite:///{path}"})
-    registry = Apps()
-    registry.populate([AppConfig("bench", None)])
 
     class Visit(models.Model):
         id = models.AutoField(primary_key=True)
@@ -41,7 +37,7 @@ if way.startswith("webframe"):
         minutes = models.IntegerField()
 
         class Meta:
-            app_label, apps, db_table = "bench", registry, "visit"
+            app_label, db_table = "bench", "visit"
 
     Visit.objects.first()
 

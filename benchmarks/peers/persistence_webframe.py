@@ -1,5 +1,7 @@
 """webframe, without signals being received."""
 
+import sys
+
 from _library import BULK, YEAR, book
 
 from webframe.apps import AppConfig
@@ -8,7 +10,7 @@ from webframe.conf import settings
 from webframe.db import connections, models, transaction
 
 registry = Apps()
-registry.populate([AppConfig("bench", None)])
+registry.populate([AppConfig("bench", sys.modules[__name__])])
 
 
 class Author(models.Model):
