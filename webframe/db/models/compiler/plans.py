@@ -62,14 +62,17 @@ def make_plan(
     answer: Any = None,
     *,
     empty: bool = False,
+    columns: list[str] | None = None,
 ) -> Plan:
     """Compile a statement for a wrapper.
+
+    `columns` are those of an INSERT that names none itself; None: as the statement says.
 
     `slots` has every bound parameter that stands for a literal, by its name;
     all others are constants. `literals` says how many literals there are.
     """
     dialect = wrapper.dialect
-    compiled: Any = statement.compile(dialect=dialect)
+    compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
     return Plan(compiled.string, parameter_maker(compiled, dialect, slots, literals), answer, empty)
 
 

@@ -359,7 +359,7 @@ def _insert_plan(model: Any, fields: Fields, wrapper: Any, returning: Fields) ->
     columns, converters = _returning(model, wrapper, returning)
     if columns:
         statement = statement.returning(*columns)
-    return make_plan(statement, wrapper, slots, len(fields), converters)
+    return make_plan(statement, wrapper, slots, len(fields), converters, columns=None if fields else [])
 
 
 def _matching(column: Any, field: Any, first: int, count: int, slots: dict[str, Slot]) -> Any:
