@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from webframe.core.exceptions import SynchronousOnlyOperation
-from webframe.db import IntegrityError, connection, connections, transaction
+from webframe.db import DatabaseError, IntegrityError, connection, connections, transaction
 from webframe.db.transaction import TransactionManagementError, atomic
 
 
@@ -244,9 +244,8 @@ def test_a_read_only_block_refuses_to_write() -> None:
     add(1)
     with atomic(read_only=True):
         assert numbers() == [1]
-    with pytest.raises(connection.settings_dict and Exception) as caught, atomic(read_only=True):
+    with pytest.raises(DatabaseError, match="read.?only|READ ONLY"), atomic(read_only=True):
         add(2)
-    assert caught.type.__module__ == "webframe.db.errors"
     add(3)
     assert numbers() == [1, 3]
 

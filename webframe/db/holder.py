@@ -17,6 +17,7 @@ import os
 import threading
 import weakref
 from contextvars import ContextVar
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
 from webframe.db.guard import Guard
@@ -197,7 +198,18 @@ def end_holder(lessee: Lessee) -> None:
     if holder is not None and holder.owner is not None and holder.owner() is lessee:
         holder.over = True
         if holder.slots:
+            _abandon_transactions(lessee, holder)
             holder.release(even_in_transactions=True)
+
+
+def _abandon_transactions(lessee: Lessee, holder: Holder) -> None:
+    """Roll back what the code of a request has begun and never ended; threads that it left behind may go on."""
+    for slot in list(holder.slots.values()):
+        root = slot.root
+        if root is not None:
+            worker = None if lessee.lease is None else lessee.lease.worker
+            if root.thread == get_ident() or (worker is not None and root.thread == worker.thread.ident):
+                root.abandon("The request in which it was begun has ended without leaving the atomic block.")
 
 
 # Guards the making of holders and slots; never held while waiting.

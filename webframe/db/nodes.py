@@ -14,6 +14,7 @@ same one, and a node that has ended is looked through.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 from webframe.db.errors import Error, TransactionManagementError
@@ -54,6 +55,7 @@ class Node:
         "savepoint_name",
         "savepoints",
         "slot",
+        "thread",
     )
 
     # A slot gives its connection back after each statement when it is over; within a transaction that has to wait.
@@ -88,6 +90,8 @@ class Node:
         self.hooks: list[Hook] = []
         # Savepoints set by hand, and how many hooks there were.
         self.savepoints: list[tuple[str, int]] = []
+        # The thread that entered it.
+        self.thread = get_ident()
         # Whether it was entered by a receiver of `connection_created`, whose thread has the guard already.
         self.guardless = False
 
@@ -194,6 +198,21 @@ class Node:
             node.link = None
             node.broken = reason
             node = node.child
+
+    def abandon(self, reason: str) -> bool:
+        """Roll back the outermost block, which nobody will leave any more; False if somebody is using it after all."""
+        innermost = self
+        while innermost.child is not None:
+            innermost = innermost.child
+        if not innermost.guard.try_acquire():
+            return False
+        slot = self.slot
+        self.lose(reason)
+        slot.wrapper.discard(slot)
+        slot.root = None
+        innermost.guard.release()
+        slot.guard.release()
+        return True
 
     # --- ending -------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from webframe.db.backends import base, sqlite_functions
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
 from webframe.db.backends.features import Features, Operations
+from webframe.db.errors import Error
 from webframe.db.guard import Guard
 from webframe.db.holder import Slot
 
@@ -146,6 +147,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         for command in str(self.settings_dict["OPTIONS"].get("init_command") or "").split(";"):
             if command.strip():
                 link.command(command)
+
+    def translate(self, error: BaseException) -> Error | None:
+        # sqlite3 raises some error that it remembers instead of the one that a value was refused with.
+        refusal = error.__context__
+        if isinstance(refusal, (OverflowError, UnicodeEncodeError)) and refusal.__traceback__ is None:
+            error = refusal
+        return super().translate(error)
 
     def is_lost(self, error: BaseException, link: Link) -> bool:
         return isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error)
