@@ -205,6 +205,9 @@ def _time(batch: Batch, size: int) -> int:
 
 def _calibrate(batch: Batch) -> int:
     """How many operations fill a batch; getting there warms every cache up."""
+    for _ in range(3):
+        # What is made at first need, such as a compiled statement, says nothing of how long an operation takes.
+        _time(batch, 1)
     size = 1
     while True:
         taken = _time(batch, size)
