@@ -97,16 +97,10 @@ def _add_options(model: Any, own_meta: Any, parents: list[Any]) -> None:
     """Give a class its `_meta`, from its Meta or that of an abstract parent, and its exceptions."""
     meta = own_meta or getattr(model, "Meta", None)
     abstract = getattr(own_meta, "abstract", False)
-    label = getattr(meta, "app_label", None)
-    if label is None:
-        label = next((parent._meta.app_label for parent in parents if parent._meta.proxy_for_model), None)
-        label = app_label_of(model.__module__) if label is None or not abstract else label
-    options = Options(meta, label)
-    if own_meta is None:
-        options.abstract = False
+    options = Options(meta, getattr(meta, "app_label", None) or app_label_of(model.__module__))
     model.add_to_class("_meta", options)
-    if own_meta is None or not abstract:
-        options.abstract = False
+    if not abstract:
+        options.abstract = False  # what it inherits from an abstract parent's Meta is not that
     if not options.abstract:
         _add_exceptions(model, parents)
         concrete = next((parent for parent in parents if not parent._meta.abstract), None)

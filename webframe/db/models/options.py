@@ -260,7 +260,9 @@ class Options:
     @property
     def app_config(self) -> Any:
         """The AppConfig of the model's app; None if no app of that label is installed."""
-        return next((each for each in self.apps._state.configs.values() if each.label == self.app_label), None)
+        if not self.apps.apps_ready:
+            return None
+        return next((each for each in self.apps.get_app_configs() if each.label == self.app_label), None)
 
     @property
     def installed(self) -> bool:

@@ -14,7 +14,7 @@ import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partialmethod
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 from webframe.apps.registry import apps
 from webframe.core.exceptions import FieldError, ValidationError
@@ -113,6 +113,15 @@ class Field(RegisterLookupMixin):
     remote_field: Any = None
     hidden = False
     generated = False
+
+    if TYPE_CHECKING:
+        # What type checkers make of the attribute: the field itself stands on no class.
+        @overload
+        def __get__(self, instance: None, owner: Any) -> Self: ...
+        @overload
+        def __get__(self, instance: object, owner: Any) -> Any: ...
+        def __get__(self, instance: object, owner: Any) -> Any: ...
+        def __set__(self, instance: object, value: Any) -> None: ...
 
     # Set when the field comes to its class.
     name: str
