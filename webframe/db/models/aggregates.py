@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.types import TypeEngine
 
 from webframe.core.exceptions import FieldError
-from webframe.db.models import outputs
+from webframe.db.models import outputs, sql
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.calls import Func
 from webframe.db.models.cases import references_of
@@ -177,9 +177,7 @@ class Numeric(Aggregate):
             return element
         if isinstance(sql_type, sqlalchemy.Integer):
             return sqlalchemy.cast(element, sqlalchemy.BigInteger())
-        if isinstance(sql_type, sqlalchemy.Float) and scope.dialect_name == "postgresql":
-            return sqlalchemy.cast(element, sqlalchemy.Double())
-        return element
+        return sql.as_float(element, sql_type, scope.dialect_name)
 
 
 class Sum(Numeric):

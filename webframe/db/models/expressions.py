@@ -403,7 +403,10 @@ class Value(Expression):
             return Built(sqlalchemy.null(), field)
         if field is None:
             field = outputs.of_value(self.value)
-        return Built(scope.value(self.value, field), field)
+        element = scope.value(self.value, field)
+        if outputs.kind_of(field) in moments.CASTS:
+            element = moments.literal(element, str(outputs.kind_of(field)), scope.dialect_name)
+        return Built(element, field)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.value!r})"

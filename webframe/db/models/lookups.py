@@ -46,8 +46,8 @@ class RegisterLookupMixin:
 
     # By name, those of this very class; its ancestors' hold too.
     class_lookups: ClassVar[dict[str, Any]] = {}
-    # Gives a transform for every other name: JSON documents have one for each key.
-    any_transform: ClassVar[Callable[[str], Any] | None] = None
+    # Makes the transform for every other name: JSON documents have one for each key.
+    any_transform: ClassVar[type[Any] | None] = None
 
     @classmethod
     def get_lookups(cls) -> dict[str, Any]:
@@ -73,8 +73,8 @@ class RegisterLookupMixin:
     def get_transform(self, name: str) -> Any:
         """The transform of that name, or None: something with ``apply(lhs, scope)`` and ``result_field(field)``."""
         found = self._found(name)
-        if found is None and self.any_transform is not None:
-            return type(self).any_transform(name)  # type: ignore[misc]  # it is not None
+        if found is None and (any_transform := type(self).any_transform) is not None:
+            return any_transform(name)
         return None if isinstance(found, type) and issubclass(found, Lookup) else found
 
     @classmethod

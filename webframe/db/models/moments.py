@@ -69,6 +69,17 @@ def _postgresql_zone(zone: str) -> str:
     return f"INTERVAL '{zone}' HOUR TO MINUTE" if zone[0] in "+-" else f"'{zone}'"
 
 
+# What MySQL would take for text.
+CASTS: Final = {"date": "DATE", "datetime": "DATETIME(6)", "time": "TIME(6)"}
+
+
+def literal(parameter: Element, kind: str, dialect_name: str) -> Element:
+    """A parameter with a date, time or moment, of which MySQL has to be told that it is none of text."""
+    if dialect_name not in MYSQL:
+        return parameter
+    return Template(("CAST(", f" AS {CASTS[kind]})"), parameter, sql_type=parameter.type)
+
+
 # -- parts
 
 POSTGRESQL_PARTS: Final = {

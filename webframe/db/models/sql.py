@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, Double, Float, Integer, Numeric, Text, func
+from sqlalchemy import DOUBLE_PRECISION, BigInteger, ColumnElement, Float, Integer, Numeric, Text, func
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import BinaryExpression, Grouping
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import String, TypeEngine
 
@@ -82,11 +83,16 @@ def power(left: Element, right: Element, sql_type: TypeEngine[Any], dialect_name
     return as_float(sqlalchemy.Function(name, left, right, type_=sql_type), sql_type, dialect_name)
 
 
+def is_float(sql_type: TypeEngine[Any]) -> bool:
+    """Whether a type is that of floats, ours too."""
+    return isinstance(getattr(sql_type, "impl", sql_type), Float)
+
+
 def as_float(element: Element, sql_type: TypeEngine[Any], dialect_name: str) -> Element:
     """A number that PostgreSQL may have made decimal, as a float, if that is its type."""
-    if dialect_name != "postgresql" or not isinstance(sql_type, Float):
+    if dialect_name != "postgresql" or not is_float(sql_type):
         return element
-    return sqlalchemy.cast(element, Double())
+    return sqlalchemy.type_coerce(sqlalchemy.cast(element, DOUBLE_PRECISION()), sql_type)
 
 
 def modulo(left: Element, right: Element, sql_type: TypeEngine[Any], dialect_name: str, whole: bool = False) -> Element:
@@ -96,7 +102,7 @@ def modulo(left: Element, right: Element, sql_type: TypeEngine[Any], dialect_nam
     if dialect_name == "sqlite":
         # SQLite's own operator makes integers of both sides.
         return sqlalchemy.Function("webframe_mod", left, right, type_=sql_type)
-    if dialect_name == "postgresql" and isinstance(sql_type, Float):
+    if dialect_name == "postgresql" and is_float(sql_type):
         # There is none for floats.
         left, right = sqlalchemy.cast(left, Numeric()), sqlalchemy.cast(right, Numeric())
     return as_float(sqlalchemy.Function("mod", left, right, type_=sql_type), sql_type, dialect_name)
@@ -183,9 +189,17 @@ class Template(FunctionElement[Any]):
     def __init__(self, texts: Sequence[str], *elements: Element, sql_type: TypeEngine[Any]) -> None:
         if len(texts) != len(elements) + 1:
             raise TypeError(f"{len(texts)} texts stand around {len(elements)} elements; there must be one more.")
-        super().__init__(*elements)
+        places = zip(elements, texts, texts[1:], strict=False)
+        super().__init__(*[_bracketed(element, before, behind) for element, before, behind in places])
         self.texts = tuple(texts)
         self.type = sql_type
+
+
+def _bracketed(element: Element, before: str, behind: str) -> Element:
+    """An element, in brackets unless it is an argument of a function."""
+    if before.endswith(("(", ", ")) and behind.startswith((")", ",")):
+        return element
+    return Grouping(element) if isinstance(element, BinaryExpression) else element
 
 
 @compiles(Template)

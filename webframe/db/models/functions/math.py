@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Double, Float, Numeric
+from sqlalchemy import ColumnElement, Numeric
 from sqlalchemy.types import TypeEngine
 
 from webframe.db.models import outputs, sql
@@ -33,9 +33,7 @@ class Number(Func):
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         elements = [each.element for each in arguments]
         element = self.written(elements, scope.dialect_name, sql_type)
-        if scope.dialect_name == "postgresql" and isinstance(sql_type, Float):
-            return sqlalchemy.cast(element, Double())
-        return element
+        return sql.as_float(element, sql_type, scope.dialect_name)
 
 
 class Function1(Number, Transform):
