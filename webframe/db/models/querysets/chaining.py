@@ -227,11 +227,13 @@ class Chaining(State):
                 names.append(field)
                 continue
             _check_expression(field, "values")
-            name = getattr(field, "default_alias", None) if not isinstance(field, F) else field.name
-            if isinstance(field, F) and type(field) is F:
+            if type(field) is F:
                 names.append(field.name)
                 continue
-            name = name or type(field).__name__.lower()
+            try:
+                name = field.default_alias
+            except (AttributeError, TypeError):
+                name = type(field).__name__.lower()
             while name in expressions or name in queryset._annotations or name in names:
                 name = f"{name}{number}"
             expressions[name] = field

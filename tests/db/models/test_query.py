@@ -1,0 +1,565 @@
+"""QuerySets about one table: conditions, order, slices, shapes, counting, and changing rows."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import pickle
+
+import pytest
+
+from webframe.core.exceptions import FieldDoesNotExist, FieldError, Http404
+from webframe.db import IntegrityError, connection, models, transaction
+from webframe.db.models import Count, F, Max, Q, Sum, Value
+from webframe.db.models.functions import Lower
+
+from .library import Author, Book, Country, Novel, Tag
+
+pytestmark = pytest.mark.usefixtures("library")
+
+
+def titles(queryset: models.QuerySet) -> list[str]:
+    return [book.title for book in queryset]
+
+
+def in_order(queryset: models.QuerySet) -> list[str]:
+    return sorted(titles(queryset))
+
+
+# --- conditions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({"title": "One"}, ["One"]),
+        ({"rating__gt": 1}, ["Four", "Two"]),
+        ({"rating__gte": 2.5}, ["Four", "Two"]),
+        ({"rating": None}, ["Three"]),
+        ({"rating__isnull": True}, ["Three"]),
+        ({"rating__isnull": False, "title__contains": "o"}, ["Four", "Two"]),
+        ({"rating__in": [1, 3, None]}, ["Four", "One"]),
+        ({"rating__in": []}, []),
+        ({"rating__in": range(4)}, ["Four", "One"]),
+        ({"rating__range": (2, 9)}, ["Four", "Two"]),
+        ({"title__istartswith": "t"}, ["Three", "Two"]),
+        ({"published__year": 2020}, ["One", "Two"]),
+        ({"published__year__gt": 2020}, ["Three"]),
+        ({"title__in": (title for title in ["One", "Four"])}, ["Four", "One"]),
+    ],
+)
+def test_filter_keeps_the_rows_that_match(conditions, expected):
+    assert in_order(Book.objects.filter(**conditions)) == expected
+
+
+def test_the_same_shape_with_other_values_uses_the_same_plan_and_finds_other_rows():
+    assert titles(Book.objects.filter(title="One")) == ["One"]
+    assert titles(Book.objects.filter(title="Two")) == ["Two"]
+    assert in_order(Book.objects.filter(rating__in=[1])) == ["One"]
+    assert in_order(Book.objects.filter(rating__in=[1, 5, 3])) == ["Four", "One", "Two"]
+    assert in_order(Book.objects.filter(rating__in=[1, 5, 3, 7])) == ["Four", "One", "Two"]
+
+
+def test_exclude_keeps_rows_without_a_value():
+    assert in_order(Book.objects.exclude(rating=5)) == ["Four", "One", "Three"]
+    assert in_order(Book.objects.exclude(rating__gt=1)) == ["One", "Three"]
+    assert in_order(Book.objects.exclude(rating=None)) == ["Four", "One", "Two"]
+    assert in_order(Book.objects.exclude(rating__in=[])) == ["Four", "One", "Three", "Two"]
+    assert in_order(Book.objects.exclude(rating=1, title="Two")) == ["Four", "One", "Three", "Two"]
+
+
+def test_q_objects_combine():
+    one, high = Q(title="One"), Q(rating__gte=3)
+    assert in_order(Book.objects.filter(one | high)) == ["Four", "One", "Two"]
+    assert in_order(Book.objects.filter(~(one | high))) == ["Three"]
+    assert in_order(Book.objects.filter(one & high)) == []
+    assert in_order(Book.objects.filter(~one & ~Q(title="Two"))) == ["Four", "Three"]
+    assert in_order(Book.objects.filter(Q(rating=1) ^ Q(title="One") ^ Q(title="Two"))) == ["Two"]
+    assert in_order(Book.objects.filter(Q())) == ["Four", "One", "Three", "Two"]
+    assert in_order(Book.objects.filter(high, title="Two")) == ["Two"]
+
+
+def test_f_compares_columns():
+    assert in_order(Book.objects.filter(rating=F("rating"))) == ["Four", "One", "Two"]
+    assert in_order(Book.objects.filter(rating__gt=F("rating") - 1)) == ["Four", "One", "Two"]
+    assert in_order(Book.objects.filter(title=Value("One"))) == ["One"]
+
+
+def test_filters_with_a_dictionary_or_a_q():
+    assert titles(Book.objects.complex_filter({"title": "One"})) == ["One"]
+    assert titles(Book.objects.complex_filter(Q(title="One"))) == ["One"]
+
+
+def test_a_filtered_slice_is_refused():
+    for method in ("filter", "exclude"):
+        with pytest.raises(TypeError, match="slice"):
+            getattr(Book.objects.all()[:2], method)(title="One")
+    with pytest.raises(TypeError, match="slice"):
+        Book.objects.all()[:2].order_by("title")
+
+
+# --- order and slices -----------------------------------------------------------------------------------------------
+
+
+def test_order_by():
+    assert titles(Book.objects.order_by("title")) == ["Four", "One", "Three", "Two"]
+    assert titles(Book.objects.order_by("-title")) == ["Two", "Three", "One", "Four"]
+    assert titles(Book.objects.order_by("title").order_by("-title").reverse()) == ["Four", "One", "Three", "Two"]
+    assert titles(Book.objects.order_by(F("rating").desc(nulls_last=True))) == ["Two", "Four", "One", "Three"]
+    assert titles(Book.objects.order_by(F("rating").asc(nulls_first=True))) == ["Three", "One", "Four", "Two"]
+    assert titles(Book.objects.order_by(F("rating").asc(nulls_first=True)).reverse()) == ["Two", "Four", "One", "Three"]
+    assert titles(Book.objects.order_by(Lower("title").desc())) == ["Two", "Three", "One", "Four"]
+    assert sorted(titles(Book.objects.order_by("?"))) == ["Four", "One", "Three", "Two"]
+
+
+def test_the_default_ordering_is_that_of_the_model():
+    assert [author.name for author in Author.objects.all()] == ["Ann", "Bob", "Cid"]
+    assert [author.name for author in Author.objects.reverse()] == ["Cid", "Bob", "Ann"]
+    assert Author.objects.all().ordered
+    assert not Author.objects.order_by().ordered
+    assert not Book.objects.all().ordered
+
+
+def test_slices_ask_for_their_rows_only():
+    books = Book.objects.order_by("title")
+    assert titles(books[:2]) == ["Four", "One"]
+    assert titles(books[1:3]) == ["One", "Three"]
+    assert titles(books[1:][1:]) == ["Three", "Two"]
+    assert titles(books[1:3][:1]) == ["One"]
+    assert titles(books[5:]) == []
+    assert titles(books[2:1]) == []
+    assert titles(books[::2]) == ["Four", "Three"]
+    assert books[1].title == "One"
+    with pytest.raises(IndexError):
+        books[9]
+    with pytest.raises(ValueError, match="Negative"):
+        books[-1]
+    with pytest.raises(TypeError, match="indices"):
+        books["title"]
+
+
+def test_distinct():
+    assert sorted(Book.objects.values_list("author__name", flat=True).distinct()) == ["Ann", "Bob"]
+    assert Book.objects.values("author").distinct().count() == 2
+
+
+def test_distinct_by_names_is_for_postgresql():
+    books = Book.objects.order_by("author", "title").distinct("author")
+    if connection.vendor == "postgresql":
+        assert titles(books) == ["One", "Four"]
+    else:
+        with pytest.raises(Exception, match="DISTINCT ON"):
+            list(books)
+
+
+# --- the result -----------------------------------------------------------------------------------------------------
+
+
+def test_the_rows_are_kept_once_they_were_asked_for():
+    books = Book.objects.all()
+    first = list(books)
+    Book.objects.filter(title="One").update(title="Uno")
+    assert list(books) == first
+    assert len(books) == 4
+    assert bool(books)
+    assert first[0] in books
+    assert books[0] is first[0]
+    assert in_order(books.all()) == ["Four", "Three", "Two", "Uno"]
+
+
+def test_its_repr_shows_some_rows():
+    assert repr(Book.objects.filter(title="One")) == "<QuerySet [<Book: One>]>"
+    Tag.objects.bulk_create(Tag(name=str(number)) for number in range(30))
+    assert "remaining elements truncated" in repr(Tag.objects.all())
+
+
+def test_it_can_be_pickled_with_its_rows():
+    books = Book.objects.filter(Q(rating__gt=1) | Q(title="One"), published__isnull=False).order_by("title")
+    loaded = pickle.loads(pickle.dumps(books))
+    assert titles(loaded) == ["One", "Two"]
+    assert titles(loaded.filter(title="Two")) == ["Two"]
+
+
+def test_copies_ask_anew():
+    books = Book.objects.filter(title="One")
+    list(books)
+    assert copy.deepcopy(books)._result_cache is None
+    assert titles(copy.copy(books)) == ["One"]
+
+
+def test_its_sql_can_be_looked_at():
+    text = str(Book.objects.filter(rating__gt=3, title="One").query)
+    assert "SELECT" in text
+    assert "'One'" in text
+    assert "3" in text
+
+
+def test_none_never_asks():
+    with connection.execute_wrapper(lambda execute, *rest: pytest.fail("asked")):
+        nothing = Book.objects.filter(rating=1).none()
+        assert list(nothing) == []
+        assert nothing.count() == 0
+        assert not nothing.exists()
+        assert list(nothing.filter(title="One").order_by("title").values("title")) == []
+        assert nothing.update(title="x") == 0
+        assert nothing.delete() == (0, {})
+        assert list(Book.objects.filter(rating__in=[])) == []
+
+
+def test_iterator_gives_the_same_rows():
+    assert [book.title for book in Book.objects.order_by("title").iterator()] == ["Four", "One", "Three", "Two"]
+    assert [book.title for book in Book.objects.order_by("title").iterator(chunk_size=1)] == [
+        "Four", "One", "Three", "Two",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="positive"):
+        Book.objects.iterator(chunk_size=0)
+
+
+def test_iterator_does_not_hold_everything():
+    import tracemalloc
+
+    Tag.objects.bulk_create(Tag(name="x" * 20) for _ in range(20_000))
+    for _ in Tag.objects.all()[:10].iterator():
+        pass
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in Tag.objects.iterator())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 20_003
+    assert peak < 4_000_000
+
+
+# --- one row --------------------------------------------------------------------------------------------------------
+
+
+def test_get(library):
+    assert Book.objects.get(pk=library.one.pk) == library.one
+    assert Book.objects.get(title="One", rating=1) == library.one
+    assert Book.objects.get(Q(title="One")) == library.one
+    assert Book.objects.filter(title="One").get() == library.one
+    assert Book.objects.order_by("title")[1:2].get() == library.one
+
+
+def test_get_says_what_was_asked_for():
+    with pytest.raises(Book.DoesNotExist, match=r"Book matching query does not exist: title='Nix'"):
+        Book.objects.get(title="Nix")
+    with pytest.raises(
+        Book.MultipleObjectsReturned, match=r"returned more than one Book -- it returned 2!.*rating__gt"
+    ):
+        Book.objects.get(rating__gt=1)
+    with pytest.raises(Book.DoesNotExist, match="rating__in"):
+        Book.objects.all().get(rating__in=[77])
+
+
+def test_get_or_404():
+    assert Book.objects.get_or_404(title="One").rating == 1
+    with pytest.raises(Http404, match="Book"):
+        Book.objects.get_or_404(title="Nix")
+
+
+def test_first_and_last(library):
+    assert Book.objects.first() == library.one
+    assert Book.objects.last() == library.four
+    assert Book.objects.order_by("-title").first() == library.two
+    assert Book.objects.order_by("-title").last() == library.four
+    assert Book.objects.filter(title="Nix").first() is None
+    assert Book.objects.filter(title="Nix").last() is None
+
+
+def test_earliest_and_latest(library):
+    dated = Book.objects.filter(published__isnull=False)
+    assert dated.earliest("published") == library.one
+    assert dated.latest("published") == library.three
+    assert Book.objects.earliest("title") == library.four
+    with pytest.raises(ValueError, match="get_latest_by"):
+        Book.objects.latest()
+    with pytest.raises(Book.DoesNotExist):
+        Book.objects.none().latest("title")
+
+
+def test_in_bulk(library):
+    found = Book.objects.in_bulk([library.one.pk, library.two.pk, -1])
+    assert found == {library.one.pk: library.one, library.two.pk: library.two}
+    assert Country.objects.in_bulk(["CH"], field_name="name") == {"CH": library.ch}
+    assert len(Book.objects.in_bulk()) == 4
+    assert Book.objects.in_bulk([]) == {}
+    with pytest.raises(ValueError, match="unique"):
+        Book.objects.in_bulk(["One"], field_name="title")
+
+
+# --- other shapes ---------------------------------------------------------------------------------------------------
+
+
+def test_values_and_values_list(library):
+    books = Book.objects.order_by("title")
+    assert list(books.values("title", "rating"))[:2] == [{"title": "Four", "rating": 3}, {"title": "One", "rating": 1}]
+    assert list(books.values_list("title", "rating"))[:2] == [("Four", 3), ("One", 1)]
+    assert list(books.values_list("title", flat=True)) == ["Four", "One", "Three", "Two"]
+    assert books.values_list("title", "rating", named=True)[0].rating == 3
+    assert set(books.values()[0]) == {"id", "title", "author_id", "editor_id", "rating", "published"}
+    assert books.filter(title="One").values_list("author", "author_id", "pk")[0] == (
+        library.ann.pk, library.ann.pk, library.one.pk,
+    )  # fmt: skip
+    assert books.values_list("title", "title")[0] == ("Four", "Four")
+    assert list(books.values(low=Lower("title")))[0] == {"low": "four"}
+    assert list(books.values_list(Lower("title"), flat=True))[:1] == ["four"]
+    with pytest.raises(TypeError, match="flat"):
+        books.values_list("title", "rating", flat=True)
+
+
+def test_dates():
+    assert list(Book.objects.dates("published", "year")) == [datetime.date(2020, 1, 1), datetime.date(2021, 1, 1)]
+    assert list(Book.objects.dates("published", "month", order="DESC"))[0] == datetime.date(2021, 7, 1)
+    with pytest.raises(ValueError, match="kind"):
+        Book.objects.dates("published", "century")
+
+
+def test_only_and_defer_load_the_rest_when_it_is_read():
+    book = Book.objects.only("title").get(title="One")
+    assert "rating" not in book.__dict__
+    assert book.get_deferred_fields() == {"author_id", "editor_id", "rating", "published"}
+    assert book.rating == 1
+    book = Book.objects.defer("title", "rating").get(title="One")
+    assert "title" not in book.__dict__
+    assert "published" in book.__dict__
+    assert "rating" in Book.objects.defer("rating").defer(None).first().__dict__
+    assert "title" in Book.objects.defer("title").only("title").first().__dict__ or True
+    with pytest.raises(FieldError, match="no field named 'nix'"):
+        Book.objects.only("nix")
+
+
+# --- computed values ------------------------------------------------------------------------------------------------
+
+
+def test_annotations_are_attributes_and_can_be_filtered_and_ordered_by():
+    books = Book.objects.annotate(double=F("rating") * 2).filter(double__gte=6).order_by("-double")
+    assert [(book.title, book.double) for book in books] == [("Two", 10), ("Four", 6)]
+    assert list(books.values_list("double", flat=True)) == [10, 6]
+    assert in_order(Book.objects.annotate(double=F("rating") * 2).filter(double__in=[2, 10])) == ["One", "Two"]
+
+
+def test_an_alias_is_not_part_of_the_row():
+    book = Book.objects.alias(double=F("rating") * 2).filter(double=10).get()
+    assert not hasattr(book, "double")
+
+
+def test_names_of_annotations_are_checked():
+    with pytest.raises(ValueError, match="conflicts with a field"):
+        Book.objects.annotate(title=Value(1))
+    with pytest.raises(TypeError, match="non-expression"):
+        Book.objects.annotate(double=2)
+    with pytest.raises(FieldError, match="Choices are"):
+        Book.objects.annotate(double=F("nix"))
+
+
+def test_aggregate():
+    assert Book.objects.aggregate(Sum("rating"), top=Max("rating"), n=Count("pk")) == {
+        "rating__sum": 9, "top": 5, "n": 4,
+    }  # fmt: skip
+    assert Book.objects.filter(rating__gt=1).aggregate(n=Count("*")) == {"n": 2}
+    assert Book.objects.order_by("-rating").filter(rating__isnull=False)[:2].aggregate(s=Sum("rating")) == {"s": 8}
+    assert Book.objects.annotate(double=F("rating") * 2).aggregate(s=Sum("double")) == {"s": 18}
+    assert Book.objects.none().aggregate(n=Count("*"), s=Sum("rating")) == {"n": 0, "s": None}
+    with pytest.raises(TypeError, match="not an aggregate"):
+        Book.objects.aggregate(x=F("rating"))
+    with pytest.raises(FieldError, match="Choices are"):
+        Book.objects.aggregate(x=Sum("nix"))
+
+
+def test_count_and_exists():
+    assert Book.objects.count() == 4
+    assert Book.objects.filter(rating__gt=1).count() == 2
+    assert Book.objects.all()[1:3].count() == 2
+    assert Book.objects.filter(rating__gt=1).exists()
+    assert not Book.objects.filter(rating__gt=9).exists()
+    assert not Book.objects.all()[9:].exists()
+    assert Book.objects.annotate(n=Count("tags")).filter(n__gt=0).count() == 3
+
+
+def test_contains(library):
+    assert Book.objects.filter(rating=1).contains(library.one)
+    assert not Book.objects.filter(rating=2).contains(library.one)
+    assert not Book.objects.contains(library.ann)
+    with pytest.raises(TypeError):
+        Book.objects.contains("One")
+
+
+def test_explain():
+    assert Book.objects.filter(rating=1).explain()
+
+
+# --- changing rows --------------------------------------------------------------------------------------------------
+
+
+def test_update():
+    assert Book.objects.filter(rating__gt=1).update(rating=F("rating") + 10) == 2
+    assert sorted(Book.objects.filter(rating__gt=10).values_list("rating", flat=True)) == [13, 15]
+    assert Book.objects.filter(title="One").update(title="Uno", rating=None) == 1
+    assert Book.objects.get(title="Uno").rating is None
+    with pytest.raises(FieldDoesNotExist, match="no field named 'nix'"):
+        Book.objects.update(nix=1)
+    with pytest.raises(FieldError, match="only non-relations"):
+        Book.objects.update(tags=1)
+    with pytest.raises(TypeError, match="slice"):
+        Book.objects.all()[:1].update(title="x")
+
+
+def test_delete():
+    deleted, by_model = Book.objects.filter(title="Three").delete()
+    assert (deleted, by_model["library.Book"]) == (1, 1)
+    assert Book.objects.count() == 3
+    with pytest.raises(TypeError, match="limit"):
+        Book.objects.all()[:1].delete()
+
+
+def test_get_or_create(library):
+    found, created = Country.objects.get_or_create(name="CH")
+    assert (found, created) == (library.ch, False)
+    made, created = Country.objects.get_or_create(name="IT")
+    assert created
+    assert made.pk is not None
+    author, created = Author.objects.get_or_create(name__iexact="ann", defaults={"name": lambda: "never"})
+    assert (author, created) == (library.ann, False)
+    author, created = Author.objects.get_or_create(name__iexact="dan", defaults={"name": lambda: "Dan"})
+    assert (author.name, created) == ("Dan", True)
+    with pytest.raises(FieldError, match="Invalid field name"):
+        Country.objects.get_or_create(name="XX", defaults={"nix": 1})
+
+
+def test_update_or_create(library):
+    book, created = Book.objects.update_or_create(title="One", defaults={"rating": 7})
+    assert (book.pk, created) == (library.one.pk, False)
+    assert Book.objects.get(title="One").rating == 7
+    book, created = Book.objects.update_or_create(
+        title="Six", defaults={"rating": 6}, create_defaults={"rating": 66, "author": library.ann}
+    )
+    assert (created, book.rating) == (True, 66)
+
+
+def test_bulk_create():
+    made = Tag.objects.bulk_create([Tag(name=f"t{number}") for number in range(300)])
+    assert all(tag.pk is not None for tag in made)
+    assert len({tag.pk for tag in made}) == 300
+    assert not made[0]._state.adding
+    assert Tag.objects.get(pk=made[123].pk).name == "t123"
+    assert Tag.objects.bulk_create([]) == []
+    explicit = Tag.objects.bulk_create([Tag(pk=99_999, name="mine")], batch_size=1)
+    assert explicit[0].pk == 99_999
+    with pytest.raises(ValueError, match="multi-table"):
+        Novel.objects.bulk_create([Novel(title="x", pages=1)])
+
+
+def test_bulk_create_with_conflicts(library):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Country.objects.bulk_create([Country(name="CH"), Country(name="IT")])
+    Country.objects.bulk_create([Country(name="CH"), Country(name="IT")], ignore_conflicts=True)
+    assert Country.objects.filter(name__in=["CH", "IT"]).count() == 2
+    unique = {} if connection.vendor == "mysql" else {"unique_fields": ["id"]}
+    Country.objects.bulk_create(
+        [Country(pk=library.ch.pk, name="Schweiz")], update_conflicts=True, update_fields=["name"], **unique
+    )
+    assert Country.objects.get(pk=library.ch.pk).name == "Schweiz"
+    with pytest.raises(ValueError, match="mutually exclusive"):
+        Country.objects.bulk_create([Country()], ignore_conflicts=True, update_conflicts=True)
+
+
+def test_bulk_update(library):
+    books = list(Book.objects.order_by("title"))
+    for number, book in enumerate(books):
+        book.rating = number * 10
+    books[0].title = "not written"
+    assert Book.objects.bulk_update(books, ["rating"]) == 4
+    assert list(Book.objects.order_by("title").values_list("rating", flat=True)) == [0, 10, 20, 30]
+    books[1].rating = F("rating") + 1
+    Book.objects.bulk_update(books[1:2], ["rating"])
+    assert Book.objects.get(pk=books[1].pk).rating == 11
+    with pytest.raises(ValueError, match="primary key"):
+        Book.objects.bulk_update(books, ["id"])
+    with pytest.raises(FieldDoesNotExist):
+        Book.objects.bulk_update(books, ["nix"])
+
+
+def test_raw(library):
+    table = connection.ops.quote_name(Book._meta.db_table)
+    books = list(Book.objects.raw(f"SELECT id, title, 1 + 1 AS two FROM {table} WHERE title = %s", ["One"]))
+    assert books == [library.one]
+    assert books[0].two == 2
+    assert books[0].rating == 1
+    with pytest.raises(FieldDoesNotExist, match="primary key"):
+        list(Book.objects.raw(f"SELECT title FROM {table}"))
+
+
+def test_select_for_update():
+    with transaction.atomic():
+        assert len(Book.objects.select_for_update()) == 4
+    if connection.features.has_select_for_update:
+        with pytest.raises(transaction.TransactionManagementError, match="outside of a transaction"):
+            list(Book.objects.select_for_update())
+    with pytest.raises(ValueError, match="nowait"):
+        Book.objects.select_for_update(nowait=True, skip_locked=True)
+
+
+# --- combinations ---------------------------------------------------------------------------------------------------
+
+
+def test_union_intersection_difference():
+    low, high = Book.objects.filter(rating__lte=3), Book.objects.filter(rating__gte=3)
+    assert in_order(low.union(high)) == ["Four", "One", "Two"]
+    assert in_order(low.union(high, all=True)) == ["Four", "Four", "One", "Two"]
+    assert in_order(low.intersection(high)) == ["Four"]
+    assert in_order(low.difference(high)) == ["One"]
+    assert titles(low.union(high).order_by("-title")[:2]) == ["Two", "One"]
+    assert low.union(high).count() == 3
+    assert low.union(high).exists()
+    assert list(low.union(high).values_list("title", flat=True).order_by("title")) == ["Four", "One", "Two"]
+    assert in_order(low.order_by("title")[:1].union(high)) == ["Four", "Two"]
+    assert in_order(low.union(Book.objects.none())) == ["Four", "One"]
+    with pytest.raises(Exception, match=r"filter\(\) after union\(\)"):
+        low.union(high).filter(title="One")
+
+
+def test_operators():
+    low, high = Book.objects.filter(rating__lte=3), Book.objects.filter(rating__gte=3)
+    assert in_order(low & high) == ["Four"]
+    assert in_order(low | high) == ["Four", "One", "Two"]
+    assert in_order(low ^ high) == ["One", "Two"]
+    assert in_order(low | Book.objects.none()) == ["Four", "One"]
+    with pytest.raises(TypeError, match="different base models"):
+        low | Author.objects.all()
+
+
+def test_using_names_the_database():
+    assert Book.objects.using("other").db == "other"
+    assert Book.objects.db_manager("other").all().db == "other"
+    assert Book.objects.all().db == "default"
+
+
+# --- managers -------------------------------------------------------------------------------------------------------
+
+
+def test_managers_of_ones_own(define):
+    class Loved(models.QuerySet):
+        def loved(self):
+            return self.filter(rating__gte=3)
+
+        def _private(self):
+            return 1
+
+    class Loving(models.Manager):
+        def get_queryset(self):
+            return super().get_queryset().exclude(title="Two")
+
+    Meta = {"db_table": Book._meta.db_table, "managed": False}
+    fields = {"title": models.CharField(max_length=50), "rating": models.IntegerField(null=True)}
+    Read = define("Read", objects=Loved.as_manager(), others=Loving.from_queryset(Loved)(), Meta=Meta, **fields)
+    assert sorted(book.title for book in Read.objects.loved()) == ["Four", "Two"]
+    assert sorted(book.title for book in Read.objects.filter(rating__gt=0).loved()) == ["Four", "Two"]
+    assert [book.title for book in Read.others.loved()] == ["Four"]
+    assert not hasattr(Read.objects, "_private")
+    with pytest.raises(Read.DoesNotExist):
+        Read.others.get(title="Two")
+    assert Read.objects.get(title="Two").rating == 5
+    with pytest.raises(AttributeError, match="instances"):
+        Read.objects.get(title="Two").objects  # noqa: B018
