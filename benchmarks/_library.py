@@ -117,7 +117,7 @@ class Contender(Protocol):
 
 
 class Reading:
-    """A batch of one operation that changes nothing."""
+    """A batch of one operation that changes nothing, each in a transaction of its own, as the driver begins them."""
 
     def __init__(self, operation: Callable[[], Any]) -> None:
         self.operation = operation
@@ -129,7 +129,7 @@ class Reading:
 
 
 class Writing:
-    """A batch of operations within one transaction; what they work on is made before the clock runs."""
+    """A batch of operations within one transaction that is rolled back; what they work on is made before the clock runs."""
 
     def __init__(
         self, contender: Contender, operation: Callable[[Any], Any], material: Callable[[int], Sequence[Any]]
@@ -162,6 +162,7 @@ def batches(contender: Contender) -> dict[str, Any]:
     tagged = contender.loaded(1)
     return {
         "get": Reading(lambda: contender.get(7)),
+        "get_in_transaction": Writing(contender, contender.get, lambda times: [7] * times),
         "filter_100": Reading(contender.filter_100),
         "select_related_100": Reading(contender.select_related_100),
         "count": Reading(contender.count),

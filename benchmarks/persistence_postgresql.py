@@ -17,6 +17,7 @@ from _library import CONTENDERS, batches, contenders, postgresql_databases
 AT_MOST = {"filter_100": 1.5, "select_related_100": 1.7}
 NAMES = [
     "get",
+    "get_in_transaction",
     "filter_100",
     "select_related_100",
     "insert",
