@@ -129,7 +129,7 @@ class Reading:
 
 
 class Writing:
-    """A batch of operations within one transaction that is rolled back; what they work on is made before the clock runs."""
+    """A batch of operations within one transaction that is rolled back; what they work on is made beforehand."""
 
     def __init__(
         self, contender: Contender, operation: Callable[[Any], Any], material: Callable[[int], Sequence[Any]]
