@@ -131,8 +131,12 @@ class OwnServer(Server):
 
     def restart(self) -> None:
         """Stop it in good order, whoever is connected, and start it again."""
-        self._end(signal.SIGINT if self.vendor == "postgresql" else signal.SIGTERM)
+        self.shut_down()
         self.start()
+
+    def shut_down(self) -> None:
+        """Stop it in good order, whoever is connected."""
+        self._end(signal.SIGINT if self.vendor == "postgresql" else signal.SIGTERM)
 
     def stop(self) -> None:
         self.kill()
@@ -188,10 +192,10 @@ def mysql() -> Server:
     small = ["--no-defaults", f"--datadir={data}", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M"]
     unsafe = ["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--innodb-doublewrite=0"]
     _run([install, *small, *unsafe, "--auth-root-authentication-method=normal", "--skip-test-db"], user)
-    socket = directory / "mysql.sock"
-    command = [mariadbd, *small, *unsafe, f"--socket={socket}", "--skip-networking", "--skip-log-bin"]
+    path = directory / "mysql.sock"
+    command = [mariadbd, *small, *unsafe, f"--socket={path}", "--skip-networking", "--skip-log-bin"]
     command += ["--character-set-server=utf8mb4", "--performance-schema=OFF", "--max-connections=200"]
-    url = URL.create("mysql", username="root", host="localhost", database="mysql", query={"unix_socket": str(socket)})
+    url = URL.create("mysql", username="root", host="localhost", database="mysql", query={"unix_socket": str(path)})
     return OwnServer("mysql", url, directory, command, user)
 
 

@@ -47,6 +47,7 @@ class Node:
         "holder",
         "hooks",
         "link",
+        "lost",
         "of_test",
         "outer",
         "parent",
@@ -77,6 +78,8 @@ class Node:
         self.link: Any = None
         # Why nothing but rolling back is possible any more: an error, or a text.
         self.broken: BaseException | str | None = None if parent is None else parent.broken
+        # Why there is nothing to go on with: the connection, or the whole transaction, is gone.
+        self.lost: BaseException | str | None = None
         self.closed = False
         # Whether it is to have a savepoint, and the name of it.
         self.savepoint = savepoint
@@ -102,8 +105,9 @@ class Node:
 
         Raises `TransactionManagementError` if the transaction is broken.
         """
-        if self.broken is not None:
-            raise broken_error(self.broken)
+        reason = self.lost or self.broken
+        if reason is not None:
+            raise broken_error(reason)
         if self.link is None:
             if self.parent is None:
                 self._begin()
@@ -196,7 +200,7 @@ class Node:
             node = node.parent
         while node is not None:
             node.link = None
-            node.broken = reason
+            node.lost = node.broken = reason
             node = node.child
 
     def abandon(self, reason: str) -> bool:
@@ -233,7 +237,7 @@ class Node:
         try:
             if abandoned:
                 self._abandon_children()
-            ok = error is None and self.broken is None
+            ok = error is None and self.broken is None and self.lost is None
             if self.parent is None:
                 self._end(ok)
             else:

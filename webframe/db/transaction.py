@@ -235,7 +235,7 @@ def get_rollback(using: str | None = None) -> bool:
 def set_rollback(rollback: bool, using: str | None = None) -> None:
     """Roll the innermost atomic block back when it ends; False takes that back, if the database is fit for it."""
     node = _node_for("set_rollback()", using)
-    node.broken = (node.broken or "set_rollback(True) was called.") if rollback else None
+    node.broken = (node.broken or "set_rollback(True) was called.") if rollback else node.lost
 
 
 class mark_for_rollback_on_error:
@@ -315,7 +315,7 @@ def _end_savepoint(what: str, sid: str, using: str | None, steps: list[str]) -> 
             node.slot.wrapper.control(node, node.link, step, sid)
         if "rollback_to" in steps:
             del node.hooks[node.savepoints[place][1] :]
-            node.broken = None
+            node.broken = node.lost
         del node.savepoints[place:]
     except Error as error:
         node.broken = node.broken or error
