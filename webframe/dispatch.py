@@ -341,7 +341,7 @@ class Signal(Generic[P]):
         if not self.active:
             return False
         plan = self._plan_for(sender)
-        return bool(live(plan.plain) or live(plan.awaited))
+        return any(live(holders) for holders in (plan.plain, plan.awaited, *(plan.later or ())))
 
     def calls_inline_only(self, sender: object = None) -> bool:
         """Whether `asend` would neither leave the event loop's thread nor await anything."""

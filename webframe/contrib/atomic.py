@@ -13,14 +13,14 @@ nothing of the database costs it nothing.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack
 from typing import Any, TypeVar, overload
 
+from webframe.core.handlers.endpoints import plain_twin
 from webframe.db import transaction
 from webframe.db.connections import DEFAULT_ALIAS, connections
 from webframe.http.request import Request
-from webframe.waiting import on_running_loop
 from webframe.workers import run
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -29,6 +29,15 @@ View = TypeVar("View", bound=Callable[..., Any])
 _MARK = "_non_atomic_requests"
 
 
+def _atomic_plain_requests(request: Request) -> Generator[Any, Any, Any]:
+    blocks, aliases = ExitStack(), _aliases_for(request)
+    with blocks:
+        _enter(blocks, aliases)
+        yield
+        _roll_back_if_failed(request, aliases)
+
+
+@plain_twin(_atomic_plain_requests)
 async def atomic_requests(request: Request) -> AsyncGenerator[Any, Any]:
     """Middleware: an atomic block around the view and the middleware further in.
 
@@ -36,22 +45,21 @@ async def atomic_requests(request: Request) -> AsyncGenerator[Any, Any]:
     answer, such as `Http404` or one with an error handler; an answer that is
     returned is committed, whatever its status. A streamed body is made after
     the commit.
+
+    Async code is in the transaction with what it runs in a worker.
     """
-    aliases = _aliases_for(getattr(request.route, "view", None))
+    blocks, aliases = ExitStack(), _aliases_for(request)
     if not aliases:
         yield
         return
-    blocks = ExitStack()
-    await _do(_enter, blocks, aliases)
+    await run(_enter, blocks, aliases)
     try:
         yield
     except BaseException:
-        await _do(blocks.__exit__, *sys.exc_info())
+        await run(blocks.__exit__, *sys.exc_info())
         raise
-    if request.failed:
-        for alias in aliases:
-            transaction.set_rollback(True, using=alias)
-    await _do(blocks.__exit__, None, None, None)
+    _roll_back_if_failed(request, aliases)
+    await run(blocks.__exit__, None, None, None)
 
 
 @overload
@@ -77,13 +85,13 @@ def _marked(view: View, alias: str | None) -> View:
     return view
 
 
-def _aliases_for(view: Any) -> list[str]:
-    """The databases that a request to this view has a transaction in."""
+def _aliases_for(request: Request) -> list[str]:
+    """The databases that a request has a transaction in."""
     databases = connections.databases
     aliases = [alias for alias, entry in databases.items() if entry["ATOMIC_REQUESTS"]]
     if not aliases and DEFAULT_ALIAS in databases:
         aliases = [DEFAULT_ALIAS]
-    without = getattr(view, _MARK, ())
+    without = getattr(request.route.view, _MARK, ())
     return [] if None in without else [alias for alias in aliases if alias not in without]
 
 
@@ -92,9 +100,7 @@ def _enter(blocks: ExitStack, aliases: list[str]) -> None:
         blocks.enter_context(transaction.atomic(using=alias))
 
 
-async def _do(function: Callable[..., Any], *arguments: Any) -> None:
-    """Call what may block: here, where nothing else waits, or in the request's worker beside an event loop."""
-    if on_running_loop():
-        await run(function, *arguments)
-    else:
-        function(*arguments)
+def _roll_back_if_failed(request: Request, aliases: list[str]) -> None:
+    if request.failed:
+        for alias in aliases:
+            transaction.set_rollback(True, using=alias)

@@ -8,7 +8,7 @@ built anew when something is added. A request only looks things up here.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
@@ -23,6 +23,11 @@ from webframe.waiting import is_async
 
 MiddlewareGenerator = Generator[Any, Any, Any] | AsyncGenerator[Any, Any]
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Async middleware that has a plain twin, with that.
+_plain_twins: dict[Callable[..., Any], Callable[[Request], Generator[Any, Any, Any]]] = {}
+
 # The error handlers of one group or app: by status code and by exception class.
 ErrorHandlers = dict[int | type[BaseException], Callable[[Request, Any], Any]]
 
@@ -32,6 +37,19 @@ class Middleware(NamedTuple):
 
     function: Callable[[Request], MiddlewareGenerator]
     is_async: bool
+
+
+def plain_twin(twin: Callable[[Request], Generator[Any, Any, Any]]) -> Callable[[Function], Function]:
+    """Decorate an async middleware with a plain one that does the same: it is used around plain views.
+
+    Without one, async middleware takes requests to an event loop whose views have no need of it.
+    """
+
+    def mark(function: Function) -> Function:
+        _plain_twins[function] = twin
+        return function
+
+    return mark
 
 
 class Policy(NamedTuple):
@@ -52,6 +70,17 @@ class Policy(NamedTuple):
         """The policy of something inside: its middleware further in, its error handlers asked first."""
         return inner._replace(
             middleware=self.middleware + inner.middleware, error_handlers=inner.error_handlers + self.error_handlers
+        )
+
+    def around_plain_code(self) -> Policy:
+        """The same with the plain twins of middleware that has one."""
+        if not any(layer.function in _plain_twins for layer in self.middleware):
+            return self
+        return self._replace(
+            middleware=tuple(
+                Middleware(_plain_twins[layer.function], False) if layer.function in _plain_twins else layer
+                for layer in self.middleware
+            )
         )
 
 
@@ -91,7 +120,9 @@ class Endpoint:
         is_quick: bool = False,
     ) -> None:
         self.view = view
-        self.policy = policy
+        # Whether calling the view gives something to await.
+        self.is_async = is_async(view)
+        self.policy = policy if self.is_async else policy.around_plain_code()
         self.name = name
         self.rule = rule
         # None where the limits of the settings apply.
@@ -100,16 +131,15 @@ class Endpoint:
         self.stream = stream
         # Where the app of this endpoint is mounted in the app that serves it.
         self.mount_prefix = mount_prefix
-        self.is_async = is_async(view)
         # Whether nothing here suspends, so that the whole way from request to response runs in one plain thread.
-        self.is_plain = not self.is_async and not any(layer.is_async for layer in policy.middleware)
+        self.is_plain = not self.is_async and not any(layer.is_async for layer in self.policy.middleware)
         # Whether the view is plain code of ours that never blocks, and so may run on an event loop.
         self.is_quick = is_quick
         # Whether under ASGI the whole way goes to the request's worker, in one hop.
         self.hops = self.is_plain and not (is_quick and not policy.middleware)
         # Whether there is nothing around a view that may run on an event loop.
         self.is_bare = (self.is_async or is_quick) and not policy.middleware
-        self.plain_middleware = tuple(layer.function for layer in policy.middleware) if self.is_plain else ()
+        self.plain_middleware = tuple(layer.function for layer in self.policy.middleware) if self.is_plain else ()
 
     def mounted(self, prefix: str, outer: Policy) -> Endpoint:
         """The same endpoint, in an app that is mounted in another."""
