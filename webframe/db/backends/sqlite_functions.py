@@ -278,6 +278,18 @@ def _has_all(first: Any, second: Any) -> bool:
     return _equal(first, second)
 
 
+def json_value(document: str, key: str) -> str | None:
+    """The value of a key of a document; NULL where there is none."""
+    found = json.loads(document)
+    return json.dumps(found[key]) if isinstance(found, dict) and key in found else None
+
+
+def json_has_key(document: str, key: str) -> bool:
+    """Whether a document is an object with that key, or a list with that text."""
+    found = json.loads(document)
+    return isinstance(found, (dict, list)) and key in found
+
+
 def json_equal(first: str, second: str) -> bool:
     """Whether two documents are the same."""
     return _equal(json.loads(first), json.loads(second))
@@ -400,6 +412,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
             "diff": (2, difference),
             "json_contains": (2, json_contains),
             "json_equal": (2, json_equal),
+            "json_has_key": (2, json_has_key),
+            "json_value": (2, json_value),
         }.items()
     },
 }

@@ -113,9 +113,9 @@ def modulo(left: Element, right: Element, sql_type: TypeEngine[Any], dialect_nam
 
 def as_text(element: Element, dialect_name: str) -> Element:
     """An element as text: PostgreSQL must be told, the others do it by themselves."""
-    if dialect_name != "postgresql" or isinstance(element.type, String):
+    if isinstance(getattr(element.type, "impl", element.type), String):
         return element
-    return sqlalchemy.cast(element, Text())
+    return sqlalchemy.cast(element, Text()) if dialect_name == "postgresql" else sqlalchemy.type_coerce(element, Text())
 
 
 def fold(element: Element, dialect_name: str) -> Element:

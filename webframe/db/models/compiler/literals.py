@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+# Dates and documents get the parts that names may ask for when these are loaded.
+import webframe.db.models.functions.datetime
+import webframe.db.models.functions.json  # noqa: F401
 from webframe.core.exceptions import FieldError
 from webframe.db.models.building import Literals, key_of
 from webframe.db.models.conditions import Q

@@ -58,6 +58,10 @@ def value_at(element: Element, name: str, dialect_name: str) -> Element:
     if dialect_name == "postgresql":
         path = sqlalchemy.literal([name], postgresql.ARRAY(Text()))
         return element.op("#>", return_type=JSONDocument())(path)
+    if dialect_name == "sqlite" and ('"' in name or "\\" in name):
+        # A path of SQLite cannot name such a key.
+        key = sqlalchemy.literal(name, Text())
+        return Function("webframe_json_value", element, key, type_=JSONDocument())
     step = sqlalchemy.literal(path_of(name), Text())
     if dialect_name == "sqlite":
         return element.op("->", return_type=JSONDocument())(step)
@@ -74,7 +78,7 @@ def path_of(name: Any) -> str:
 
 def key_path(name: Any) -> str:
     """The path to a key that is never the place in a list."""
-    return f"$.{json.dumps(str(name))}"
+    return f"$.{json.dumps(str(name), ensure_ascii=False)}"
 
 
 def as_plain(element: Element, dialect_name: str) -> Element:
@@ -196,8 +200,7 @@ class HasKey(Lookup):
         if scope.dialect_name == "postgresql":
             return element.bool_op("?")(scope.typed_value(name, Text(), str))
         if scope.dialect_name == "sqlite":
-            path = scope.typed_value(name, Text(), key_path)
-            return Function("json_type", element, path, type_=Text()).is_not(None)
+            return _true(Function("webframe_json_has_key", element, scope.typed_value(name, Text(), str)))
         path = scope.typed_value(name, Text(), key_path)
         return _true(Function("json_contains_path", element, sqlalchemy.literal_column("'one'"), path))
 
