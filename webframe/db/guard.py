@@ -98,5 +98,12 @@ class NoGuard:
 
     __slots__ = ()
 
+    def acquire(self, timeout: float | None = None) -> None:
+        """There is nothing to be taken."""
+
+    def try_acquire(self) -> bool:
+        """There is nothing to be taken, which always succeeds."""
+        return True
+
     def release(self) -> None:
         """Nothing was taken."""

@@ -176,22 +176,31 @@ class DatabaseWrapper(Connecting):
         place = self._enter()
         own = place.over or (self.features.streams_need_own_connection and place is place.slot)
         if own:
+            if place.over:
+                self.give_back(place)
             place.guard.release()
             place = self.new_slot()
             place.guard.acquire(self.guard_timeout)
+        stream: Stream | None = None
         try:
             if own:
                 self.open(place)
-            link: Link = place.link
-            if self.features.streams_need_own_connection and not own:
-                return Stream(self, place, link, StreamOfRows(link.fetch(sql, params)), own)
-            cursor = link.stream(sql, params, size)
-            link.streams.add(cursor)
-            return Stream(self, place, link, cursor, own)
+            stream = self._stream_in(place, sql, params, size, own)
+            return stream
         except BaseException as error:
             self.raise_ours(error, place)
         finally:
+            if own and stream is None:
+                self.give_back(place)
             place.guard.release()
+
+    def _stream_in(self, place: Any, sql: str, params: Params, size: int, own: bool) -> Stream:
+        link: Link = place.link
+        if self.features.streams_need_own_connection and not own:
+            return Stream(self, place, link, StreamOfRows(link.fetch(sql, params)), own)
+        cursor = link.stream(sql, params, size)
+        link.streams.add(cursor)
+        return Stream(self, place, link, cursor, own)
 
     # --- where a statement runs -----------------------------------------------------------------------------------
 

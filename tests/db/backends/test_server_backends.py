@@ -1,0 +1,196 @@
+"""What is peculiar to PostgreSQL, to MariaDB, and to whatever else SQLAlchemy knows."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from webframe.core.exceptions import ImproperlyConfigured
+from webframe.db import DatabaseError, OperationalError, connection, connections, transaction
+from webframe.test import override_settings
+
+
+def one(sql: str) -> Any:
+    return connection.cursor().execute(sql).fetchone()[0]
+
+
+def with_options(engine: Any, **options: Any) -> Any:
+    """Settings in which the database has these options as well."""
+    from webframe.db.configuration import configuration
+
+    full = configuration("default", engine.databases["default"])
+    return override_settings(DATABASES={"default": {**full, "OPTIONS": {**full["OPTIONS"], **options}}})
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.engines("postgresql")
+def test_the_time_zone_of_a_session_is_that_of_the_settings(engine: Any) -> None:
+    assert one("SHOW TimeZone") == "UTC"
+    assert one("SELECT now()").utcoffset() == UTC.utcoffset(None)
+    with override_settings(USE_TZ=False, TIME_ZONE="Asia/Tokyo"):
+        assert one("SHOW TimeZone") == "Asia/Tokyo"
+    assert one("SHOW TimeZone") == "UTC"
+
+
+@pytest.mark.engines("postgresql")
+def test_a_table_that_changes_does_not_trouble_prepared_statements(engine: Any) -> None:
+    connection.run("CREATE TABLE changing (id INTEGER)")
+    try:
+        connection.insert("INSERT INTO changing VALUES (1)")
+        for _ in range(8):  # psycopg prepares what it has seen five times
+            assert connection.fetch("SELECT id FROM changing", ()) == [(1,)]
+        thread = threading.Thread(target=lambda: connection.run("ALTER TABLE changing ALTER id TYPE VARCHAR(10)"))
+        thread.start()
+        thread.join()
+        assert connection.fetch("SELECT id FROM changing", ()) == [("1",)]
+        mine = connection.connection
+        connections.release()
+        assert connection.fetch("SELECT id FROM changing", ()) == [("1",)]
+        assert connection.connection is not mine
+    finally:
+        connection.run("DROP TABLE changing")
+
+
+@pytest.mark.engines("postgresql")
+def test_the_isolation_level_is_that_of_the_options(engine: Any) -> None:
+    with transaction.atomic():
+        assert one("SHOW transaction_isolation") == "read committed"
+    for level in ("serializable", 4):
+        with with_options(engine, isolation_level=level), transaction.atomic():
+            assert one("SHOW transaction_isolation") == "serializable"
+    with with_options(engine, isolation_level="cosy"), pytest.raises(ImproperlyConfigured, match="cosy"):
+        connection.cursor().execute("SELECT 1")
+
+
+@pytest.mark.engines("postgresql")
+def test_a_read_only_transaction_is_told_to_the_server(engine: Any) -> None:
+    with transaction.atomic(read_only=True):
+        assert one("SHOW transaction_read_only") == "on"
+    with transaction.atomic():
+        assert one("SHOW transaction_read_only") == "off"
+
+
+@pytest.mark.engines("postgresql")
+def test_init_command_and_version(engine: Any) -> None:
+    with with_options(engine, init_command="SET statement_timeout = 4321"):
+        assert one("SHOW statement_timeout") == "4321ms"
+    assert connection.pg_version >= 130000
+    assert connection.features.supports_nulls_distinct_unique_constraints == (connection.pg_version >= 150000)
+
+
+@pytest.mark.engines("postgresql")
+def test_an_aborted_connection_is_not_handed_on(engine: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("BEGIN")  # by hand, so that nobody knows of it
+    with pytest.raises(DatabaseError):
+        cursor.execute("SELEKT")
+    mine = connection.connection
+    connections.release()
+    assert one("SELECT 1") == 1
+    assert connection.connection is not mine
+
+
+# --- MariaDB ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.engines("mysql")
+def test_a_session_is_in_utc_and_reads_what_is_committed(engine: Any) -> None:
+    assert one("SELECT @@session.time_zone") == "+00:00"
+    assert one("SELECT @@session.tx_isolation" if connection.is_mariadb else "SELECT 1") == "READ-COMMITTED"
+    with with_options(engine, isolation_level="serializable"):
+        assert one("SELECT @@session.tx_isolation") == "SERIALIZABLE"
+    with with_options(engine, isolation_level="cosy"), pytest.raises(ImproperlyConfigured, match="cosy"):
+        connection.cursor().execute("SELECT 1")
+
+
+@pytest.mark.engines("mysql")
+def test_what_it_is_and_can_do_is_asked_of_the_server(engine: Any) -> None:
+    assert connection.display_name == ("MariaDB" if connection.is_mariadb else "MySQL")
+    assert connection.mysql_version >= (5, 7)
+    assert connection.features.can_return_from_insert == connection.is_mariadb
+
+
+@pytest.mark.engines("mysql")
+def test_an_update_counts_the_rows_that_match(engine: Any) -> None:
+    connection.run("CREATE TABLE counted (id INTEGER)")
+    try:
+        connection.insert("INSERT INTO counted VALUES (1)")
+        assert connection.run("UPDATE counted SET id = 1") == 1
+    finally:
+        connection.run("DROP TABLE counted")
+
+
+@pytest.mark.engines("mysql")
+def test_text_of_four_bytes_a_letter(engine: Any) -> None:
+    assert connection.fetch("SELECT %s", ("🍕",)) == [("🍕",)]
+
+
+@pytest.mark.engines("mysql")
+def test_a_stream_has_a_connection_of_its_own_and_gives_it_back(engine: Any) -> None:
+    pool = connections["default"].engine.pool
+    iterator = connection.iterate("SELECT 1 UNION SELECT 2 UNION SELECT 3", (), 2)
+    assert next(iterator) == [(1,), (2,)] and one("SELECT 1") == 1
+    assert pool.checkedout() == 2
+    assert next(iterator) == [(3,)]
+    assert list(iterator) == []
+    assert pool.checkedout() == 1
+    with pytest.raises(DatabaseError):
+        next(connection.iterate("SELEKT"))
+    assert pool.checkedout() == 1
+
+
+# --- others -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def generic(engine: Any) -> Any:
+    """The engine's database by way of the generic backend."""
+    schemes = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+    url = engine.databases["default"].partition(":")[2]
+    database = {"ENGINE": "generic", "URL": f"{schemes[engine.vendor]}:{url}"}
+    with override_settings(DATABASES={"default": database}):
+        yield engine
+        connections.close_all()
+
+
+def test_the_generic_backend_runs_statements_and_transactions(generic: Any) -> None:
+    assert connection.vendor == connection.display_name == generic.vendor
+    connection.run("CREATE TABLE things (id INTEGER PRIMARY KEY, name VARCHAR(20))")
+    try:
+        with transaction.atomic():
+            connection.cursor().execute("INSERT INTO things (id, name) VALUES (%s, %s)", [1, "one"])
+            with pytest.raises(DatabaseError), transaction.atomic():
+                connection.cursor().execute("INSERT INTO things (id, name) VALUES (%s, %s)", [1, "one"])
+            connection.cursor().execute("INSERT INTO things (id, name) VALUES (%s, %s)", [2, "two"])
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            connection.cursor().execute("DELETE FROM things")
+            raise ZeroDivisionError
+        assert [tuple(row) for row in connection.fetch("SELECT id FROM things ORDER BY id")] == [(1,), (2,)]
+        assert connection.run("UPDATE things SET name = name") == 2
+        chunks = list(connection.iterate("SELECT id FROM things ORDER BY id", (), 1))
+        assert [[tuple(row) for row in chunk] for chunk in chunks] == [[(1,)], [(2,)]]
+        assert connection.dialect.paramstyle in ("qmark", "format")
+    finally:
+        connection.run("DROP TABLE things")
+
+
+@pytest.mark.parametrize("url", ["nonsense://host/name", "not a url"])
+def test_what_sqlalchemy_does_not_know_is_named(url: str) -> None:
+    with override_settings(DATABASES={"default": {"ENGINE": "generic", "URL": url}}):
+        with pytest.raises(ImproperlyConfigured, match="SQLAlchemy"):
+            connection.cursor()
+    with override_settings(DATABASES={"default": {"ENGINE": "generic"}}):
+        with pytest.raises(ImproperlyConfigured, match="needs a URL"):
+            connection.cursor()
+
+
+def test_a_server_that_is_not_there_is_an_operational_error() -> None:
+    with override_settings(DATABASES={"default": "postgresql://nobody@127.0.0.1:1/nothing"}):
+        with pytest.raises(OperationalError):
+            connection.fetch("SELECT 1")
+        assert not connection.is_usable()
