@@ -1,10 +1,12 @@
 """A pizzeria, to show what a program made with webframe looks like; `app` is what servers are given.
 
-Everything is in memory, so that nothing has to be set up: orders last as long as the process, and a server with
-several processes would have a pizzeria in each. The tutorial in docs/tutorial builds a smaller one step by step.
+Its database is the file pizzeria.db in the folder where it is started, and is made at the first start; put the URL of
+another one, such as postgresql://user:password@host/name, into DATABASE_URL. The tutorial in docs/tutorial builds a
+smaller pizzeria step by step.
 
-menu.py and orders.py know nothing of the web; signals.py tells when an order is placed, and board.py listens to the
-life of every request. The views are in pages.py, kitchen.py and api.py, one group of routes each.
+models.py, menu.py and orders.py know nothing of the web. signals.py tells when an order is placed, news.py listens to
+what changes in the database, board.py to the life of every request. The views are in pages.py, kitchen.py and api.py,
+one group of routes each; they are plain functions, because the database may make them wait.
 """
 
 from __future__ import annotations
@@ -14,12 +16,16 @@ from pathlib import Path
 
 from example_app.api import api
 from example_app.kitchen import kitchen
+from example_app.menu import prepare
 from example_app.pages import pages
 from webframe import Request, Response, Webframe, abort, render
 from webframe.core.exceptions import Http404
 
 # `webframe --app example_app run`, `gunicorn example_app:app`, `uvicorn example_app:app`.
-app = application = Webframe(__name__)
+app = application = Webframe(
+    __name__, DATABASES={"default": {"ENGINE": "sqlite3", "NAME": str(Path.cwd() / "pizzeria.db")}}
+)
+app.on_startup(prepare)
 app.include(pages)
 app.include(kitchen)
 app.include(api)
@@ -45,5 +51,5 @@ def not_found(request: Request, error: Exception) -> tuple[str, int]:
     """A friendly page for people; programs that ask for something else get webframe's own answer."""
     if "text/html" not in request.headers.get("Accept", ""):
         raise error
-    # An order that does not exist has something to say; an unknown address has not.
+    # An order or a pizza that does not exist has something to say; an unknown address has not.
     return render("404.html", message=str(error) if isinstance(error, Http404) else ""), 404

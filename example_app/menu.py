@@ -1,37 +1,83 @@
-"""What there is to eat."""
+"""What there is to eat when the pizzeria opens, and how it gets into the database."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from example_app.models import Pizza, Topping
+from webframe.core.exceptions import ImproperlyConfigured
+from webframe.db import OperationalError, connection, transaction
+from webframe.db.schema import create_all
 
-@dataclass(frozen=True, slots=True)
-class Pizza:
-    """One line of the menu; `slug` is its name in addresses and forms."""
+Layer = Topping.Layer
 
-    slug: str
-    name: str
-    toppings: str
-    price: Decimal
-    # What the plate looks like: the name of a class in the stylesheet.
-    look: str = "tomato"
-    vegetarian: bool = True
-    # In degrees Celsius.
-    heat: int = 450
-
-
-MENU = {
-    pizza.slug: pizza
-    for pizza in (
-        Pizza("marinara", "Marinara", "Tomato, garlic, oregano, olive oil", Decimal("6.50")),
-        Pizza("margherita", "Margherita", "Tomato, mozzarella, basil", Decimal("7.50"), look="basil"),
-        Pizza("funghi", "Funghi", "Tomato, mozzarella, mushrooms, parsley", Decimal("8.90"), look="mushroom"),
-        Pizza("diavola", "Diavola", "Tomato, mozzarella, hot salami", Decimal("9.50"), look="salami", vegetarian=False),
-        Pizza("quattro-formaggi", "Quattro formaggi", "Four cheeses, no tomato", Decimal("9.90"), look="cheese"),
-        Pizza("napoli", "Napoli", "Tomato, anchovies, capers", Decimal("8.50"), look="olive", vegetarian=False),
-        Pizza("verdure", "Verdure", "Aubergine, courgette, peppers", Decimal("9.20"), look="basil"),
-        # Hotter than the oven: baking it fails, so that there is something to be seen on the kitchen board.
-        Pizza("vesuvio", "Vesuvio", "Hotter than our oven: watch it fail", Decimal("12.00"), look="lava", heat=900),
-    )
+LAYERS = {
+    Layer.SAUCE: ["tomato"],
+    Layer.CHEESE: ["mozzarella", "gorgonzola", "fontina", "parmesan"],
+    Layer.TOPPING: ["garlic", "mushrooms", "hot salami", "anchovies", "capers", "aubergine", "courgette", "peppers"],
+    Layer.HERB: ["basil", "oregano", "parsley", "olive oil", "chilli"],
 }
+FROM_ANIMALS = {"hot salami", "anchovies"}
+
+FIRST_MENU: list[dict[str, Any]] = [
+    {"name": "Marinara", "price": "6.50", "toppings": ["tomato", "garlic", "oregano", "olive oil"]},
+    {"name": "Margherita", "price": "7.50", "look": "basil", "toppings": ["tomato", "mozzarella", "basil"]},
+    {
+        "name": "Funghi",
+        "price": "8.90",
+        "look": "mushroom",
+        "toppings": ["tomato", "mozzarella", "mushrooms", "parsley"],
+    },
+    {"name": "Diavola", "price": "9.50", "look": "salami", "toppings": ["tomato", "mozzarella", "hot salami"]},
+    {
+        "name": "Quattro formaggi",
+        "price": "9.90",
+        "look": "cheese",
+        "toppings": ["mozzarella", "gorgonzola", "fontina", "parmesan"],
+    },
+    {"name": "Napoli", "price": "8.50", "look": "olive", "toppings": ["tomato", "anchovies", "capers"]},
+    {"name": "Verdure", "price": "9.20", "look": "basil", "toppings": ["tomato", "aubergine", "courgette", "peppers"]},
+    # Hotter than the oven: baking it fails, so that there is something to be seen on the kitchen board.
+    {
+        "name": "Vesuvio",
+        "price": "12.00",
+        "look": "lava",
+        "heat": 900,
+        "remark": "Hotter than our oven: watch it fail.",
+        "toppings": ["tomato", "chilli"],
+    },
+]
+
+
+def prepare() -> None:
+    """Create the tables that are missing, and write the first menu if there is none.
+
+    It is called whenever a process starts, and several may start at once. Raises
+    `ImproperlyConfigured` where nothing can be kept.
+    """
+    try:
+        create_all()
+        if not Pizza.objects.exists():
+            write_first_menu()
+    except OperationalError as error:
+        raise ImproperlyConfigured(
+            f"The pizzeria cannot keep its orders in {connection.settings_dict['NAME']}: {error} Start it in a folder "
+            "that it may write to, or put another database into DATABASE_URL, such as sqlite:////tmp/pizzeria.db."
+        ) from error
+
+
+@transaction.atomic
+def write_first_menu() -> None:
+    """All of it or nothing; what another process writes at the same time is taken as it is."""
+    toppings = {}
+    for layer, names in LAYERS.items():
+        for name in names:
+            about = {"layer": layer, "vegetarian": name not in FROM_ANIMALS}
+            toppings[name], _ = Topping.objects.get_or_create(name=name, defaults=about)
+    for entry in FIRST_MENU:
+        about = {name: value for name, value in entry.items() if name != "toppings"}
+        about["price"] = Decimal(about["price"])
+        pizza, new = Pizza.objects.get_or_create(slug=entry["name"].lower().replace(" ", "-"), defaults=about)
+        if new:
+            pizza.toppings.set(toppings[name] for name in entry["toppings"])

@@ -1,68 +1,24 @@
-"""Orders: checking what somebody would like, and keeping what was ordered.
+"""Orders: checking what somebody would like, placing it, and moving it on.
 
-Nothing here knows of requests. `Draft` checks what came from a form or from JSON alike; `orders` keeps the orders.
+Nothing here knows of requests. `Draft` checks what came from a form or from JSON alike. What belongs together is
+written in one transaction, so that no reader ever sees half an order.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import Enum
 from typing import Any
 
-from example_app.menu import MENU, Pizza
+from example_app.models import LONGEST_NAME, Customer, Line, Order, Pizza
+from example_app.signals import order_placed
 from webframe.core.exceptions import Http404
+from webframe.db import transaction
 
 # Of one kind, and in one order.
 MOST_OF_A_KIND = 10
 MOST_PIZZAS = 20
-
-LONGEST_NAME = 40
-
-
-class Status(Enum):
-    """How far an order is."""
-
-    RECEIVED = "received"
-    BAKING = "in the oven"
-    READY = "ready"
-    BURNT = "burnt"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """So many of one pizza."""
-
-    pizza: Pizza
-    quantity: int
-
-    @property
-    def price(self) -> Decimal:
-        return self.pizza.price * self.quantity
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order; it never changes, `OrderBook.change` puts another in its place."""
-
-    number: int
-    name: str
-    lines: tuple[Line, ...]
-    status: Status = Status.RECEIVED
-    # What the receivers of order_placed find out.
-    minutes: int | None = None
-    courier: str | None = None
-
-    @property
-    def pizzas(self) -> int:
-        return sum(line.quantity for line in self.lines)
-
-    @property
-    def total(self) -> Decimal:
-        return sum((line.price for line in self.lines), Decimal())
 
 
 class Draft:
@@ -73,8 +29,10 @@ class Draft:
 
     def __init__(self, name: object, quantities: Mapping[str, object]) -> None:
         self.errors: dict[str, str] = {}
+        self.menu: dict[str, Pizza] = {pizza.slug: pizza for pizza in Pizza.objects.all()}
         self.name = self._check_name(name)
-        self.lines = tuple(self._check_lines(quantities))
+        # Not saved, and of no order yet.
+        self.lines = self._check_lines(quantities)
 
     @property
     def total(self) -> Decimal:
@@ -94,12 +52,13 @@ class Draft:
         lines = []
         for slug, quantity in quantities.items():
             digits = str(quantity).strip()
-            if slug not in MENU:
+            pizza = self.menu.get(slug)
+            if pizza is None:
                 self.errors["pizzas"] = f"There is no {slug[:LONGEST_NAME]!r} on the menu."
             elif digits and (not re.fullmatch("[0-9]{1,2}", digits) or int(digits) > MOST_OF_A_KIND):
-                self.errors[slug] = f"{MENU[slug].name}: how many? A number from 0 to {MOST_OF_A_KIND}, please."
+                self.errors[slug] = f"{pizza.name}: how many? A number from 0 to {MOST_OF_A_KIND}, please."
             elif digits and int(digits):
-                lines.append(Line(MENU[slug], int(digits)))
+                lines.append(Line(pizza=pizza, quantity=int(digits), unit_price=pizza.price))
         pizzas = sum(line.quantity for line in lines)
         if not lines and not self.errors.keys() - {"name"}:
             self.errors["pizzas"] = "There is no pizza in your cart yet."
@@ -108,51 +67,45 @@ class Draft:
         return lines
 
 
-class OrderBook:
-    """The orders of this process, the latest `length` of them; may be used from any thread."""
+@transaction.atomic
+def place(draft: Draft) -> Order:
+    """Make an order of a draft without errors: with all its lines, or not at all.
 
-    def __init__(self, length: int = 500) -> None:
-        self._length = length
-        # The orders by number, the oldest first, and the number of the last one; under the lock.
-        self._orders: dict[int, Order] = {}
-        self._last_number = 0
-        # Held for a few dictionary operations at most, so that async code may take it, too.
-        self._lock = threading.Lock()
-
-    def place(self, draft: Draft) -> Order:
-        """Make an order of a draft without errors."""
-        with self._lock:
-            self._last_number += 1
-            order = self._orders[self._last_number] = Order(self._last_number, draft.name, draft.lines)
-            if len(self._orders) > self._length:
-                del self._orders[next(iter(self._orders))]
-        return order
-
-    def get(self, number: int) -> Order:
-        """The order of that number. Raises `Http404` if there is none."""
-        order = self._orders.get(number)
-        if order is None:
-            raise Http404(f"We have no order number {number}.")
-        return order
-
-    def change(self, number: int, **changes: Any) -> Order:
-        """Change an order, and return it as it is now."""
-        with self._lock:
-            order = self._orders[number] = replace(self.get(number), **changes)
-        return order
-
-    def move(self, number: int, before: Status, after: Status) -> Order:
-        """Change the status of an order; of two who do so at once, only the first one does."""
-        with self._lock:
-            order = self.get(number)
-            if order.status is before:
-                order = self._orders[number] = replace(order, status=after)
-        return order
-
-    def latest(self, count: int = 20) -> list[Order]:
-        """The last orders, the newest first."""
-        with self._lock:
-            return list(self._orders.values())[: -count - 1 : -1]
+    The receivers of `order_placed` are part of it; those that wait for the commit are called when all of it is done.
+    """
+    customer, _ = Customer.objects.get_or_create(name=draft.name)
+    order: Order = Order.objects.create(customer=customer)
+    for line in draft.lines:
+        line.order = order
+    Line.objects.bulk_create(draft.lines)
+    order_placed.send(Order, order=order)
+    return order
 
 
-orders = OrderBook()
+def find(number: int) -> Order:
+    """The order of that number, with all that is shown of it. Raises `Http404` if there is none."""
+    order: Order | None = _with_lines().filter(pk=number).first()
+    if order is None:
+        raise Http404(f"We have no order number {number}.")
+    return order
+
+
+def latest(count: int = 20) -> list[Order]:
+    """The last orders, the newest first."""
+    return list(_with_lines()[:count])
+
+
+@transaction.atomic
+def move(number: int, before: str, after: str) -> bool:
+    """Change the status of an order; of two who do so at once, only the first one does. Whether this was the one."""
+    order: Order = Order.objects.select_for_update().get_or_404(pk=number)
+    if order.status != before:
+        return False
+    # Not with update(), which is one statement, but sends no signals.
+    order.status = after
+    order.save(update_fields=["status"])
+    return True
+
+
+def _with_lines() -> Any:
+    return Order.objects.select_related("customer").prefetch_related("lines__pizza")

@@ -1,13 +1,13 @@
-"""What guests see: the menu, the cart, and how far their order is."""
+"""What guests see: the menu, the pizzas, the cart, and how far their order is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
 
-from example_app.menu import MENU
-from example_app.orders import MOST_OF_A_KIND, Draft, Order, Status, orders
-from example_app.signals import order_placed
+from example_app import orders
+from example_app.models import Order, Pizza
+from example_app.orders import MOST_OF_A_KIND, Draft
 from webframe import Group, Request, Response, redirect, render
 from webframe.template import filters
 
@@ -21,7 +21,12 @@ def euros(amount: Decimal) -> str:
 
 @pages.get("/")
 def menu(request: Request) -> str:
-    return render("menu.html", menu=MENU.values(), most=MOST_OF_A_KIND)
+    return render("menu.html", menu=Pizza.objects.prefetch_related("toppings"), most=MOST_OF_A_KIND)
+
+
+@pages.get("/pizzas/<slug>")
+def pizza(request: Request, slug: str) -> str:
+    return render("pizza.html", pizza=Pizza.objects.get_or_404(slug=slug), most=MOST_OF_A_KIND)
 
 
 @pages.get("/cart")
@@ -34,27 +39,29 @@ def cart(request: Request) -> str:
 
 
 @pages.post("/orders")
-async def order(request: Request) -> Response | tuple[str, int]:
+def order(request: Request) -> Response | tuple[str, int]:
     """Place an order, and send the browser to its page, so that a reload does not order again."""
     draft = draft_of(request.form)
     if draft.errors:
         return cart_page(draft, request.form), 400
     placed = orders.place(draft)
-    await order_placed.asend(Order, order=placed)
-    return redirect(request.url_for("show", number=placed.number), 303)
+    return redirect(request.url_for("show", number=placed.pk), 303)
 
 
 @pages.get("/orders/<int:number>")
-async def show(request: Request, number: int) -> str:
-    steps = [Status.RECEIVED, Status.BAKING, Status.READY]
-    return render("order.html", order=orders.get(number), steps=steps)
+def show(request: Request, number: int) -> str:
+    order = orders.find(number)
+    steps = [Order.Status.RECEIVED, Order.Status.BAKING, Order.Status.READY]
+    earlier = order.customer.orders.filter(pk__lt=order.pk).count()
+    return render("order.html", order=order, steps=steps, earlier=earlier)
 
 
 def draft_of(fields: Mapping[str, str]) -> Draft:
-    """What was chosen in a form; fields that we do not know are left alone."""
-    return Draft(fields.get("name", ""), {slug: fields.get(slug, "") for slug in MENU})
+    """What was chosen in a form; fields that are no pizzas are left alone."""
+    slugs = Pizza.objects.values_list("slug", flat=True)
+    return Draft(fields.get("name", ""), {slug: fields.get(slug, "") for slug in slugs})
 
 
 def cart_page(draft: Draft, fields: Mapping[str, str]) -> str:
-    chosen = [pizza for slug, pizza in MENU.items() if slug in draft.errors or fields.get(slug, "").strip("0 ")]
+    chosen = [pizza for slug, pizza in draft.menu.items() if slug in draft.errors or fields.get(slug, "").strip("0 ")]
     return render("cart.html", draft=draft, fields=fields, chosen=chosen, most=MOST_OF_A_KIND)

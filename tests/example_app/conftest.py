@@ -52,17 +52,17 @@ def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> Any:
 
 
 class Process:
-    """A server in a process group of its own."""
+    """A server in a process group of its own, which keeps its orders in a directory."""
 
-    def __init__(self, command: list[str], directory: Path) -> None:
-        self._output_file = directory / "output"
-        with self._output_file.open("wb") as output:
+    def __init__(self, command: list[str], directory: Path, output: Path | None = None) -> None:
+        self._output_file = output or directory / "output"
+        with self._output_file.open("wb") as output_file:
             self._process = subprocess.Popen(
                 command,
                 cwd=directory,
                 env=environment(),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=output_file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -85,13 +85,14 @@ class Process:
         self._process.wait()
 
 
-def serve(name: str, directory: Path) -> tuple[Process, str]:
-    """Start a server of SERVERS; the process and the address."""
+def serve(name: str, directory: Path, *arguments: str) -> tuple[Process, str]:
+    """Start a server of SERVERS, with further arguments; the process and the address."""
     for _ in range(3):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        process = Process([sys.executable, "-m", *(part.format(port=port) for part in SERVERS[name])], directory)
+        command = [part.format(port=port) for part in SERVERS[name]]
+        process = Process([sys.executable, "-m", *command, *arguments], directory)
 
         def accepts(port: int = port) -> bool:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -123,8 +124,17 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 @pytest.fixture(params=list(SERVERS))
 def shop(request: pytest.FixtureRequest, running: Callable[[str], str]) -> Iterator[httpx.Client]:
     """A browser, so to speak, at the pizzeria; each test that has it runs under each server."""
-    if find_spec(request.param) is None and os.environ.get("CI") != "true":
-        pytest.skip(f"{request.param} is not installed.")
-    headers = {"Accept": "text/html,*/*;q=0.8"}
-    with httpx.Client(base_url=running(request.param), headers=headers, timeout=PATIENCE, trust_env=False) as client:
+    skip_without(request.param)
+    with browser(running(request.param)) as client:
         yield client
+
+
+def skip_without(server: str) -> None:
+    if find_spec(server) is None and os.environ.get("CI") != "true":
+        pytest.skip(f"{server} is not installed.")
+
+
+def browser(address: str) -> httpx.Client:
+    """A client that asks for pages."""
+    headers = {"Accept": "text/html,*/*;q=0.8"}
+    return httpx.Client(base_url=address, headers=headers, timeout=PATIENCE, trust_env=False)

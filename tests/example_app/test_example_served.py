@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 import json
 import re
+import sqlite3
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
-from .conftest import ROOT, Process, wait_until
+from .conftest import ROOT, SERVERS, Process, browser, serve, skip_without, wait_until
 
 
 def place(shop: httpx.Client, name: str = "Ada", **pizzas: object) -> int:
@@ -49,6 +50,24 @@ class TestMenu:
         page = shop.get("/")
         assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
         assert "//" not in " ".join(re.findall(r'(?:src|href|action)="([^"]*)"', page.text))
+
+
+class TestPizza:
+    def test_has_a_page_with_what_is_on_it(self, shop: httpx.Client) -> None:
+        page = words(shop.get("/pizzas/napoli").text)
+        assert "Napoli tomato anchovies capers € 8.50" in page
+        assert "hotter than our oven" in words(shop.get("/pizzas/vesuvio").text).lower()
+
+    @pytest.mark.parametrize("path", ["/pizzas/hawaii", "/kitchen/pizzas/hawaii", "/pizzas/%00", "/pizzas/%ED%A0%80"])
+    def test_an_unknown_one_is_not_found(self, shop: httpx.Client, path: str) -> None:
+        answer = shop.get(path)
+        assert answer.status_code == 404
+        assert "That is not on the menu" in answer.text
+
+    def test_programs_are_told_so_in_json(self, shop: httpx.Client) -> None:
+        answer = shop.get("/api/menu/hawaii")
+        assert answer.status_code == 404 and "Pizza" in answer.json()["error"]
+        assert shop.get("/api/menu/verdure").json()["toppings"] == ["tomato", "aubergine", "courgette", "peppers"]
 
 
 class TestCart:
@@ -132,6 +151,43 @@ class TestOrdering:
         assert shop.post("/orders", data=fields, headers={"Origin": own}).status_code == 303
         assert place(shop, marinara=1) == before + 2
 
+    def test_whoever_comes_again_is_greeted(self, shop: httpx.Client) -> None:
+        first, second = place(shop, "Hedy", marinara=1), place(shop, "Hedy", marinara=1)
+        assert "Nice to see you again" not in shop.get(f"/orders/{first}").text
+        assert "it is your order number 2 with us" in shop.get(f"/orders/{second}").text
+
+
+class TestChanges:
+    def test_of_orders_are_on_the_board(self, shop: httpx.Client) -> None:
+        number = place(shop, "Rosalind", marinara=1)
+        shop.post(f"/kitchen/orders/{number}/bake")
+        board = board_with(shop, f"post_save Order {number} for Rosalind: status in the oven")
+        assert "post_save Rosalind: new customer" in board
+        assert f"post_save Order {number} for Rosalind: new order" in board
+        assert re.search(rf"post_save Order {number} for Rosalind: courier \w+", board)
+
+    def test_of_toppings_are_on_the_board_and_on_the_menu(self, shop: httpx.Client) -> None:
+        form = shop.get("/kitchen/pizzas/funghi").text
+        assert re.search(r'value="mushrooms" checked>', form) and not re.search(r'value="capers" checked>', form)
+        chosen = ["tomato", "mozzarella", "capers"]
+        assert shop.post("/kitchen/pizzas/funghi", data={"toppings": chosen}).status_code == 303
+        board = board_with(shop, "m2m_changed Funghi: with capers")
+        assert "m2m_changed Funghi: without mushrooms, parsley" in board
+        assert "Funghi Tomato, mozzarella, capers" in words(shop.get("/").text)
+        shop.post("/kitchen/pizzas/funghi", data={"toppings": ["tomato", "mozzarella", "mushrooms", "parsley"]})
+        board_with(shop, "m2m_changed Funghi: with mushrooms, parsley")
+
+    def test_unknown_toppings_are_left_alone(self, shop: httpx.Client) -> None:
+        shop.post(
+            "/kitchen/pizzas/diavola", data={"toppings": ["tomato", "mozzarella", "hot salami", "pineapple", "'"]}
+        )
+        assert "Diavola Tomato, mozzarella, hot salami" in words(shop.get("/").text)
+
+    def test_other_sites_cannot_change_them(self, shop: httpx.Client) -> None:
+        answer = shop.post("/kitchen/pizzas/diavola", headers={"Origin": "https://elsewhere.example"})
+        assert answer.status_code == 403
+        assert "Diavola Tomato, mozzarella, hot salami" in words(shop.get("/").text)
+
 
 class TestKitchen:
     def test_shows_an_order_from_received_to_ready(self, shop: httpx.Client) -> None:
@@ -190,10 +246,11 @@ class TestNotFound:
         assert answer.status_code == 404
         assert "That is not on the menu" in answer.text and "pizzeria.css" in answer.text
 
-    def test_an_order_that_does_not_exist_says_so(self, shop: httpx.Client) -> None:
-        answer = shop.get("/orders/999999")
+    @pytest.mark.parametrize("number", [0, 999999, 2**63, 10**40])
+    def test_an_order_that_does_not_exist_says_so(self, shop: httpx.Client, number: int) -> None:
+        answer = shop.get(f"/orders/{number}")
         assert answer.status_code == 404
-        assert "We have no order number 999999." in answer.text
+        assert f"We have no order number {number}." in answer.text
 
     def test_programs_get_json(self, shop: httpx.Client) -> None:
         answer = shop.get("/pineapple", headers={"Accept": "application/json"})
@@ -209,7 +266,8 @@ class TestAPI:
         assert {
             "slug": "napoli",
             "name": "Napoli",
-            "toppings": "Tomato, anchovies, capers",
+            "toppings": ["tomato", "anchovies", "capers"],
+            "vegetarian": False,
             "price": "8.50",
         } in pizzas
 
@@ -272,6 +330,76 @@ class TestStaticFiles:
         assert shop.get("/static/%2e%2e/orders.py").status_code == 404
 
 
+class TestKeeping:
+    @pytest.mark.parametrize("server", list(SERVERS))
+    def test_orders_and_news_survive_a_restart(self, tmp_path: Path, server: str) -> None:
+        skip_without(server)
+        process, address = serve(server, tmp_path)
+        try:
+            with browser(address) as shop:
+                number = place(shop, "Mary", margherita=2)
+                shop.post("/kitchen/pizzas/napoli", data={"toppings": ["tomato"]})
+        finally:
+            process.stop()
+        assert (tmp_path / "pizzeria.db").exists()
+        process, address = serve(server, tmp_path)
+        try:
+            with browser(address) as shop:
+                assert "Thank you, Mary!" in shop.get(f"/orders/{number}").text
+                assert "Napoli Tomato € 8.50" in words(shop.get("/").text)
+                assert "m2m_changed Napoli: without anchovies, capers" in words(shop.get("/kitchen").text)
+                assert place(shop, "Mary", margherita=1) == number + 1
+        finally:
+            process.stop()
+
+    def test_two_workers_see_one_another_s_orders(self, tmp_path: Path) -> None:
+        skip_without("gunicorn")
+        process, address = serve("gunicorn", tmp_path, "--workers", "2")
+        boards: dict[str, str] = {}
+        numbers: set[int] = set()
+        try:
+
+            def both_have_answered() -> bool:
+                # One connection each, or one worker might answer all of them.
+                with browser(address) as shop:
+                    numbers.add(place(shop, "Emmy", marinara=1))
+                with browser(address) as shop:
+                    board = words(shop.get("/kitchen").text)
+                found = re.search(r"Those to process (\d+)", board)
+                assert found is not None
+                boards[found[1]] = board
+                latest = max(numbers)
+                assert f"Order {latest} for Emmy" in board
+                assert f"post_save Order {latest} for Emmy: new order" in board
+                return len(boards) == 2
+
+            wait_until(both_have_answered, lambda: f"Only {list(boards)} have answered.\n{process.output}")
+        finally:
+            process.stop()
+        with sqlite3.connect(tmp_path / "pizzeria.db") as database:
+            assert database.execute("SELECT count(*) FROM example_app_order").fetchone() == (len(numbers),)
+            assert database.execute("SELECT count(*) FROM example_app_pizza").fetchone() == (8,)
+            assert database.execute("SELECT count(*) FROM example_app_customer").fetchone() == (1,)
+        database.close()
+
+    @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="There is no folder that nobody can write to.")
+    @pytest.mark.parametrize("server", ["uvicorn", "webframe"])
+    def test_a_folder_that_cannot_be_written_to_is_a_clear_error(self, tmp_path: Path, server: str) -> None:
+        skip_without(server)
+        command = {
+            "uvicorn": ["uvicorn", "example_app:app", "--port", "0"],
+            "webframe": ["webframe", "--app", "example_app", "run", "--port", "0", "--no-reload"],
+        }[server]
+        process = Process([sys.executable, "-m", *command], Path("/proc/self"), tmp_path / "output")
+        try:
+            said = wait_until(
+                lambda: "cannot keep its orders" in process.output and process.output, lambda: process.output
+            )
+            assert "The pizzeria cannot keep its orders in /proc/" in said and "DATABASE_URL" in said
+        finally:
+            process.stop()
+
+
 def test_the_command_of_the_readme_serves_it(tmp_path: Path) -> None:
     process = Process([sys.executable, "-m", "webframe", "--app", "example_app", "run", "--port", "0"], tmp_path)
     try:
@@ -282,3 +410,4 @@ def test_the_command_of_the_readme_serves_it(tmp_path: Path) -> None:
         assert "What would you like?" in httpx.get(found[0], timeout=30, trust_env=False).text
     finally:
         process.stop()
+    assert (tmp_path / "pizzeria.db").exists()
