@@ -66,7 +66,9 @@ def described(table: str) -> dict[str, Any]:
             ),
             "indexes": sorted((i["name"], i["column_names"], i["unique"]) for i in found.get_indexes(table)),
             "foreign keys": sorted(keys),
-            "checks": sorted((c["name"] if named else "", c["sqltext"]) for c in found.get_check_constraints(table)),
+            "checks": sorted(
+                (c["name"] if named else "", c["sqltext"].replace('"', "")) for c in found.get_check_constraints(table)
+            ),
         }
 
 

@@ -29,7 +29,7 @@ from webframe.db import transaction
 from webframe.db.alterations import alter_table
 from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.definitions import TableState, definition_of, state_of
-from webframe.db.errors import IntegrityError
+from webframe.db.errors import IntegrityError, OperationalError
 from webframe.db.introspection import sqlite_enforces_foreign_keys, table_names
 from webframe.db.statements import Statements
 
@@ -351,6 +351,8 @@ def create_all(
     """
     connection = connections[using]
     wanted = _with_throughs(models or _all_models(apps or installed_apps, using))
+    if checkfirst and table_names(connection).issuperset(model._meta.db_table for model in wanted):
+        return []  # as at every start but the first: nobody need wait
     with _one_at_a_time(connection), connection.schema_editor() as editor:
         there = table_names(connection) if checkfirst else set()
         created: list[str] = []
@@ -389,12 +391,12 @@ def drop_all(*models: Any, using: str = DEFAULT_ALIAS, apps: Apps | None = None)
 
 
 def _all_models(apps: Apps, using: str) -> list[Any]:
-    models = [model for models in apps.all_models.values() for model in list(models.values())]
-    return [
-        model
-        for model in models
-        if router.allow_migrate(using, model._meta.app_label, model_name=model._meta.model_name)
-    ]
+    """The models of the installed apps; all that are defined where apps are not loaded, as in a script."""
+    if apps.models_ready:
+        models = apps.get_models(include_auto_created=True)
+    else:
+        models = [model for models in apps.all_models.values() for model in models.values()]
+    return [model for model in models if router.allow_migrate_model(using, model)]
 
 
 def _with_throughs(models: Iterable[Any]) -> list[Any]:
@@ -420,7 +422,8 @@ def _one_at_a_time(connection: Any) -> Iterator[None]:
             yield
     elif connection.vendor == "mysql":
         name = f"webframe {key}"
-        connection.fetch("SELECT GET_LOCK(%s, 60)", (name,))
+        if connection.fetch("SELECT GET_LOCK(%s, 60)", (name,)) != [(1,)]:
+            raise OperationalError("Another process has been creating tables for a minute. Try again when it is done.")
         try:
             yield
         finally:
