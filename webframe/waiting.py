@@ -68,12 +68,21 @@ def refuse_on_loop(what: str, instead: str) -> None:
 
 def on_running_loop() -> bool:
     """Whether an event loop is running in this thread; never loads asyncio to find out."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    # asyncio exports this name for event loops: the public one raises, which costs ten times as much before each query.
-    get_loop = getattr(asyncio, "_get_running_loop", None)
-    return get_loop is not None and get_loop() is not None  # None: asyncio is being imported by another thread
+    if _running_loop is not None:
+        return _running_loop() is not None
+    return _look_for_loop()
+
+
+# asyncio's way to ask, once it is loaded. asyncio exports this name for event loops; the public one raises where there
+# is none, which costs ten times as much, before each query of a database.
+_running_loop: Callable[[], object] | None = None
+
+
+def _look_for_loop() -> bool:
+    global _running_loop
+    # Not there yet while another thread is importing asyncio.
+    _running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    return _running_loop is not None and _running_loop() is not None
 
 
 def step(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -13,7 +13,7 @@ same one, and a node that has ended is looked through.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import get_ident
 from typing import Any
 
@@ -36,31 +36,29 @@ class Hook:
 class Node:
     """One atomic block, from its first line to its last."""
 
-    __slots__ = (
-        "__weakref__",
-        "alias",
-        "broken",
-        "child",
-        "closed",
-        "guard",
-        "guardless",
-        "holder",
-        "hooks",
-        "link",
-        "lost",
-        "of_test",
-        "outer",
-        "parent",
-        "read_only",
-        "savepoint",
-        "savepoint_name",
-        "savepoints",
-        "slot",
-        "thread",
-    )
+    # What most nodes never change stands here, so that making one is quick.
 
     # A slot gives its connection back after each statement when it is over; within a transaction that has to wait.
     over = False
+    # The connection, once it has begun; None before, and when it is lost or all is over.
+    link: Any = None
+    # Why nothing but rolling back is possible any more: an error, or a text.
+    broken: BaseException | str | None = None
+    # Why there is nothing to go on with: the connection, or the whole transaction, is gone.
+    lost: BaseException | str | None = None
+    closed = False
+    # The name of its savepoint, if it has one.
+    savepoint_name = ""
+    # Whether a test is what it encloses: durable blocks within do not count it.
+    of_test = False
+    # The child that has begun.
+    child: Node | None = None
+    # What to call after the commit, in the order in which it was registered.
+    hooks: list[Hook] | tuple[()] = ()
+    # Savepoints set by hand, and how many hooks there were.
+    savepoints: list[tuple[str, int]] | tuple[()] = ()
+    # Whether it was entered by a receiver of `connection_created`, whose thread has the guard already.
+    guardless = False
 
     def __init__(
         self, holder: Holder, slot: Slot, parent: Node | None, outer: Node | None, savepoint: bool, read_only: bool
@@ -74,29 +72,20 @@ class Node:
         self.outer = outer
         # Held by whatever runs in this node: a statement, or a child from its beginning to its end.
         self.guard = Guard()
-        # The connection, once it has begun; None before, and when it is lost or all is over.
-        self.link: Any = None
-        # Why nothing but rolling back is possible any more: an error, or a text.
-        self.broken: BaseException | str | None = None if parent is None else parent.broken
-        # Why there is nothing to go on with: the connection, or the whole transaction, is gone.
-        self.lost: BaseException | str | None = None
-        self.closed = False
-        # Whether it is to have a savepoint, and the name of it.
+        # Whether it is to have a savepoint.
         self.savepoint = savepoint
-        self.savepoint_name = ""
         self.read_only = read_only
-        # Whether a test is what it encloses: durable blocks within do not count it.
-        self.of_test = False
-        # The child that has begun.
-        self.child: Node | None = None
-        # What to call after the commit, in the order in which it was registered.
-        self.hooks: list[Hook] = []
-        # Savepoints set by hand, and how many hooks there were.
-        self.savepoints: list[tuple[str, int]] = []
         # The thread that entered it.
         self.thread = get_ident()
-        # Whether it was entered by a receiver of `connection_created`, whose thread has the guard already.
-        self.guardless = False
+        if parent is not None and parent.broken is not None:
+            self.broken = parent.broken
+
+    def add_hook(self, hook: Hook) -> None:
+        """Register a function to be called after the commit."""
+        if isinstance(self.hooks, tuple):
+            self.hooks = [hook]
+        else:
+            self.hooks.append(hook)
 
     # --- beginning ----------------------------------------------------------------------------------------------
 
@@ -220,7 +209,7 @@ class Node:
 
     # --- ending -------------------------------------------------------------------------------------------------
 
-    def close(self, error: BaseException | None = None) -> list[Hook]:
+    def close(self, error: BaseException | None = None) -> Sequence[Hook]:
         """End the block, with the error that leaves it; returns the hooks to be called now.
 
         There are none unless the outermost block was committed. A block that is
@@ -228,7 +217,7 @@ class Node:
         rolled back and that error is raised.
         """
         if self.closed:
-            return []
+            return ()
         abandoned = False
         try:
             self.guard.acquire()
@@ -252,13 +241,13 @@ class Node:
                 "An atomic block ended while a block within it was still open, so both were rolled back. Leave the "
                 "inner one first; a generator that was left in the middle of one has to be closed."
             )
-        hooks, self.hooks = self.hooks, []
-        if not ok:
-            return []
+        hooks, self.hooks = self.hooks, ()
+        if not ok or not hooks:
+            return ()
         if self.parent is None:
             return hooks
-        self.parent.hooks += hooks
-        return []
+        self.parent.hooks = [*self.parent.hooks, *hooks]
+        return ()
 
     def _abandon_children(self) -> None:
         self.broken = self.broken or "A block within it was never left."

@@ -9,7 +9,7 @@ The names and the meanings are Django's; see `nodes.py` for how it is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, overload
@@ -156,7 +156,7 @@ def _leave(node: Node, error: BaseException | None) -> None:
         _call(hooks)
 
 
-def _call(hooks: list[Hook]) -> None:
+def _call(hooks: Sequence[Hook]) -> None:
     for hook in hooks:
         _call_hook(hook.function, hook.robust)
 
@@ -192,7 +192,7 @@ def on_commit(func: Callable[[], object], using: str | None = None, robust: bool
     alias = using or DEFAULT_ALIAS
     node = node_here(alias, holder_if_any()) if entered.get() is not None else None
     if node is not None:
-        node.hooks.append(Hook(func, robust))
+        node.add_hook(Hook(func, robust))
     elif get_autocommit(using):
         _call_hook(func, robust)
     else:
@@ -219,7 +219,7 @@ def hooks_of(using: str | None = None) -> list[Hook]:
     node = node_here(using or DEFAULT_ALIAS, holder_if_any())
     hooks: list[Hook] = []
     while node is not None:
-        hooks = node.hooks + hooks
+        hooks = [*node.hooks, *hooks]
         node = node.parent
     return hooks
 
@@ -278,7 +278,7 @@ def savepoint(using: str | None = None) -> str | None:
         slot.savepoint_number += 1
         name = f"webframe_{slot.savepoint_number}"
         slot.wrapper.control(node, node.link, "savepoint", name)
-        node.savepoints.append((name, len(node.hooks)))
+        node.savepoints = [*node.savepoints, (name, len(node.hooks))]
     finally:
         node.guard.release()
     return name
@@ -314,9 +314,9 @@ def _end_savepoint(what: str, sid: str, using: str | None, steps: list[str]) -> 
         for step in steps:
             node.slot.wrapper.control(node, node.link, step, sid)
         if "rollback_to" in steps:
-            del node.hooks[node.savepoints[place][1] :]
+            node.hooks = list(node.hooks[: node.savepoints[place][1]])
             node.broken = node.lost
-        del node.savepoints[place:]
+        node.savepoints = list(node.savepoints[:place])
     except Error as error:
         node.broken = node.broken or error
         raise

@@ -217,10 +217,16 @@ class DatabaseWrapper(Connecting):
         holder = held.get() if lessee is None else lessee.holder
         if holder is None:
             holder = holder_here()
-        if entered.get() is not None:
-            node = node_here(self.alias, holder)
+        node = entered.get()
+        if node is not None:
+            if node.closed or node.holder is not holder or node.alias != self.alias:
+                node = node_here(self.alias, holder)
             if node is not None:
-                return self._enter_node(node)
+                try:
+                    node.guard.acquire()
+                except WouldWaitForItself:
+                    acquire_for(node)  # raises, saying why
+                return node if node.link is not None and node.broken is None else self._make_node_ready(node)
         slot = holder.slots.get(self.alias)
         if slot is None or slot.wrapper is not self:
             slot = holder.slot_for(self)
@@ -234,19 +240,16 @@ class DatabaseWrapper(Connecting):
             self._make_ready(slot)
         return slot
 
-    def _enter_node(self, node: Node) -> Any:
-        acquire_for(node)
-        if node.link is None or node.broken is not None:
-            try:
-                if node.closed:  # it ended while we were waiting for it
-                    node.guard.release()
-                    return self._enter()
+    def _make_node_ready(self, node: Node) -> Any:
+        try:
+            if not node.closed:
                 node.prepare()
-            except BaseException:
-                if not node.closed:
-                    node.guard.release()
-                raise
-        return node
+                return node
+        except BaseException:
+            node.guard.release()
+            raise
+        node.guard.release()  # it ended while we were waiting for it
+        return self._enter()
 
     def _enter_beside(self, slot: Slot) -> Any:
         """The place for a statement when this very thread has the guard of the slot."""
