@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Numeric
+from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric
 from sqlalchemy.types import TypeEngine
 
 from webframe.db.models import outputs, sql
@@ -33,6 +33,8 @@ class Number(Func):
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         elements = [each.element for each in arguments]
         element = self.written(elements, scope.dialect_name, sql_type)
+        if isinstance(sql_type, Integer):
+            return sqlalchemy.cast(element, BigInteger())
         return sql.as_float(element, sql_type, scope.dialect_name)
 
 
@@ -208,7 +210,7 @@ class Random(Func):
 
 
 class Round(Number):
-    """The number with so many places behind the point, none if it is not said."""
+    """The number with so many places behind the point, none if it is not said; halves go where the engine sends them."""
 
     function = "round"
     keeps_integers = True
