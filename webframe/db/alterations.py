@@ -416,6 +416,7 @@ class _SQLiteAlteration(_Alteration):
         for column in added:
             if column.name not in there:
                 self.statements.impl.add_column(name, Column(column.name, column.type, nullable=True))
+                there.add(column.name)
                 self.fill(self.new_fields[column.name], column)
         for old, new in self.altered():
             if old.nullable and not new.nullable:
@@ -438,8 +439,12 @@ class _SQLiteAlteration(_Alteration):
                 self.statements.run_text(sql)
 
     def _target(self, there: set[str]) -> Table:
-        """The table as it shall be, with those columns too that are in the database and in no model."""
-        target = define(self.after, self.connection)
+        """The table as it shall be: with columns that are in the database only, without those in the model only."""
+        state = self.after
+        for each in state.fields:
+            if each.column not in there:
+                state = state.without_field(each)
+        target = define(state, self.connection)
         for column in sqlite_columns(self.connection, self.new_table.name):
             if column.name in target.c or column.name in self.old_table.c:
                 continue
