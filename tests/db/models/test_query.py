@@ -45,7 +45,7 @@ def in_order(queryset: models.QuerySet) -> list[str]:
         ({"title__istartswith": "t"}, ["Three", "Two"]),
         ({"published__year": 2020}, ["One", "Two"]),
         ({"published__year__gt": 2020}, ["Three"]),
-        ({"title__in": (title for title in ["One", "Four"])}, ["Four", "One"]),
+        ({"title__in": {"One": 1, "Four": 2}.keys()}, ["Four", "One"]),
     ],
 )
 def test_filter_keeps_the_rows_that_match(conditions, expected):
@@ -144,7 +144,7 @@ def test_distinct():
 
 
 def test_distinct_by_names_is_for_postgresql():
-    books = Book.objects.order_by("author", "title").distinct("author")
+    books = Book.objects.order_by("author_id", "title").distinct("author_id")
     if connection.vendor == "postgresql":
         assert titles(books) == ["One", "Four"]
     else:

@@ -218,8 +218,9 @@ def _lookups(field: Any) -> Iterator[str]:
 
 # --- names that users make up -----------------------------------------------------------------------------------
 
-# An alias is an identifier in SQL: nothing that could end or comment one, whatever the engine.
-_FORBIDDEN = re.compile(r"""['`"\]\[;\s.\x00-\x1f\x7f]|--|/\*|\*/|#|%|\(|\)|\$|\\""")
+# An alias is an identifier in SQL: nothing that could end or comment one, whatever the engine; and MySQL takes no
+# characters beyond the first 65536 in identifiers.
+_FORBIDDEN = re.compile(r"""['`"\]\[;\s.\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]|--|/\*|\*/|#|%|\(|\)|\$|\\""")
 
 
 def check_alias(alias: Any, model: Any, kind: str = "annotation", taken: Iterable[str] = ()) -> None:

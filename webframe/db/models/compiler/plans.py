@@ -8,7 +8,7 @@ nothing: it lies in ``wrapper.plans``, under the shape of its question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 
-Values = Sequence[Any]
+Values = Sequence[Any] | Mapping[str, Any]
 Convert = Callable[[Any], Any]
 MakeParameters = Callable[[Values], Sequence[Any]]
 
 
 class Slot(NamedTuple):
-    """Where a parameter has its value from: the literal with this index, and what becomes of it first."""
+    """Where a parameter has its value from: the literal with this index, and what becomes of it first.
 
-    literal: int
+    Instead of an index it may be an attribute: then the literals are the dictionary of an instance.
+    """
+
+    literal: int | str
     convert: Convert | None
     # Values of exactly this type need no `convert`.
     exact_type: type | None
@@ -90,7 +93,7 @@ def parameter_maker(compiled: Any, dialect: Dialect, slots: dict[str, Slot], lit
             terms.append(_name(namespace, value if process is None else process(value)))
             plain = False
             continue
-        term = f"v[{slot.literal}]"
+        term = f"v[{slot.literal!r}]"
         convert = slot.convert
         if slot.exact_type is bool and convert is not None and process is not None:
             # Every driver takes True and False as they are.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import False_
 
 from webframe.core.exceptions import FieldError
@@ -284,7 +285,10 @@ class Question:
             return statement.distinct()
         if self.statement.dialect_name != "postgresql":
             raise NotSupportedError("DISTINCT ON fields is not supported by this database: distinct() takes no names.")
-        return statement.distinct(*[self.scope.ref(name).element for name in self.distinct])
+        elements = [self.scope.ref(name).element for name in self.distinct]
+        # SQLAlchemy 2.1 has a new word for it, and warns of the old one.
+        extension = getattr(postgresql, "distinct_on", None)
+        return statement.distinct(*elements) if extension is None else statement.ext(extension(*elements))
 
     def _locked(self, statement: Any) -> Any:
         features = self.statement.wrapper.features

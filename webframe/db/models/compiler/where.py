@@ -62,26 +62,41 @@ class Prebuilt:
         return ()
 
 
-def build_condition(scope: Any, q: Any, *, negated: bool = False, below_not: bool = False) -> Part:
-    """Build a Q, a (name, value) pair or an expression with boolean values.
+class Place(NamedTuple):
+    """Where a part of a condition stands."""
 
-    `negated` says whether an odd number of NOTs stands above it, `below_not`
-    whether there is any.
-    """
+    # Whether an odd number of NOTs stands above it; whether there is any; whether there is an XOR.
+    negated: bool = False
+    below_not: bool = False
+    below_xor: bool = False
+
+    @property
+    def must_decide(self) -> bool:
+        """Whether it has to be false where it would be NULL: elsewhere both keep a row out."""
+        return self.negated or self.below_xor
+
+
+TOP = Place()
+
+
+def build_condition(scope: Any, q: Any, place: Place = TOP) -> Part:
+    """Build a Q, a (name, value) pair or an expression with boolean values."""
     if isinstance(q, Q):
-        return _build_q(scope, q, negated, below_not)
+        return _build_q(scope, q, place)
     if isinstance(q, tuple):
         name, value = q
         leaf = scope.names.leaf(name)
-        return _build_leaf(scope, name, leaf, plain_value(leaf, value), negated, below_not)
+        return _build_leaf(scope, name, leaf, plain_value(leaf, value), place)
     element = scope.build(q).element
     return Part(element, NONE, NONE, bool(getattr(q, "contains_aggregate", False)))
 
 
-def _build_q(scope: Any, q: Q, negated: bool, below_not: bool) -> Part:
+def _build_q(scope: Any, q: Q, place: Place) -> Part:
     if q.negated:
-        negated, below_not = not negated, True
-    parts = [build_condition(scope, child, negated=negated, below_not=below_not) for child in q.children]
+        place = Place(not place.negated, True, place.below_xor)
+    if q.connector == "XOR" and len(q.children) > 1:
+        place = place._replace(below_xor=True)
+    parts = [build_condition(scope, child, place) for child in q.children]
     if not parts:
         return Part(true(), NONE, NONE, False)
     aggregate = any(part.aggregate for part in parts)
@@ -115,7 +130,7 @@ def _not(element: Any) -> Any:
     return not_(element.self_group()) if isinstance(element, BooleanClauseList) else not_(element)
 
 
-def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, negated: bool, below_not: bool) -> Part:
+def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, place: Place) -> Part:
     path = leaf.path
     lookup = leaf.lookup
     if path.annotation is not None:
@@ -124,7 +139,7 @@ def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, negated: bool, be
         if leaf.field is None and lhs.field is not None:
             lookup = scope.names.leaf(name).lookup
         return Part(lookup.build(lhs, value, scope), NONE, NONE, aggregate)
-    if path.many and below_not:
+    if path.many and place.below_not:
         return _build_subquery(scope, name, leaf, value)
     column, join = scope.column(path)
     lhs = column
@@ -136,7 +151,7 @@ def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, negated: bool, be
     is_null = _asks_for_null(lookup, value)
     if is_null is not None:
         return Part(element, NONE if is_null else found, found if is_null else NONE, aggregate)
-    if negated:
+    if place.must_decide:
         # NULL is not equal to anything, so that it is neither among the rows nor among the others; but whoever
         # excludes a name means to keep the rows that have none.
         if path.field.null or (join is not None and join.may_be_outer):

@@ -26,7 +26,10 @@ from webframe.db.models.compiler.scope import QueryScope, Statement
 from webframe.db.models.tables import column_type, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     Fields = tuple[Any, ...]
+    MakeSlot = Callable[[Any, int, dict[str, Slot]], sqlalchemy.BindParameter[Any]]
 
 # Types of values that are certainly not expressions.
 PLAIN_TYPES = frozenset(
@@ -329,6 +332,37 @@ def slot_for(field: Any, index: int, slots: dict[str, Slot]) -> sqlalchemy.BindP
     return bindparam(name, type_=column_type(field))
 
 
+class NotPlain(Exception):
+    """A value is an expression: the plans for whole instances are not for it."""
+
+
+def attribute_slot(field: Any, index: int, slots: dict[str, Slot]) -> sqlalchemy.BindParameter[Any]:
+    """A parameter for the value that the dictionary of an instance has for a field."""
+    convert = field.get_save_value
+
+    def checked(value: Any) -> Any:
+        if value is not None and is_expression(value):
+            raise NotPlain
+        return convert(value)
+
+    name = f"_literal_{index}"
+    slots[name] = Slot(str(field.attname), checked, exact_type_of(field))
+    return bindparam(name, type_=column_type(field))
+
+
+def insert_plan_for_instances(model: Any, fields: Fields, wrapper: Any, returning: Fields) -> Plan:
+    """A plan whose parameters are made of the dictionary of an instance.
+
+    Making them raises KeyError where a value is missing, and NotPlain where one is an expression.
+    """
+    return _insert_plan(model, fields, wrapper, returning, attribute_slot)
+
+
+def update_plan_for_instances(model: Any, fields: Fields, wrapper: Any) -> Plan:
+    """The same for updating the row with the instance's primary key."""
+    return _update_plan(model, model._meta.pk, 1, fields, wrapper, attribute_slot)
+
+
 def is_expression(value: Any) -> bool:
     """Whether a value is to be built into the SQL, not passed as a parameter."""
     return hasattr(value, "build") and hasattr(value, "key")
@@ -349,12 +383,12 @@ def _returning(
     return columns, converters if any(converters) else None
 
 
-def _insert_plan(model: Any, fields: Fields, wrapper: Any, returning: Fields) -> Plan:
+def _insert_plan(model: Any, fields: Fields, wrapper: Any, returning: Fields, slot: MakeSlot = slot_for) -> Plan:
     table = table_of(model)
     slots: dict[str, Slot] = {}
     statement = table.insert().inline()
     if fields:
-        named = {table.c[field.column]: slot_for(field, index, slots) for index, field in enumerate(fields)}
+        named = {table.c[field.column]: slot(field, index, slots) for index, field in enumerate(fields)}
         statement = statement.values(named)
     columns, converters = _returning(model, wrapper, returning)
     if columns:
@@ -362,17 +396,19 @@ def _insert_plan(model: Any, fields: Fields, wrapper: Any, returning: Fields) ->
     return make_plan(statement, wrapper, slots, len(fields), converters, columns=None if fields else [])
 
 
-def _matching(column: Any, field: Any, first: int, count: int, slots: dict[str, Slot]) -> Any:
+def _matching(
+    column: Any, field: Any, first: int, count: int, slots: dict[str, Slot], slot: MakeSlot = slot_for
+) -> Any:
     """``column = ?`` or ``column IN (?, ...)`` for the literals from index `first` on."""
-    binds = [slot_for(field, first + place, slots) for place in range(count)]
+    binds = [slot(field, first + place, slots) for place in range(count)]
     return column == binds[0] if count == 1 else column.in_(binds)
 
 
-def _update_plan(model: Any, field: Any, count: int, fields: Fields, wrapper: Any) -> Plan:
+def _update_plan(model: Any, field: Any, count: int, fields: Fields, wrapper: Any, slot: MakeSlot = slot_for) -> Plan:
     table = table_of(model)
     slots: dict[str, Slot] = {}
-    named = {table.c[each.column]: slot_for(each, index, slots) for index, each in enumerate(fields)}
-    condition = _matching(table.c[field.column], field, len(fields), count, slots)
+    named = {table.c[each.column]: slot(each, index, slots) for index, each in enumerate(fields)}
+    condition = _matching(table.c[field.column], field, len(fields), count, slots, slot)
     return make_plan(table.update().where(condition).values(named).inline(), wrapper, slots, len(fields) + count)
 
 
