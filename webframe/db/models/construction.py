@@ -52,7 +52,8 @@ def build(model: type[Any]) -> None:
         else:
             for ancestor in shadowed:
                 _guard(ancestor)
-        meta.plain_init = shadowed is None and _sets_plainly(model)
+        meta.plain_values = _sets_plainly(model)
+        meta.plain_init = shadowed is None and meta.plain_values and not _overrides_from_db(model)
         _models.add(model)
         _decide(model)
 
@@ -77,14 +78,16 @@ def _behind_own_init(model: type[Any]) -> list[type[Any]] | None:
 
 def _sets_plainly(model: type[Any]) -> bool:
     """Whether setting the attributes of an instance is the same as putting values into its dictionary."""
+    if any("__setattr__" in vars(cls) or "__new__" in vars(cls) for cls in model.__mro__ if cls is not object):
+        return False
+    return not any(hasattr(type(inspect.getattr_static(model, name, None)), "__set__") for name in model._meta.attnames)
+
+
+def _overrides_from_db(model: Any) -> bool:
     root: Any = next(
         cls for cls in model.__mro__ if vars(cls).get("__init__") is general_init and not hasattr(cls, "_meta")
     )
-    if any("__setattr__" in vars(cls) or "__new__" in vars(cls) for cls in model.__mro__ if cls is not object):
-        return False
-    if getattr(model.from_db, "__func__", None) is not root.from_db.__func__:
-        return False
-    return not any(hasattr(type(inspect.getattr_static(model, name, None)), "__set__") for name in model._meta.attnames)
+    return getattr(model.from_db, "__func__", None) is not root.from_db.__func__
 
 
 # --- signals ----------------------------------------------------------------------------------------------------

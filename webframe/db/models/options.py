@@ -504,6 +504,8 @@ class Options:
     # Whether rows of a query may become instances without the constructor and from_db(): nobody changed those, nor how
     # attributes are set.
     plain_init: bool = False
+    # Whether the values of fields lie in the dictionaries of instances, and nobody changed how they are set.
+    plain_values: bool = False
     # Called when a field was added to a model that was complete: makes its constructor anew.
     rebuild: Callable[[], None] | None = None
     # The constructor in its general form: takes DEFERRED for a value, and sends no signals. And the one that does.

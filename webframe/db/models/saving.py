@@ -15,14 +15,14 @@ from typing import Any
 
 from webframe.conf import close_match
 from webframe.db import transaction
-from webframe.db.connections import DEFAULT_ALIAS, router
+from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.models.compiler import write
 from webframe.db.models.compiler.write import PLAIN_TYPES
 from webframe.db.models.fields.base import DATABASE_DEFAULT
 from webframe.db.models.related.fields import prepare_related_fields_for_save
 from webframe.db.models.sending import emit_model
 from webframe.db.models.signals import post_save, pre_save
-from webframe.db.models.state import is_adding, mark_saved, state_db
+from webframe.db.models.state import DEFERRED, is_adding, mark_saved, state_db
 
 Fields = tuple[Any, ...]
 
@@ -56,14 +56,19 @@ class Saving:
             using = alias_for(self)
         if force_insert and (force_update or update_fields is not None):
             raise ValueError("Cannot force both insert and updating in model saving.")
+        writing: Writing = meta.plans.get("writing") or writing_of(type(self))
         if update_fields is not None:
             update_fields = frozenset(update_fields)
-            if not update_fields:
-                return
-            if not update_fields <= meta.update_field_names:
-                raise _no_such_fields(self, update_fields)
+            if update_fields not in writing.parts:  # those have been asked for before
+                if not update_fields:
+                    return
+                if not update_fields <= meta.update_field_names:
+                    raise _no_such_fields(self, update_fields)
         elif meta.deferred_enabled and not force_insert:
             update_fields = _loaded_fields(self, using)
+        if not (force_update or pre_save.active or post_save.active):
+            if writing.is_simple and _save_simply(self, writing, using, bool(force_insert), update_fields):
+                return
         self.save_base(False, force_insert, force_update, using, update_fields)
 
     def save_base(
@@ -119,7 +124,7 @@ def alias_for(instance: Any) -> str:
     """The alias of the database that an instance is written to unless somebody says otherwise."""
     if router.routers:
         return router.db_for_write(type(instance), instance=instance)
-    return state_db(instance) or DEFAULT_ALIAS
+    return instance.__dict__.get("_db") or state_db(instance) or DEFAULT_ALIAS
 
 
 def _no_such_fields(instance: Any, names: frozenset[str]) -> ValueError:
@@ -188,11 +193,55 @@ def _save_parents(
     return inserted
 
 
+def _save_simply(
+    instance: Any, writing: Writing, using: str, insert: bool, update_fields: frozenset[str] | None
+) -> bool:
+    """Do what `save_base` does for a model that has nothing special; False: it is better asked to do it itself."""
+    attributes = instance.__dict__
+    key = attributes.get(writing.pk_name, DEFERRED)
+    if key is DEFERRED or (key is None and update_fields):
+        return False
+    wrapper = connections[using]
+    columns = writing.without_key
+    if key is not None:
+        if not insert:
+            if update_fields is not None:
+                columns = writing.parts.get(update_fields) or writing.part(update_fields)
+            plan = wrapper.plans.get(columns.update_key) or columns.update_plan(writing.model, wrapper)
+            if columns.clocks:
+                columns.run_clocks(instance, False)
+            try:
+                parameters = plan.parameters(attributes)
+            except (KeyError, write.NotPlain):
+                return False
+            if wrapper.run(plan.sql, parameters):
+                if attributes.get("_db") != using:
+                    mark_saved(instance, using)
+                return True
+            if update_fields:
+                raise instance.NotUpdated("Save with update_fields did not affect any rows.")
+        columns = writing.all
+    plan = wrapper.plans.get(columns.insert_key) or columns.insert_plan(writing.model, wrapper, key is None)
+    if columns.clocks:
+        columns.run_clocks(instance, True)
+    try:
+        parameters = plan.parameters(attributes)
+    except (KeyError, write.NotPlain):  # a value is missing, or is an expression
+        return False
+    row = wrapper.insert(plan.sql, parameters)
+    if key is None and row:
+        attributes[writing.pk_name] = row[0] if plan.answer is None else plan.answer[0](row[0])
+    mark_saved(instance, using)
+    return True
+
+
 class Writing:
     """What saving a row of a model's own table comes to, worked out once."""
 
-    def __init__(self, meta: Any) -> None:
+    def __init__(self, model: Any) -> None:
+        meta = model._meta
         pk = meta.pk
+        self.model = model
         fields = meta.local_concrete_fields
         self.pk = pk
         self.pk_name = pk.attname
@@ -204,20 +253,31 @@ class Writing:
         self.returning_with_key = tuple(field for field in self.returning if field is not pk)
         self.key_is_made = pk.has_default() or pk.has_db_default()
         self.has_db_defaults = any(field.has_db_default() for field in fields)
-        self._parts: dict[Any, Columns] = {}
+        self.parts: dict[Any, Columns] = {}
+        # Whether a row is what is in the dictionary of the instance, and nothing else has to be done than to write it.
+        self.is_simple = (
+            not meta.parents
+            and not meta.proxy
+            and meta.plain_values
+            and model.save_base is Saving.save_base
+            and (pk.is_auto_field or not self.key_is_made)
+            and not self.has_db_defaults
+            and self.all.are_simple
+            and len(fields) > 1
+        )
 
     def part(self, update_fields: frozenset[str] | None) -> Columns:
         """The columns that an update with these `update_fields` writes."""
         if update_fields is None:
             return self.without_key
-        found = self._parts.get(update_fields)
+        found = self.parts.get(update_fields)
         if found is None:
-            if len(self._parts) >= 128:
-                self._parts.clear()
+            if len(self.parts) >= 128:
+                self.parts.clear()
             names = update_fields
             fields = self.without_key.fields
             found = Columns(tuple(field for field in fields if field.name in names or field.attname in names))
-            self._parts[update_fields] = found
+            self.parts[update_fields] = found
         return found
 
 
@@ -229,6 +289,11 @@ class Columns:
         self.names = tuple(field.attname for field in fields)
         # Fields with a `pre_save` that does something.
         self.hooked = any(field.has_own_pre_save for field in fields)
+        # Those of them that do no more than to set the attribute; and whether all do.
+        self.clocks = tuple(field for field in fields if field.has_own_pre_save and field.pre_save_sets_value)
+        self.are_simple = all(field.pre_save_sets_value or not field.has_own_pre_save for field in fields)
+        # Under these there are plans in `wrapper.plans`, as long as this object is in use.
+        self.insert_key, self.update_key = object(), object()
         self._read: Callable[[dict[str, Any]], Any] | None = itemgetter(*self.names) if len(fields) > 1 else None
 
     def values(self, instance: Any, raw: bool, add: bool) -> tuple[Any, ...] | list[Any]:
@@ -244,6 +309,23 @@ class Columns:
                 return values
         return [getattr(instance, name) for name in self.names]
 
+    def run_clocks(self, instance: Any, add: bool) -> None:
+        """Give the instance the values that are those of this moment."""
+        for field in self.clocks:
+            field.pre_save(instance, add)
+
+    def insert_plan(self, model: Any, wrapper: Any, returning: bool) -> Any:
+        """The plan for inserting an instance's row; `returning` its key, which the database makes."""
+        fields = model._meta.db_returning_fields if returning else ()
+        plan = write.insert_plan_for_instances(model, self.fields, wrapper, fields)
+        wrapper.plans[self.insert_key] = plan
+        return plan
+
+    def update_plan(self, model: Any, wrapper: Any) -> Any:
+        """The plan for updating an instance's row."""
+        plan = wrapper.plans[self.update_key] = write.update_plan_for_instances(model, self.fields, wrapper)
+        return plan
+
     def without_defaults(self, values: Any) -> tuple[Fields, list[Any]]:
         """The fields and values without those that the database has a default for."""
         pairs = [
@@ -257,7 +339,7 @@ def writing_of(cls: type[Any]) -> Writing:
     plans = cls._meta.plans
     found: Writing | None = plans.get("writing")
     if found is None:
-        found = plans["writing"] = Writing(cls._meta)
+        found = plans["writing"] = Writing(cls)
     return found
 
 

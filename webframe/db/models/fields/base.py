@@ -106,6 +106,8 @@ class Field(RegisterLookupMixin):
     own_arguments: ClassVar[Mapping[str, Any]] = {}
     # Whether `pre_save` does more than to read the instance's value.
     has_own_pre_save = False
+    # Whether that is to give the instance the value that it returns, and nothing else.
+    pre_save_sets_value = False
 
     is_relation = False
     many_to_many = many_to_one = one_to_many = one_to_one = False
@@ -456,6 +458,8 @@ class Field(RegisterLookupMixin):
         own = vars(cls)
         if "pre_save" in own and "has_own_pre_save" not in own:
             cls.has_own_pre_save = True
+            if "pre_save_sets_value" not in own:
+                cls.pre_save_sets_value = False
         if ("get_prep_value" in own or "get_save_value" in own or "to_python" in own) and "exact_type" not in own:
             cls.exact_type = None
 

@@ -59,6 +59,7 @@ class _Dated(Field):
 
     # Only fields that ask for it have one, which the constructor notes.
     has_own_pre_save = False
+    pre_save_sets_value = True
 
     def this_moment(self) -> Any:
         """The value at this moment."""
