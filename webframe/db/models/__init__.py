@@ -84,6 +84,10 @@ if TYPE_CHECKING:
     from webframe.db.models.related.rels import OneToOneRel as OneToOneRel
     from webframe.db.models.subqueries import Exists as Exists
     from webframe.db.models.subqueries import Subquery as Subquery
+    from webframe.db.models.windows import RowRange as RowRange
+    from webframe.db.models.windows import ValueRange as ValueRange
+    from webframe.db.models.windows import Window as Window
+    from webframe.db.models.windows import WindowFrame as WindowFrame
 
 # The names of each file.
 _NAMES = {
@@ -111,6 +115,7 @@ _NAMES = {
     ".related.prefetch": "Prefetch prefetch_related_objects",
     ".related.rels": "ManyToManyRel ManyToOneRel OneToOneRel",
     ".subqueries": "Exists Subquery",
+    ".windows": "RowRange ValueRange Window WindowFrame",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

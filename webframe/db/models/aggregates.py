@@ -5,7 +5,7 @@ Order.objects.aggregate(total=Sum("price"), late=Count("pk", filter=Q(late=True)
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy
@@ -88,6 +88,10 @@ class Aggregate(Func):
 
     def build(self, scope: Scope) -> Built:
         """The call, over the rows that the filter lets through."""
+        return self.build_over(scope, None)
+
+    def build_over(self, scope: Scope, over: Callable[[Any], ColumnElement[Any]] | None) -> Built:
+        """Like `build`; with `over`, which makes a window of the call itself."""
         arguments = [self._argument(source, scope) for source in self.source_expressions]
         condition = None if self.filter is None else scope.condition(self.filter)
         field = self._output_field if self._output_field is not None else self.infer([each.field for each in arguments])
@@ -95,6 +99,8 @@ class Aggregate(Func):
         element = self.call([self._counted(each, condition, scope) for each in arguments], scope, sql_type)
         if condition is not None and scope.dialect_name not in MYSQL:
             element = sqlalchemy.FunctionFilter(element, condition)  # type: ignore[arg-type]
+        if over is not None:
+            element = over(element)
         element = self.finished(element, arguments, scope, sql_type)
         if self.default is not None:
             default = scope.build(self.default).element

@@ -86,6 +86,17 @@ if TYPE_CHECKING:
     from webframe.db.models.functions.text import Substr as Substr
     from webframe.db.models.functions.text import Trim as Trim
     from webframe.db.models.functions.text import Upper as Upper
+    from webframe.db.models.functions.window import CumeDist as CumeDist
+    from webframe.db.models.functions.window import DenseRank as DenseRank
+    from webframe.db.models.functions.window import FirstValue as FirstValue
+    from webframe.db.models.functions.window import Lag as Lag
+    from webframe.db.models.functions.window import LastValue as LastValue
+    from webframe.db.models.functions.window import Lead as Lead
+    from webframe.db.models.functions.window import NthValue as NthValue
+    from webframe.db.models.functions.window import Ntile as Ntile
+    from webframe.db.models.functions.window import PercentRank as PercentRank
+    from webframe.db.models.functions.window import Rank as Rank
+    from webframe.db.models.functions.window import RowNumber as RowNumber
 
 __getattr__, __dir__ = lazy_door(
     __name__,
@@ -104,7 +115,9 @@ __getattr__, __dir__ = lazy_door(
         "ConcatPair": ".text",
         "Cos": ".math",
         "Cot": ".math",
+        "CumeDist": ".window",
         "Degrees": ".math",
+        "DenseRank": ".window",
         "Exp": ".math",
         "Extract": ".datetime",
         "ExtractDay": ".datetime",
@@ -118,11 +131,15 @@ __getattr__, __dir__ = lazy_door(
         "ExtractWeek": ".datetime",
         "ExtractWeekDay": ".datetime",
         "ExtractYear": ".datetime",
+        "FirstValue": ".window",
         "Floor": ".math",
         "Greatest": ".comparison",
         "JSONObject": ".comparison",
         "LPad": ".text",
         "LTrim": ".text",
+        "Lag": ".window",
+        "LastValue": ".window",
+        "Lead": ".window",
         "Least": ".comparison",
         "Left": ".text",
         "Length": ".text",
@@ -132,19 +149,24 @@ __getattr__, __dir__ = lazy_door(
         "MD5": ".text",
         "Mod": ".math",
         "Now": ".datetime",
+        "NthValue": ".window",
+        "Ntile": ".window",
         "NullIf": ".comparison",
         "Ord": ".text",
+        "PercentRank": ".window",
         "Pi": ".math",
         "Power": ".math",
         "RPad": ".text",
         "RTrim": ".text",
         "Radians": ".math",
         "Random": ".math",
+        "Rank": ".window",
         "Repeat": ".text",
         "Replace": ".text",
         "Reverse": ".text",
         "Right": ".text",
         "Round": ".math",
+        "RowNumber": ".window",
         "SHA1": ".text",
         "SHA224": ".text",
         "SHA256": ".text",

@@ -210,7 +210,7 @@ class Random(Func):
 
 
 class Round(Number):
-    """The number with so many places behind the point, none if it is not said; halves go where the engine sends them."""
+    """The number with so many places behind the point, none if not said; halves go where the engine puts them."""
 
     function = "round"
     keeps_integers = True
