@@ -695,6 +695,26 @@ class TestIndexesAndConstraints:
         assert uniques("tests_pizza") == {("name", "size"), ("price", "size")}
 
 
+@pytest.mark.engines("postgresql", "mysql")
+def test_what_another_program_has_named_is_found_by_its_columns(connection: Any, state: States) -> None:
+    execute("CREATE TABLE tests_other (id bigint PRIMARY KEY)")
+    execute(
+        "CREATE TABLE tests_thing (id bigint PRIMARY KEY, a integer, b bigint, CONSTRAINT theirs UNIQUE (a), "
+        "CONSTRAINT their_key FOREIGN KEY (b) REFERENCES tests_other (id))"
+    )
+    execute("CREATE INDEX their_index ON tests_thing (b)")
+    Other = state("Other")
+    key = models.ForeignKey(Other, CASCADE, null=True)
+    before = state("Thing", a=models.IntegerField(null=True, unique=True), b=key)
+    field(before, "b").column = "b"
+    before._meta._expire_cache()
+    after = state.at()("Thing", a=models.IntegerField(null=True), b=models.BigIntegerField(null=True))
+    with editor() as schema:
+        schema.alter_field(before, field(before, "a"), field(after, "a"))
+        schema.alter_field(before, field(before, "b"), field(after, "b"))
+    assert not uniques("tests_thing") and not foreign_keys("tests_thing") and not indexes("tests_thing")
+
+
 class TestTransactions:
     @pytest.mark.engines("sqlite", "postgresql")
     def test_all_happens_or_nothing(self, connection: Any, state: States) -> None:

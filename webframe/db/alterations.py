@@ -19,6 +19,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, Identity, Index, Table, Uni
 from webframe.db.definitions import Parts, TableState, define, has_foreign_key, parts_of, state_of, text_of
 from webframe.db.errors import NotSupportedError
 from webframe.db.introspection import (
+    name_in_database,
     sqlite_columns,
     sqlite_enforces_foreign_keys,
     sqlite_parts,
@@ -184,15 +185,24 @@ class _Alteration:
             self.statements.impl.add_constraint(part)
 
     def drop_part(self, part: Any) -> None:
-        """Drop a constraint or an index."""
+        """Drop a constraint or an index, whatever it is called in the database."""
+        ours = part.name
+        part.name = self.name_of(part)
         if isinstance(part, Index):
             self.statements.impl.drop_index(part)
         else:
             self.statements.impl.drop_constraint(part)
+        part.name = ours
+
+    def name_of(self, part: Any) -> str:
+        """What a constraint or an index of the table as it was is called in the database."""
+        if self.statements.collected is not None:
+            return str(part.name)
+        return name_in_database(self.connection, part)
 
     def _rename_part(self, old: Any, new: Any) -> None:
         quote = self.statements.quote
-        names = f"{quote(str(old.name))} TO {quote(str(new.name))}"
+        names = f"{quote(self.name_of(old))} TO {quote(str(new.name))}"
         if self.vendor == "mysql":
             self.statements.run_text(f"ALTER TABLE {quote(self.new_table.name)} RENAME INDEX {names}")
         elif isinstance(new, Index):
@@ -357,7 +367,7 @@ class _Alteration:
                     self._alter(column, type_=column.type, nullable=False, autoincrement=False)
             self.statements.run_text(f"ALTER TABLE {quote(self.old_table.name)} DROP PRIMARY KEY")
         else:
-            self.statements.impl.drop_constraint(self.old_table.primary_key)
+            self.drop_part(self.old_table.primary_key)
 
     def _add_primary_key(self) -> None:
         old, new = self._keys()

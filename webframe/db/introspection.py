@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import sqlalchemy
+from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, UniqueConstraint
 
 _TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*'",
@@ -25,6 +27,39 @@ def table_names(connection: Any) -> set[str]:
         inspector = sqlalchemy.inspect(connection.engine)
         return {*inspector.get_table_names(), *inspector.get_view_names()}
     return {str(name) for (name,) in connection.fetch(question, ())}
+
+
+def name_in_database(connection: Any, part: Any) -> str:
+    """What a constraint or an index is called in the database.
+
+    That is its own name, if there is one of that name; else that of the one with the
+    same columns, as in a table that something else has made; else its own name.
+    """
+    name, table = str(part.name), part.table.name
+    with connection.sqlalchemy_connection() as link, warnings.catch_warnings():
+        # Such as: indexes over expressions cannot be shown.
+        warnings.simplefilter("ignore")
+        inspector = sqlalchemy.inspect(link)
+        if not inspector.has_table(table):
+            return name
+        if isinstance(part, PrimaryKeyConstraint):
+            return str(inspector.get_pk_constraint(table)["name"] or name)
+        if isinstance(part, Index):
+            found = [(each["name"], each["column_names"], each["unique"]) for each in inspector.get_indexes(table)]
+            wanted = ([column.name for column in part.columns], bool(part.unique))
+            same = [each for each, columns, unique in found if (columns, bool(unique)) == wanted]
+        elif isinstance(part, UniqueConstraint):
+            found = [(each["name"], each["column_names"], True) for each in inspector.get_unique_constraints(table)]
+            same = [each for each, columns, _ in found if columns == [column.name for column in part.columns]]
+        elif isinstance(part, ForeignKeyConstraint):
+            keys = inspector.get_foreign_keys(table)
+            found = [(each["name"], each["constrained_columns"], False) for each in keys]
+            same = [each for each, columns, _ in found if columns == part.column_keys]
+        else:
+            return name
+    if not same or any(each == name for each, *_ in found):
+        return name
+    return str(same[0])
 
 
 # --- SQLite -----------------------------------------------------------------------------------------------------
