@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, assert_type
 
 from webframe.core.signals import request_started, setting_changed
-from webframe.db.models.signals import ModelSignal
+from webframe.db.models.signals import ModelSignal, class_prepared, post_save
 from webframe.dispatch import Registration, Responses, Signal, all_signals, receiver
 
 
@@ -66,6 +66,13 @@ def pizza_saved(sender: type[Pizza], *, instance: Pizza) -> None:
 assert_type(pizza_saved.send(Pizza, instance=Pizza()), Responses)
 pizza_saved.send(Pizza, instnace=Pizza())  # type: ignore[call-arg]
 pizza_saved.connect(print, sender="shop.Pizza", weak=False)
+
+post_save.send(Pizza, instance=Pizza(), created=True, raw=False, using="default", update_fields=None)
+post_save.send(Pizza, instance=Pizza(), created=True, raw=False, using="default")  # type: ignore[call-arg]
+post_save.connect(print, sender=Pizza, on_commit=True, include_subclasses=True)
+request_started.connect(print, sender=Pizza, include_subclasses=True)
+request_started.connect(print, on_commit=True)  # type: ignore[call-arg]
+class_prepared.connect(print, on_commit=True)  # type: ignore[call-arg]
 
 request_started.send(Pizza, environ={})
 request_started.send(Pizza, enviorn={})  # type: ignore[call-arg]
