@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import keyword
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partialmethod
 from itertools import count
@@ -521,7 +522,10 @@ CACHED = frozenset({"validators", "_labels"})
 
 def is_field_name(name: str) -> bool:
     """Whether a field can have this name: it can be an attribute, an argument, and part of a name in a query."""
-    return name.isidentifier() and not keyword.iskeyword(name) and "__" not in name and name[-1] != "_" and name != "pk"
+    if not name.isidentifier() or keyword.iskeyword(name) or "__" in name or name.endswith("_") or name == "pk":
+        return False
+    # Python reads names in this form: in a class statement too.
+    return name.isascii() or unicodedata.normalize("NFKC", name) == name
 
 
 def _path(cls: type) -> str:
