@@ -49,6 +49,10 @@ if TYPE_CHECKING:
         # None until it uses a database; `db/holder.py` says what it is.
         holder: Any
 
+        # The request that it is a part of, where an app is mounted in another; else None.
+        @property
+        def outer(self) -> Lessee | None: ...
+
 
 async def run(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a plain function in the worker of the current request, or in the shared worker outside of one.

@@ -30,6 +30,7 @@ from webframe.db.backends.signals import connection_created
 from webframe.db.errors import ConnectionDoesNotExist
 from webframe.test import override_settings
 from webframe.test.client import Client
+from webframe.workers import run
 
 
 @pytest.fixture
@@ -393,6 +394,29 @@ def test_what_a_request_leaves_behind_may_go_on(numbers: None, app: Webframe, cl
     while not done:
         threading.Event().wait(0.01)
     assert done == [1]
+    connections.release()
+    assert connections["default"].engine.pool.checkedout() == 0
+
+
+def test_an_app_that_is_mounted_shares_the_holder_of_the_request_around_it(
+    numbers: None, app: Webframe, client: Client, protocol: str
+) -> None:
+    inner = Webframe("inner")
+    seen: list[Any] = []
+
+    @inner.get("/")
+    def index(request: Any) -> str:
+        seen.append(raw())
+        return "ok"
+
+    @app.middleware
+    async def note(request: Any) -> Any:
+        yield
+        seen.append(await run(raw))
+
+    app.mount("/inner", inner.wsgi if protocol == "wsgi" else inner.asgi, protocol=protocol)
+    assert client.get("/inner/").status_code == 200
+    assert len(seen) == 2 and seen[0] is seen[1]
     connections.release()
     assert connections["default"].engine.pool.checkedout() == 0
 

@@ -174,9 +174,13 @@ def _new_holder(lessee: Lessee | None) -> Holder:
         holder = Holder()
         held.set(holder)
         return holder
+    outermost = lessee
+    while outermost.outer is not None:  # the end of the outermost request is announced, and that of no other
+        outermost = outermost.outer
     with _lock:
-        if lessee.holder is None:
-            lessee.holder = _surrounding_holder() or Holder(lessee)
+        if outermost.holder is None:
+            outermost.holder = _surrounding_holder() or Holder(outermost)
+        lessee.holder = outermost.holder
         made: Holder = lessee.holder
         return made
 

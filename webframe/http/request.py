@@ -58,6 +58,9 @@ class Request(WerkzeugRequest):
     # Whether an app around this one has sent request_started and will send request_finished.
     is_mounted = False
 
+    # The request that the app around this one has passed on.
+    outer: Request | None = None
+
     # The worker that its plain code runs in; None until there is some.
     lease: Lease | None = None
 

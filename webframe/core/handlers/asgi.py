@@ -121,7 +121,7 @@ class ASGIHandler(BaseHandler):
         if endpoint.limits is not None:
             request.limits = endpoint.limits
         if MOUNTED in scope:
-            request.is_mounted = True
+            request.is_mounted, request.outer = True, scope[MOUNTED]
         return endpoint
 
     async def _take_in_body(self, endpoint: Endpoint, request: Request, receive: Receive, with_body: bool) -> None:

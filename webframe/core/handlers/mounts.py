@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 else:
     asyncio = LateModule("asyncio")
 
-# In the environ or scope of a request that is passed on: an app of ours that gets it in a wrapping
+# Where the environ or scope of a request that is passed on has that request: an app of ours that gets it in a wrapping
 # leaves the request signals to the outer app.
 MOUNTED = "webframe.mounted"
 
@@ -58,7 +58,7 @@ class WSGIMount:
         environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + path[: len(path) - len(rest)]
         environ["PATH_INFO"] = rest
         environ["wsgi.input"] = request.stream
-        environ[MOUNTED] = True
+        environ[MOUNTED] = request
         environ.pop("werkzeug.request", None)
         return Response.force_type(Response.from_app(self.app, environ))
 
@@ -87,7 +87,7 @@ class ASGIMount:
         whole = request.root_path + request.path
         scope["root_path"] = whole[: len(whole) - len(mount_path)]
         scope["path"] = whole
-        scope[MOUNTED] = True
+        scope[MOUNTED] = request
         return scope
 
 

@@ -62,7 +62,7 @@ class WSGIHandler(BaseHandler):
         endpoint = self._find(table, environ, request)
         current_request.set(request)
         if MOUNTED in environ:
-            request.is_mounted = True
+            request.is_mounted, request.outer = True, environ[MOUNTED]
         if not endpoint.is_plain:
             return bridge.serve_on_process_loop(self, request, endpoint, start_response, context)
         if request_started.active and not request.is_mounted:
