@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -313,6 +316,43 @@ def test_a_transaction_that_a_thread_left_open_is_rolled_back(numbers: None) -> 
     gc.collect()
     assert connection.fetch("SELECT id FROM numbers") == []
     connection.insert("INSERT INTO numbers (id, name) VALUES (1, 'one')")
+
+
+def test_a_connection_that_is_given_back_after_its_pool_was_disposed_of_is_closed(engine: Any) -> None:
+    go_on, connected = threading.Event(), threading.Event()
+    closed: list[bool] = []
+
+    def work() -> None:
+        mine = raw()
+        connected.set()
+        go_on.wait()
+        connections.release()
+        try:
+            mine.cursor().execute("SELECT 1")
+        except Exception:
+            closed.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    connected.wait()
+    connections.close_all()
+    go_on.set()
+    thread.join()
+    assert closed == [True]
+
+
+def test_a_process_ends_without_a_word_about_its_connections(engine: Any) -> None:
+    code = """
+import sys, threading
+from webframe.conf import settings
+settings.configure(DATABASES={"default": sys.argv[1]})
+from webframe.db import connection, connections
+connection.fetch("SELECT 1")
+threading.Thread(target=lambda: connection.fetch("SELECT 1")).start()
+"""
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", code, engine.databases["default"]]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_is_usable(engine: Any) -> None:

@@ -59,6 +59,7 @@ class Slot:
         "guard",
         "link",
         "over",
+        "pool",
         "savepoint_number",
         "shared",
         "wrapper",
@@ -72,8 +73,9 @@ class Slot:
         self.guard = guard or Guard()
         # The connection as its driver's module knows it; None until it is needed. Changes only under the guard.
         self.link: Any = None
-        # What the pool gave out.
+        # What the pool gave out, and that pool.
         self.checkout: Any = None
+        self.pool: Any = None
         # Whether nobody holds this slot any more: the connection goes back after each use.
         self.over = False
         # False: statements outside of atomic blocks open a transaction that commit() or rollback() end.

@@ -6,6 +6,7 @@ say. What is run on them, and for whom, `base.py` decides.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -86,7 +87,7 @@ class Connecting(Watched):
             if ours is None:
                 raise
             raise ours from error
-        slot.link, slot.checkout = link, checkout
+        slot.link, slot.checkout, slot.pool = link, checkout, self.engine.pool
         if LINK not in checkout.info:
             self._announce(slot)
             checkout.info[LINK] = link
@@ -112,7 +113,8 @@ class Connecting(Watched):
         link, checkout = slot.link, slot.checkout
         if link is None:
             return
-        if link.begun or link.stale or link.is_in_transaction():
+        outdated = slot.pool is not self.engine.pool  # dispose() has made a new one
+        if outdated or link.begun or link.stale or link.is_in_transaction():
             self.discard(slot)
             return
         slot.link = slot.checkout = None
@@ -195,6 +197,10 @@ class Connecting(Watched):
             "pool_pre_ping": bool(self.settings_dict["CONN_HEALTH_CHECKS"]),
             "pool_use_lifo": True,
         }
+
+    def close(self) -> None:
+        """Close the connection of the code here."""
+        raise NotImplementedError
 
     def dispose(self) -> None:
         """Close every connection that nobody is using; those in use are closed when they are given back."""
@@ -340,3 +346,13 @@ def _start_afresh() -> None:
 
 
 os.register_at_fork(after_in_child=_start_afresh)
+
+
+def _close_all() -> None:
+    """At the end of the process: say good-bye to the servers, and let SQLite tidy its files up."""
+    for wrapper in list(_wrappers):
+        wrapper.close()
+        wrapper.dispose()
+
+
+atexit.register(_close_all)
