@@ -184,7 +184,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         if args or not (type(self).__dict__.get("_plain") or self._is_plain):
             return self.get_queryset().get(*args, **kwargs)
         model = self.model
-        operation = model._meta.plans.get(("filter", *kwargs))
+        operation = model._meta.plans.get(("filter", *kwargs)) or ops.simple_filter(model, tuple(kwargs))
         values = tuple(kwargs.values())
         if operation is None or not ops.suits(operation, values):
             return self.get_queryset().get(**kwargs)
@@ -198,6 +198,14 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         if len(rows) == 1:
             return plan.answer(rows, alias)[0]
         raise wrong_number(model, len(rows), (), kwargs, limited=not operation.unique)
+
+    def create(self, **kwargs: Any) -> Any:
+        """Make an instance with these values and save it."""
+        if self._db is not None or self._hints or not (type(self).__dict__.get("_plain") or self._is_plain):
+            return self.get_queryset().create(**kwargs)
+        made = self.model(**kwargs)
+        made.save(force_insert=True)
+        return made
 
     def filter(self, *args: Any, **kwargs: Any) -> Any:
         """The rows for which all these conditions hold."""
@@ -225,7 +233,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
 
 _INVOLVED = (
     "__init__", "__new__", "get", "filter", "_filter", "_clone", "_chain", "_with", "_fetch", "_fetch_all", "__len__",
-    "__getitem__", "__iter__", "db", "order_by", "_keep", "_plan",
+    "__getitem__", "__iter__", "create", "db", "order_by", "_keep", "_plan",
 )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ class Names:
     def leaf(self, name: str) -> Leaf:
         """What a name with its lookup means. Raises `FieldError` if any part of it means nothing."""
         known = self.model._meta.plans
+        # Names of fields mean the same with annotations, unless one of these begins like them.
         leaf: Leaf | None = known.get(("leaf", name)) if not self.annotations else None
         if leaf is None:
             path = resolve(self.model, name, self.annotations)

@@ -13,6 +13,7 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Hashable
+from operator import contains
 from typing import Any
 
 from webframe.db.models.compiler.literals import Names
@@ -79,7 +80,7 @@ class KeyedOperation(Operation):
 class Simple(Operation):
     """filter() or exclude() by keywords whose values are plain literals: one for each name, in this order."""
 
-    __slots__ = ("kinds", "model", "names", "negated", "unique")
+    __slots__ = ("has_integers", "kinds", "model", "names", "negated", "unique")
 
     def __init__(self, model: Any, names: tuple[str, ...], negated: bool) -> None:
         self.model = model
@@ -88,6 +89,8 @@ class Simple(Operation):
         self.size = len(names)
         # For each name the Python types whose values are plain literals to its lookup.
         self.kinds: tuple[frozenset[type], ...] = ()
+        # Whether there are integer columns among them.
+        self.has_integers = False
         # Whether at most one row matches.
         self.unique = False
 
@@ -110,6 +113,7 @@ def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False) -> 
             kinds.append(PLAIN if leaf.lookup.one_literal else ONLY_INT)
         operation = known[key] = Simple(model, names, negated)
         operation.kinds = tuple(kinds)
+        operation.has_integers = ONLY_INT in kinds
         operation.unique = not negated and any(_finds_one(model, meaning.leaf(name)) for name in names)
     return operation
 
@@ -127,11 +131,12 @@ def _finds_one(model: Any, leaf: Any) -> bool:
 
 def suits(operation: Simple, values: tuple[Any, ...]) -> bool:
     """Whether these values are plain literals to the lookups of a filter."""
-    for kind, value in zip(operation.kinds, values, strict=True):
-        cls = value.__class__
-        if cls not in kind or (cls is int and not -LARGEST <= value <= LARGEST):
-            return False
-    return True
+    if not all(map(contains, operation.kinds, map(type, values))):
+        return False
+    # A larger number would need a parameter of another type.
+    return not operation.has_integers or all(
+        [value.__class__ is not int or -LARGEST <= value <= LARGEST for value in values]
+    )
 
 
 class Condition(KeyedOperation):

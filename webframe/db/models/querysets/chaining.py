@@ -13,7 +13,7 @@ from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.columns import check_related_names
-from webframe.db.models.compiler.literals import QueryLiterals, check_references, settled
+from webframe.db.models.compiler.literals import QueryLiterals, check_references, plain_value, settled
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import ExpressionWrapper, F
 from webframe.db.models.outputs import named as field_named
@@ -44,7 +44,10 @@ class Chaining(State):
             if operation is not None:
                 values = tuple(kwargs.values())
                 if ops.suits(operation, values):
-                    return self._with(operation, values)
+                    clone = self._chain()
+                    clone._operations = (*self._operations, operation)
+                    clone._values = self._values + values
+                    return clone
         return self._filter(False, args, kwargs)
 
     def exclude(self, *args: Any, **kwargs: Any) -> Self:
@@ -54,7 +57,10 @@ class Chaining(State):
             if operation is not None:
                 values = tuple(kwargs.values())
                 if ops.suits(operation, values):
-                    return self._with(operation, values)
+                    clone = self._chain()
+                    clone._operations = (*self._operations, operation)
+                    clone._values = self._values + values
+                    return clone
         return self._filter(True, args, kwargs)
 
     def _filter(self, negated: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
@@ -66,10 +72,29 @@ class Chaining(State):
             values = tuple(kwargs.values())
             if operation is not None and ops.suits(operation, values):
                 return self._with(operation, values)
+        if kwargs and not args:
+            return self._keep_pairs(kwargs, negated)
         q = Q(*args, **kwargs)
         if not q.children:
             return self._chain()
         return self._keep(~q if negated else q)
+
+    def _keep_pairs(self, pairs: dict[str, Any], negated: bool) -> Self:
+        """What `_keep` does for a Q of these lookups, in one go."""
+        names = self._names()
+        literals = QueryLiterals(names)
+        children: list[Any] = []
+        keys: list[Any] = []
+        for name, value in pairs.items():
+            leaf = names.leaf(name)
+            settled_value = plain_value(leaf, value)
+            children.append((name, settled_value))
+            keys.append((name, leaf.lookup.key(settled_value, literals)))
+        q = Q.create(tuple(children), negated=negated)
+        made = self._with(ops.Condition(q, ("AND", negated, tuple(keys)), len(literals), self._sticky), tuple(literals))
+        if self._sticky:
+            made._sticky = False
+        return made
 
     def _keep(self, q: Q) -> Self:
         names = self._names()
@@ -109,16 +134,13 @@ class Chaining(State):
 
     def order_by(self, *field_names: Any) -> Self:
         """In the order of these names ("-name": descending, "?": random) or expressions; none: in no order."""
-        if self.is_sliced:
+        if self._high is not None or self._low:
             raise TypeError("Cannot reorder a query once a slice has been taken.")
-        if self._combined is not None or self._annotations or not all(type(name) is str for name in field_names):
-            return self._order(field_names)
-        known = self.model._meta.plans
-        operation = known.get(("order", field_names))
+        operation = self.model._meta.plans.get(("order", *field_names)) if self._plain else None
         if operation is None:
-            self._check_ordering(field_names)
-            operation = known["order", field_names] = ops.Ordering(field_names, field_names, 0)
-        clone = self._with(operation)
+            return self._order(field_names)
+        clone = self._chain()
+        clone._operations = (*self._operations, operation)
         clone._ordering = field_names
         clone._reversed = False
         return clone
@@ -128,7 +150,10 @@ class Chaining(State):
         names = self._names()
         literals = QueryLiterals(names)
         key = tuple([item if isinstance(item, str) else (type(item), item.key(literals)) for item in items])
-        clone = self._with(ops.Ordering(items, key, len(literals)), tuple(literals))
+        operation = ops.Ordering(items, key, len(literals))
+        if self._plain and all(type(item) is str for item in items):
+            operation = self.model._meta.plans.setdefault(("order", *items), operation)
+        clone = self._with(operation, tuple(literals))
         clone._ordering = items
         clone._reversed = False
         return clone
@@ -209,6 +234,12 @@ class Chaining(State):
 
     def values(self, *fields: Any, **expressions: Any) -> Self:
         """Dictionaries instead of instances, of these names or of all fields."""
+        if not expressions and self._plain:
+            operation = self.model._meta.plans.get(("values", "dict", *fields))
+            if operation is not None:
+                clone = self._with(operation)
+                clone._columns = operation.key
+                return clone
         return self._select(fields, expressions, "dict")
 
     def values_list(self, *fields: Any, flat: bool = False, named: bool = False) -> Self:
@@ -249,7 +280,7 @@ class Chaining(State):
 
     def _columns_are(self, names: tuple[str, ...], shape: str) -> Self:
         known = self.model._meta.plans
-        key = ("values", names, shape)
+        key = ("values", shape, *names)
         operation = known.get(key) if not self._annotations else None
         if operation is None:
             for name in names:
