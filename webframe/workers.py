@@ -169,6 +169,11 @@ current_lessee: contextvars.ContextVar[Lessee | None] = contextvars.ContextVar("
 current_lease: contextvars.ContextVar[Lease | None] = contextvars.ContextVar("webframe.current_lease", default=None)
 
 
+# Plain functions that give back what the code of this context has in use, connections for instance: called when a
+# piece of work has ended that is no request, such as start-up. A request's end is told by a signal.
+between_work: list[Callable[[], object]] = []
+
+
 def adopt_asgiref(lessee: Lessee) -> Callable[[], None] | None:
     """Let asgiref's thread-sensitive calls in this context run in the worker of a request, too.
 

@@ -27,7 +27,7 @@ from webframe.db.holder import end_holder, holder_if_any
 from webframe.db.routers import DEFAULT_ALIAS as DEFAULT_ALIAS
 from webframe.db.routers import ConnectionRouter as ConnectionRouter
 from webframe.db.routers import router as router
-from webframe.workers import current_lessee
+from webframe.workers import between_work, current_lessee
 
 # What a database wrapper is, `backends/base.py` says; it stands above.
 DatabaseWrapper = Any
@@ -205,3 +205,4 @@ def _read_databases_again(sender: object, setting: str, **kwargs: Any) -> None:
 request_finished.connect(_end_of_request, inline=True)
 websocket_finished.connect(_end_of_request, inline=True)
 setting_changed.connect(_read_databases_again)
+between_work.append(connections.release)

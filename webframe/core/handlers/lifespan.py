@@ -28,7 +28,7 @@ from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.core.handlers.base import LOOP, PLAIN, Edge
 from webframe.waiting import is_async, on_running_loop, step
-from webframe.workers import process_loop, run
+from webframe.workers import between_work, process_loop, run
 
 if TYPE_CHECKING:
     import asyncio
@@ -97,6 +97,7 @@ class Lifespan:
         except BaseException:
             await self.leave(edge)
             raise
+        await self._rest(edge)
         self.running = True
 
     async def leave(self, edge: Edge) -> None:
@@ -111,7 +112,13 @@ class Lifespan:
                     await edge.call(undo)
             except Exception:
                 logger.exception("Shutdown failed; the rest of it goes on.")
+        await self._rest(edge)
         self.on_end()
+
+    async def _rest(self, edge: Edge) -> None:
+        """Give back what was in use."""
+        for function in between_work:
+            await edge.call(function)
 
     async def _enter_generator(self, function: Callable[[], Any], edge: Edge) -> None:
         generator = function()
