@@ -52,7 +52,7 @@ class Plan:
         # Known to match nothing: there is no need to ask.
         self.empty = empty
 
-    def arguments(self, values: Values) -> Sequence[Any]:
+    def arguments(self, values: Sequence[Any]) -> Sequence[Any]:
         """The driver's parameters for these literals."""
         return values if self.parameters is None else self.parameters(values)
 

@@ -134,6 +134,8 @@ class QueryScope:
         # What annotations were built to, and which of them are aggregates.
         self.annotations: dict[str, Built] = {}
         self.aggregates: set[str] = set()
+        # Annotations with OVER, which are computed after WHERE and HAVING.
+        self.windows: set[str] = set()
         self.names = Names(model, self.annotations, self._field_of)
         # Joins to many that a name may use again; None: all of them.
         self.reusable: set[Join] | None = None

@@ -150,6 +150,8 @@ class Question:
         ):
             self.scope.aggregates.add(name)
             self.group = "model" if self.values is None else self._grouped_by_values()
+        if getattr(expression, "contains_over_clause", False):
+            self.scope.windows.add(name)
         if operation.selected:
             self.selected.append(name)
 

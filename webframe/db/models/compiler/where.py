@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, case, exists, false, not_, or_, select, true
 from sqlalchemy.sql.elements import BooleanClauseList
 
+from webframe.db.errors import NotSupportedError
 from webframe.db.models.building import Built
 from webframe.db.models.compiler.literals import Leaf, plain_value
 from webframe.db.models.conditions import Q
@@ -134,6 +135,11 @@ def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, place: Place) -> 
     path = leaf.path
     lookup = leaf.lookup
     if path.annotation is not None:
+        if path.annotation in scope.windows:
+            raise NotSupportedError(
+                f"Rows cannot be filtered by {path.annotation!r}, a window function: it is computed after filtering. "
+                f"Filter by it in a subquery, or in Python."
+            )
         lhs = scope.ref_path(path, leaf.transforms)
         aggregate = scope.is_aggregate(path.annotation) or bool(getattr(value, "contains_aggregate", False))
         if leaf.field is None and lhs.field is not None:

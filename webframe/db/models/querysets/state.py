@@ -90,6 +90,9 @@ class State:
         self._reversed, self._distinct, self._nothing = other._reversed, other._distinct, other._nothing
         self._plain = other._plain
 
+    def __class_getitem__(cls, *args: Any) -> Any:
+        return cls
+
     # --- making another one -------------------------------------------------------------------------------------
 
     def _clone(self) -> Self:
@@ -218,7 +221,7 @@ class State:
     def key(self, values: Literals) -> Hashable:
         """Its shape; its literals are appended."""
         values.extend(self._literals())
-        return self.model, self._operations, self._high is not None, self._low > 0
+        return self.model, self._operations, self._high is not None, self._low > 0, self._db
 
     def references(self) -> Iterator[str]:
         """No names of the query around it, except by `OuterRef`."""
@@ -231,6 +234,11 @@ class State:
         """It as a SELECT within another scope; its literals are the next ones."""
         statement = scope.statement
         before = statement.position
+        if self._db is not None and scope.wrapper.alias not in (self._db, None):
+            raise ValueError(
+                f"A subquery cannot ask the database {self._db!r} within a query of {scope.wrapper.alias!r}. "
+                f"Give the inner queryset's rows instead: list(queryset)."
+            )
         question = Question(self.model, self._operations, statement, scope)
         if columns == "exists":
             made = question.exists(self._slices)
@@ -296,6 +304,7 @@ _fields: dict[Any, Any] = {}
 class _Probe:
     """Stands for a database where something is built only to see what comes of it."""
 
+    alias = None
     vendor = "sqlite"
     is_mariadb = False
 
