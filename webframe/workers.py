@@ -169,9 +169,9 @@ current_lessee: contextvars.ContextVar[Lessee | None] = contextvars.ContextVar("
 current_lease: contextvars.ContextVar[Lease | None] = contextvars.ContextVar("webframe.current_lease", default=None)
 
 
-# Plain functions that give back what the code of this context has in use, connections for instance: called when a
-# piece of work has ended that is no request, such as start-up. A request's end is told by a signal.
-between_work: list[Callable[[], object]] = []
+# Plain functions that are called when a piece of work begins that is no request, such as start-up; each returns what
+# to call at its end, to give back what it had in use, connections for instance. The end of a request is a signal.
+pieces_of_work: list[Callable[[], Callable[[], object]]] = []
 
 
 def adopt_asgiref(lessee: Lessee) -> Callable[[], None] | None:

@@ -165,7 +165,9 @@ def postgresql() -> Server:
     user = _unprivileged("postgres")
     directory = _directory("wf-pg-", user)
     data = directory / "data"
-    _run([initdb, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D", str(data)], user)
+    _run(
+        [initdb, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D", str(data)], user
+    )
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(directory),

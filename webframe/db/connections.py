@@ -14,7 +14,7 @@ end of a request that happens by itself.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, cast
 
@@ -23,11 +23,11 @@ from webframe.core.exceptions import ImproperlyConfigured
 from webframe.core.signals import request_finished, setting_changed, websocket_finished
 from webframe.db.configuration import configuration
 from webframe.db.errors import ConnectionDoesNotExist
-from webframe.db.holder import end_holder, holder_if_any
+from webframe.db.holder import end_holder, held, holder_if_any, surrounding_holder
 from webframe.db.routers import DEFAULT_ALIAS as DEFAULT_ALIAS
 from webframe.db.routers import ConnectionRouter as ConnectionRouter
 from webframe.db.routers import router as router
-from webframe.workers import between_work, current_lessee
+from webframe.workers import current_lessee, pieces_of_work
 
 # What a database wrapper is, `backends/base.py` says; it stands above.
 DatabaseWrapper = Any
@@ -197,6 +197,20 @@ def _end_of_request(sender: object, **kwargs: Any) -> None:
         end_holder(lessee)
 
 
+def _begin_work() -> Callable[[], None]:
+    """Begin something that gives its connections back at its end, and leaves those around it alone."""
+    if surrounding_holder() is not None:
+        return lambda: None  # a test's transaction: it takes part in that
+    outer = held.get()
+    held.set(None)
+
+    def end() -> None:
+        connections.release()
+        held.set(outer)
+
+    return end
+
+
 def _read_databases_again(sender: object, setting: str, **kwargs: Any) -> None:
     if setting in ("DATABASES", "USE_TZ", "TIME_ZONE"):
         connections.reset()
@@ -205,4 +219,4 @@ def _read_databases_again(sender: object, setting: str, **kwargs: Any) -> None:
 request_finished.connect(_end_of_request, inline=True)
 websocket_finished.connect(_end_of_request, inline=True)
 setting_changed.connect(_read_databases_again)
-between_work.append(connections.release)
+pieces_of_work.append(_begin_work)

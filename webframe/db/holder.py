@@ -181,13 +181,13 @@ def _new_holder(lessee: Lessee | None) -> Holder:
         outermost = outermost.outer
     with _lock:
         if outermost.holder is None:
-            outermost.holder = _surrounding_holder() or Holder(outermost)
+            outermost.holder = surrounding_holder() or Holder(outermost)
         lessee.holder = outermost.holder
         made: Holder = lessee.holder
         return made
 
 
-def _surrounding_holder() -> Holder | None:
+def surrounding_holder() -> Holder | None:
     """The holder of a transaction that the code around a request is in."""
     node = entered.get()
     while node is not None:

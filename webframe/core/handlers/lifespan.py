@@ -28,7 +28,7 @@ from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.core.handlers.base import LOOP, PLAIN, Edge
 from webframe.waiting import is_async, on_running_loop, step
-from webframe.workers import between_work, process_loop, run
+from webframe.workers import pieces_of_work, process_loop, run
 
 if TYPE_CHECKING:
     import asyncio
@@ -84,6 +84,7 @@ class Lifespan:
 
     async def enter(self, edge: Edge) -> None:
         """Run start-up. When a part of it fails, what was done before is undone and the error raised."""
+        ends = await self._begin(edge)
         try:
             for function in self.startup:
                 await edge.call(function)
@@ -97,12 +98,14 @@ class Lifespan:
         except BaseException:
             await self.leave(edge)
             raise
-        await self._rest(edge)
+        finally:
+            await self._end(ends, edge)
         self.running = True
 
     async def leave(self, edge: Edge) -> None:
         """Run shutdown, last started first; errors are logged, and the rest goes on."""
         self.running = False
+        ends = await self._begin(edge)
         while self._undo:
             undo = self._undo.pop()
             try:
@@ -112,13 +115,16 @@ class Lifespan:
                     await edge.call(undo)
             except Exception:
                 logger.exception("Shutdown failed; the rest of it goes on.")
-        await self._rest(edge)
+        await self._end(ends, edge)
         self.on_end()
 
-    async def _rest(self, edge: Edge) -> None:
-        """Give back what was in use."""
-        for function in between_work:
-            await edge.call(function)
+    async def _begin(self, edge: Edge) -> list[Callable[[], object]]:
+        """Begin a piece of work; returns what ends it."""
+        return [await edge.call(begin) for begin in pieces_of_work]
+
+    async def _end(self, ends: list[Callable[[], object]], edge: Edge) -> None:
+        for end in ends:
+            await edge.call(end)
 
     async def _enter_generator(self, function: Callable[[], Any], edge: Edge) -> None:
         generator = function()
