@@ -188,8 +188,8 @@ class QueryScope:
         if value is None:
             return Built(sqlalchemy.null(), field)
         if hasattr(value, "build_select"):
-            select = self.subquery(value)
-            return Built(select.scalar_subquery(), value.output_field_of_column())
+            select, column_field = value.build_column(self)
+            return Built(select.scalar_subquery(), column_field)
         if hasattr(value, "references") and hasattr(value, "build"):
             built: Built = value.build(self)
             return built

@@ -15,7 +15,7 @@ import sqlalchemy
 
 from webframe.core.exceptions import FieldError
 from webframe.db.connections import connections, router
-from webframe.db.models.building import Literals
+from webframe.db.models.building import Built, Literals
 from webframe.db.models.compiler import answers, operations
 from webframe.db.models.compiler.columns import Column, Selection
 from webframe.db.models.compiler.literals import Names
@@ -182,7 +182,7 @@ class State:
         if known is _fields:
             if len(_fields) > 512:
                 _fields.clear()
-            question = Question(self.model, self._operations, Statement(_probe, self._values))
+            question = Question(self.model, self._operations, Statement(_probe, self._values), _anywhere)
             known = _fields[key] = question.scope.annotations[alias].field
         return known
 
@@ -232,6 +232,10 @@ class State:
 
     def build_select(self, scope: QueryScope, columns: str = "one") -> Any:
         """It as a SELECT within another scope; its literals are the next ones."""
+        return self.build_column(scope, columns).element
+
+    def build_column(self, scope: QueryScope, columns: str = "one") -> Built:
+        """The same, with the field of the one column that it selects."""
         statement = scope.statement
         before = statement.position
         if self._db is not None and scope.wrapper.alias not in (self._db, None):
@@ -241,42 +245,33 @@ class State:
             )
         question = Question(self.model, self._operations, statement, scope)
         if columns == "exists":
-            made = question.exists(self._slices)
+            made = Built(question.exists(self._slices))
         else:
             made = self._one_column(question)
         statement.position = before + len(self._literals())
         return made
 
-    def _one_column(self, question: Question) -> Any:
+    def _one_column(self, question: Question) -> Built:
+        pk = self.model._meta.pk
         if question.combination is not None:
             selection = question.rows(self._slices)
             if len(selection.columns) == 1:
-                return selection.statement
+                return Built(selection.statement, selection.columns[0].field)
             rows = selection.statement.subquery()
-            pk = self.model._meta.pk.attname
-            place = next((n for n, column in enumerate(selection.columns) if column.name == pk), 0)
-            return sqlalchemy.select(list(rows.c)[place])
+            place = next((n for n, column in enumerate(selection.columns) if column.name == pk.attname), 0)
+            column: Any = list(rows.c)[place]
+            return Built(sqlalchemy.select(column), scalar(pk))  # type: ignore[arg-type]  # an element all the same
         if question.values is None:
-            if len(question.selected) == 1 and question.group is not None:
-                pass
-            pk = [Column("pk", question.pk, self.model._meta.pk)]
-            return question.select(Selection(pk, None, "tuple"), self._slices, ordered=self.is_sliced)
-        selection = question.selection()
-        if len(selection.columns) != 1:
+            columns = [Column("pk", question.pk, scalar(pk))]
+        else:
+            columns = question.selection().columns
+        if len(columns) != 1:
             raise FieldError(
                 f"A subquery must select one column, and this one selects "
-                f"{', '.join(column.name for column in selection.columns)}. Name one with values()."
+                f"{', '.join(column.name for column in columns)}. Name one with values()."
             )
-        return question.select(selection, self._slices, ordered=self.is_sliced)
-
-    def output_field_of_column(self) -> Any:
-        """The field of the one column that it selects as a subquery."""
-        if self._columns is None:
-            return scalar(self.model._meta.pk)
-        names = self._columns[0]
-        name = names[0] if names else next(iter(self._annotations), "pk")
-        path = resolve_column(self.model, name, self._annotations)
-        return self._field_of(path.annotation) if path.annotation is not None else scalar(path.field)
+        selection = Selection(columns, None, "tuple")
+        return Built(question.select(selection, self._slices, ordered=self.is_sliced), columns[0].field)
 
     def selection_in(self, statement: Statement, outer: QueryScope | None) -> Selection:
         """It as one part of a combination; its literals are the next ones."""
@@ -320,4 +315,18 @@ class _Probe:
         return sqlite.dialect()
 
 
+class _Anywhere:
+    """Stands for the query around a subquery where it is not known yet."""
+
+    def ref(self, name: str, **options: Any) -> Built:
+        """Something of which nothing is known."""
+        return Built(sqlalchemy.null())
+
+    @property
+    def outer(self) -> _Anywhere:
+        """One more."""
+        return self
+
+
 _probe = _Probe()
+_anywhere: Any = _Anywhere()

@@ -1,0 +1,209 @@
+"""QuerySets where several things meet: groups with parameters, windows, documents, proxies, locks, other databases."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from webframe.core.exceptions import FieldError
+from webframe.db import connection, errors, models, transaction
+from webframe.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Sum, Value, When
+from webframe.db.models.functions import Coalesce, Concat, Lower
+from webframe.utils import timezone
+
+from .library import Author, Book, Country, Tag
+
+pytestmark = pytest.mark.usefixtures("library")
+
+
+def test_groups_by_expressions_with_parameters():
+    rows = Book.objects.values(shifted=F("rating") + 10).annotate(n=Count("pk")).order_by("shifted")
+    assert sorted((row["shifted"] or 0, row["n"]) for row in rows) == [(0, 1), (11, 1), (13, 1), (15, 1)]
+    rows = Book.objects.annotate(text=Concat(Lower("author__name"), Value("!"))).values("text").annotate(n=Count("pk"))
+    assert sorted((row["text"], row["n"]) for row in rows) == [("ann!", 2), ("bob!", 2)]
+    books = Book.objects.annotate(double=F("rating") * 2, n=Count("tags")).order_by("double", "title")
+    assert {book.title: (book.double, book.n) for book in books} == {
+        "One": (2, 2), "Two": (10, 1), "Three": (None, 0), "Four": (6, 1),
+    }  # fmt: skip
+    assert Author.objects.annotate(n=Count("books")).order_by(F("n").desc(), Lower("name")).first().name == "Ann"
+
+
+def test_groups_ordered_by_what_is_not_selected():
+    rows = Book.objects.values("author__name").annotate(n=Count("pk")).order_by("author__country__name")
+    assert [row["author__name"] for row in rows] == ["Ann", "Bob"]
+    rows = Author.objects.order_by("country__name").values("name").annotate(n=Count("books"))
+    assert {row["name"]: row["n"] for row in rows} == {"Ann": 2, "Bob": 2, "Cid": 0}
+
+
+def test_conditional_aggregates():
+    found = Book.objects.aggregate(
+        high=Count("pk", filter=Q(rating__gte=3)),
+        anns=Count("pk", filter=Q(author__name="Ann")),
+        weighted=Sum(Case(When(rating__gt=1, then=F("rating") * 2), default=Value(1))),
+    )
+    assert found == {"high": 2, "anns": 2, "weighted": 18}
+    authors = Author.objects.annotate(high=Count("books", filter=Q(books__rating__gte=3))).order_by("name")
+    assert [author.high for author in authors] == [1, 1, 0]
+    kind = Case(When(rating__gte=5, then=Value("top")), When(rating=None, then=Value("?")), default=Value("ok"))
+    assert sorted(Book.objects.annotate(kind=kind).values_list("title", "kind")) == [
+        ("Four", "ok"), ("One", "ok"), ("Three", "?"), ("Two", "top"),
+    ]  # fmt: skip
+    assert Book.objects.annotate(kind=kind).filter(kind="top").get().title == "Two"
+
+
+def test_annotations_with_boolean_values_are_booleans():
+    found = Author.objects.annotate(any=Exists(Book.objects.filter(author=OuterRef("pk"))), ann=Q(name="Ann")).order_by(
+        "name"
+    )
+    assert [(author.any, author.ann) for author in found] == [(True, True), (True, False), (False, False)]
+    assert all(type(author.any) is bool for author in found)
+    assert [author.name for author in found.filter(any=False)] == ["Cid"]
+
+
+def test_distinct_rows_in_an_order_that_is_not_selected():
+    found = Book.objects.order_by("author__country__name").values_list("author__name", flat=True).distinct()
+    assert list(found) == ["Ann", "Bob"]
+    found = Author.objects.filter(books__isnull=False).order_by("country__name").distinct()
+    assert [author.name for author in found] == ["Ann", "Bob"]
+    assert found.count() == 2
+
+
+def test_annotations_of_annotations_and_transforms_of_them():
+    books = Book.objects.annotate(day=F("published")).annotate(later=F("day"))
+    assert sorted(book.title for book in books.filter(later__year=2020)) == ["One", "Two"]
+    assert books.filter(later__month__gte=7).count() == 2
+    with pytest.raises(FieldError):
+        list(books.filter(later__nix=1))
+
+
+def test_default_ordering_by_expressions(define):
+    options = {"db_table": Book._meta.db_table, "managed": False}
+    fields = {"title": models.CharField(max_length=50), "rating": models.IntegerField(null=True)}
+    first = F("rating").desc(nulls_last=True)
+    Read = define("Read", **fields, Meta={**options, "ordering": [Coalesce("rating", Value(2)), "title"]})
+    assert [book.title for book in Read.objects.all()] == ["One", "Three", "Four", "Two"]
+    assert [book.title for book in Read.objects.filter(rating__gt=1).reverse()] == ["Two", "Four"]
+    Other = define("Other", **fields, Meta={**options, "ordering": [first, "-title"]})
+    assert [book.title for book in Other.objects.all()] == ["Two", "Four", "One", "Three"]
+
+
+def test_proxies_are_about_the_same_rows(define):
+    registry = Book._meta.apps
+
+    class Rated(models.QuerySet):
+        def rated(self):
+            return self.filter(rating__isnull=False)
+
+    meta = type("Meta", (), {"proxy": True, "apps": registry, "app_label": "library"})
+    name = f"Proxy{connection.vendor.title()}"
+    Proxy = type(Book)(name, (Book,), {"__module__": __name__, "Meta": meta, "objects": Rated.as_manager()})
+    book = Proxy.objects.rated().get(title="One")
+    assert type(book) is Proxy
+    assert book == Book.objects.get(title="One")
+    assert Proxy.objects.filter(author__name="Ann").count() == 2
+
+
+def test_documents(define, create_tables):
+    Note = define("Note", data=models.JSONField(null=True))
+    create_tables()
+    for data in ({"a": {"b": 1}, "tags": ["x", "y"]}, {"a": {"b": 2}}, {"a": None}, None):
+        Note.objects.create(data=data)
+    assert Note.objects.filter(data__a__b=1).count() == 1
+    assert Note.objects.filter(data__a__b__gt=0).count() == 2
+    assert Note.objects.filter(data__tags__0="x").count() == 1
+    assert Note.objects.filter(data__isnull=True).count() == 1
+    assert Note.objects.filter(data__a=None).count() == 1
+    assert Note.objects.filter(data__has_key="tags").count() == 1
+    assert Note.objects.filter(data__a__isnull=True).count() == 1
+    assert Note.objects.order_by("data__a__b").values_list("data__a__b", flat=True).count() == 4
+    for name in ("data__'", 'data__"', "data__x]--", "data__%s", "data__?", "data__ a", "data__$.x"):
+        assert Note.objects.filter(**{name: 1}).count() == 0
+
+
+def test_the_active_time_zone_decides_what_a_day_is(define, create_tables):
+    Event = define("Event", at=models.DateTimeField())
+    create_tables()
+    Event.objects.create(at=datetime.datetime(2024, 1, 1, 23, 30, tzinfo=datetime.UTC))
+    for zone, day in (("UTC", 1), (timezone.get_fixed_timezone(60), 2), ("UTC", 1)):
+        with timezone.override(zone):
+            assert Event.objects.filter(at__day=day).count() == 1
+            assert Event.objects.filter(at__day=3 - day).count() == 0
+
+
+def test_windows_can_be_selected_and_not_filtered_by():
+    from webframe.db.models.functions import RowNumber
+    from webframe.db.models.windows import Window
+
+    books = Book.objects.annotate(place=Window(RowNumber(), order_by=F("title").asc())).order_by("title")
+    assert [book.place for book in books] == [1, 2, 3, 4]
+    with pytest.raises(errors.NotSupportedError, match="window"):
+        list(books.filter(place=1))
+
+
+def test_locks_on_related_rows():
+    books = Book.objects.select_related("author").select_for_update(of=("self", "author"))
+    with transaction.atomic():
+        if connection.features.has_select_for_update and not connection.features.has_select_for_update_of:
+            with pytest.raises(errors.NotSupportedError, match="OF"):
+                list(books)
+        else:
+            assert len(books) == 4
+
+
+def test_subqueries_stay_in_their_database():
+    with pytest.raises(ValueError, match="'other'"):
+        list(Book.objects.using("default").filter(author__in=Author.objects.using("other")))
+
+
+def test_custom_lookups_and_transforms(define, create_tables):
+    class NotEqual(models.Lookup):
+        lookup_name = "ne"
+
+        @classmethod
+        def compare(cls, lhs, rhs, scope):
+            return lhs != rhs
+
+    models.CharField.register_lookup(NotEqual)
+    try:
+        assert Book.objects.filter(title__ne="One").count() == 3
+        assert Book.objects.exclude(title__ne="One").count() == 1
+        assert Book.objects.filter(author__name__ne="Ann").count() == 2
+    finally:
+        models.CharField._unregister_lookup(NotEqual)
+
+
+def test_slices_of_subqueries_and_values_in_them():
+    top = Book.objects.filter(rating__isnull=False).order_by("-rating").values("pk")[:2]
+    if connection.vendor == "mysql":
+        return  # MySQL and MariaDB take no LIMIT in a subquery of IN
+    assert sorted(book.title for book in Book.objects.filter(pk__in=top)) == ["Four", "Two"]
+
+
+def test_sums_of_subqueries():
+    total = Book.objects.filter(author=OuterRef("pk")).values("author").annotate(s=Sum("rating")).values("s")
+    authors = Author.objects.annotate(total=Subquery(total)).order_by("name")
+    assert [author.total for author in authors] == [6, 3, None]
+    assert Author.objects.annotate(total=Subquery(total)).filter(total__gt=3).get().name == "Ann"
+    assert Author.objects.annotate(total=Subquery(total)).aggregate(x=Sum("total")) == {"x": 9}
+
+
+def test_values_in_the_order_they_were_named():
+    assert Book.objects.annotate(x=Value(1)).values_list("title", "x", "rating").get(title="One") == ("One", 1, 1)
+    assert list(Book.objects.values("pk", "title").filter(title="One")[0]) == ["pk", "title"]
+
+
+def test_chained_only_and_defer():
+    loaded = Book.objects.only("title", "rating").defer("rating").first().__dict__
+    assert "title" in loaded
+    assert "rating" not in loaded
+    loaded = Book.objects.defer("title").only("title", "rating").first().__dict__
+    assert "rating" in loaded
+    assert "published" not in loaded
+
+
+def test_many_to_many_rows_can_be_counted_from_both_ends():
+    tags = Tag.objects.annotate(n=Count("books")).order_by("name")
+    assert [(tag.name, tag.n) for tag in tags] == [("blue", 1), ("old", 1), ("red", 2)]
+    assert Book.objects.annotate(n=Count("tags")).aggregate(Sum("n")) == {"n__sum": 4}
+    assert Country.objects.annotate(n=Count("authors__books__tags", distinct=True)).get(name="CH").n == 2
