@@ -125,7 +125,8 @@ def of_operator(left: Any, operator: str, right: Any) -> Any:
     if operator == "^" and first in NUMBERS and second in NUMBERS:
         return named("FloatField")
     if first in NUMBERS and second in NUMBERS:
-        return named(RESULTS[max(first, second, key=NUMBERS.index)])
+        kind = max(first, second, key=NUMBERS.index)
+        return decimal_of(left, operator, right) if kind == "decimal" else named(RESULTS[kind])
     result = TEMPORAL.get((first, operator, second))
     if result is None:
         raise FieldError(
@@ -133,6 +134,15 @@ def of_operator(left: Any, operator: str, right: Any) -> Any:
             f"Say it with ExpressionWrapper(..., output_field=...)."
         )
     return named(result)
+
+
+def decimal_of(left: Any, operator: str, right: Any) -> Any:
+    """The field of arithmetic with a decimal number: with the places that come of it, if that can be known."""
+    first, second = (0 if kind_of(field) == "integer" else field.decimal_places for field in (left, right))
+    field = numbers.DecimalField()
+    if first is not None and second is not None and operator in ("+", "-", "%", "*"):
+        field.decimal_places = first + second if operator == "*" else max(first, second)
+    return field
 
 
 def common(fields: Iterable[Any], what: str) -> Any:
