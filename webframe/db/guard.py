@@ -20,13 +20,13 @@ class WouldWaitForItself(Exception):
 class Guard:
     """A lock that is handed on in the order in which it was asked for."""
 
-    # The locks of those who wait, each held until it is its owner's turn; a deque once anybody has had to wait.
-    _line: deque[threading.Lock] | tuple[()] = ()
-
-    # The thread that has the guard; 0: nobody. Another thread may give back what this one has taken.
-    owner = 0
+    __slots__ = ("_free", "_line", "owner")
 
     def __init__(self) -> None:
+        # The locks of those who wait, each held until it is its owner's turn; a deque once anybody has had to wait.
+        self._line: deque[threading.Lock] | tuple[()] = ()
+        # The thread that has the guard; 0: nobody. Another thread may give back what this one has taken.
+        self.owner = 0
         # Has one thing in it while nobody has the guard. Taking it out is one step, and quicker than a lock.
         self._free: list[None] = [None]
 

@@ -38,15 +38,8 @@ class Node:
 
     # What most nodes never change stands here, so that making one is quick.
 
-    # A slot gives its connection back after each statement when it is over; within a transaction that has to wait.
-    over = False
-    # The connection, once it has begun; None before, and when it is lost or all is over.
-    link: Any = None
-    # Why nothing but rolling back is possible any more: an error, or a text.
-    broken: BaseException | str | None = None
     # Why there is nothing to go on with: the connection, or the whole transaction, is gone.
     lost: BaseException | str | None = None
-    closed = False
     # The name of its savepoint, if it has one.
     savepoint_name = ""
     # Whether a test is what it encloses: durable blocks within do not count it.
@@ -77,8 +70,13 @@ class Node:
         self.read_only = read_only
         # The thread that entered it.
         self.thread = get_ident()
-        if parent is not None and parent.broken is not None:
-            self.broken = parent.broken
+        # A slot gives its connection back after each statement when it is over; within a transaction that has to wait.
+        self.over = False
+        # The connection, once it has begun; None before, and when it is lost or all is over.
+        self.link: Any = None
+        # Why nothing but rolling back is possible any more: an error, or a text.
+        self.broken: BaseException | str | None = None if parent is None else parent.broken
+        self.closed = False
 
     def add_hook(self, hook: Hook) -> None:
         """Register a function to be called after the commit."""
