@@ -14,6 +14,7 @@ from webframe.db import models
 from webframe.db.models import Case, Count, ExpressionWrapper, F, Func, OuterRef, Q, Value, When
 from webframe.db.models.building import Literals
 from webframe.db.models.functions import Coalesce, Concat, Lower, TruncMonth
+from webframe.db.models.lookups import Exact, GreaterThan, In, LessThanOrEqual
 from webframe.utils import timezone
 
 UTC = datetime.UTC
@@ -387,6 +388,67 @@ def test_functions_of_ones_own(things):
     assert computed(things, x=Func(F("name"), function="UPPER")) == "HAM"
     assert computed(things, x=Twice("number")) == 8
     assert computed(things, x=Twice("number", times=3)) == 12
+
+
+def test_look_ups_as_conditions(things):
+    things.objects.create(name="a", number=3, small=2, ratio=2.5)
+    things.objects.create(name="b", number=1, small=2, ratio=2.5)
+    for condition in (
+        GreaterThan(F("number"), F("small")),
+        GreaterThan("number", 1.5),
+        GreaterThan(F("number") - F("small"), 0),
+        Q(In(F("number"), [3, 4])) & Exact("name", "a"),
+        ~LessThanOrEqual(F("number") * F("ratio"), Value(3)),
+    ):
+        assert things.objects.filter(condition).get().name == "a", condition
+    found = things.objects.annotate(x=GreaterThan("number", F("small"))).order_by("name").values_list("x", flat=True)
+    assert list(found) == [True, False]
+    assert GreaterThan("a", 1) == GreaterThan(F("a"), 1) != GreaterThan("a", 2)
+
+
+def test_expressions_with_boolean_values_are_conditions(things):
+    class IsShort(Func):
+        template = "(length(%(expressions)s) < 3)"
+        result = "BooleanField"
+
+    things.objects.create(name="ab", number=1)
+    things.objects.create(name="abc", number=2)
+    yes = models.BooleanField()
+    for condition in (
+        IsShort("name"),
+        Q(IsShort("name"), number__lt=9),
+        ~Q(~IsShort("name")),
+        Case(When(name="ab", then=Value(True)), default=Value(False), output_field=yes),
+        ExpressionWrapper(Q(number=1), output_field=yes),
+        Q(Value(True), number=1),
+        When(IsShort("name"), then=1).condition,
+    ):
+        assert things.objects.filter(condition).get().name == "ab", condition
+        assert things.objects.exclude(condition).get().name == "abc", condition
+    found = things.objects.annotate(
+        x=models.Exists(things.objects.filter(number__gt=OuterRef("number"))), y=IsShort("name")
+    ).order_by("number")
+    assert list(found.values_list("x", "y")) == [(True, True), (False, False)]
+    assert found.filter(x=True, y=True).get().name == "ab"
+
+
+def test_expressions_as_values_of_an_instance(things):
+    thing = things(name=Lower(Value("HAM")), number=Value(2) + 3)
+    thing.save()
+    thing.refresh_from_db()
+    assert (thing.name, thing.number) == ("ham", 5)
+    thing.number = F("number") * 2
+    thing.save()
+    thing.refresh_from_db()
+    assert thing.number == 10
+
+
+def test_documents_as_literals(things):
+    things.objects.create()
+    document = {"a": [1, None, "x"]}
+    assert computed(things, x=Value(document, output_field=models.JSONField())) == document
+    things.objects.update(data=Value(document, output_field=models.JSONField()))
+    assert things.objects.filter(data=Value(document, output_field=models.JSONField())).exists()
 
 
 def test_time_zones_count(things):

@@ -66,6 +66,11 @@ class Func(Composite):
         self.extra = extra
         self.source_expressions = tuple([as_argument(expression) for expression in expressions])
 
+    @property
+    def conditional(self) -> bool:
+        """Whether rows can be filtered by it: a function that answers yes or no says so by its output field."""
+        return self.result == "BooleanField" or super().conditional
+
     def sources(self) -> tuple[Any, ...]:
         return self.source_expressions
 

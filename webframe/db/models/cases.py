@@ -1,4 +1,4 @@
-"""Case and When: one value or another, depending on conditions."""
+"""Case and When: one value or another, depending on conditions; and look-ups as conditions of their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import sqlalchemy
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.conditions import Q
-from webframe.db.models.expressions import Composite, as_expression, sql_type_of
+from webframe.db.models.expressions import Composite, F, as_expression, sql_type_of
+from webframe.db.models.lookups import Lookup, is_expression
 
 __all__ = ["Case", "When"]
 
@@ -74,10 +75,6 @@ class Case(Composite):
         self.cases = cases
         self.default = as_expression(default)
 
-    @property
-    def conditional(self) -> bool:  # type: ignore[override]
-        return outputs.kind_of(self._output_field) == "boolean"
-
     def sources(self) -> tuple[Any, ...]:
         return (*self.cases, self.default)
 
@@ -98,6 +95,40 @@ class Case(Composite):
     def __repr__(self) -> str:
         cases = ", ".join(repr(case) for case in self.cases)
         return f"{type(self).__name__}({cases}, default={self.default!r})"
+
+
+class Comparison(Composite):
+    """A look-up with both sides: ``GreaterThan(F("price"), F("limit"))``. Rows can be filtered by it."""
+
+    conditional = True
+
+    def __init__(self, lookup: type[Lookup], lhs: Any, rhs: Any) -> None:
+        super().__init__()
+        self.lookup = lookup
+        self.lhs = F(lhs) if isinstance(lhs, str) else as_expression(lhs)
+        # A literal has a type of its own here, since nobody knows yet what the other side is.
+        self.rhs = as_expression(rhs) if lookup.one_literal and rhs is not None else rhs
+
+    @property
+    def output_field(self) -> Any:
+        return outputs.named("BooleanField")
+
+    def sources(self) -> tuple[Any, ...]:
+        return (self.lhs, self.rhs) if is_expression(self.rhs) else (self.lhs,)
+
+    def key(self, values: Literals) -> Hashable:
+        return self.lookup, key_of(self.lhs, values), self.lookup.key(self.rhs, values)
+
+    def build(self, scope: Scope) -> Built:
+        """The comparison."""
+        lhs = scope.build(self.lhs)
+        return Built(self.lookup.build(lhs, self.rhs, scope), self.output_field)
+
+    def __repr__(self) -> str:
+        return f"{self.lookup.__name__}({self.lhs!r}, {self.rhs!r})"
+
+
+Lookup.as_condition = Comparison
 
 
 def expressions_in(condition: Any) -> Iterator[Any]:

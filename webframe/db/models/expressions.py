@@ -165,8 +165,6 @@ class Expression(Combinable):
     # Whether it is or contains an aggregate, or a window.
     contains_aggregate: bool = False
     contains_over_clause: bool = False
-    # Whether rows can be filtered by it.
-    conditional: bool = False
     # Whether it may be put between filled brackets of a window.
     window_compatible: bool = False
 
@@ -188,6 +186,11 @@ class Expression(Combinable):
         raise NotImplementedError(f"{type(self).__name__} must define build(scope).")
 
     # -- what queries ask
+
+    @property
+    def conditional(self) -> bool:
+        """Whether rows can be filtered by it."""
+        return outputs.kind_of(self._output_field) == "boolean"
 
     @property
     def output_field(self) -> Any:
@@ -386,7 +389,7 @@ class Value(Expression):
         self.value = value
 
     @property
-    def conditional(self) -> bool:  # type: ignore[override]
+    def conditional(self) -> bool:
         """Whether it is True or False."""
         return isinstance(self.value, bool)
 
@@ -455,10 +458,6 @@ class ExpressionWrapper(Composite):
     def __init__(self, expression: Any, output_field: Any) -> None:
         super().__init__(output_field)
         self.expression = as_condition(expression)
-
-    @property
-    def conditional(self) -> bool:  # type: ignore[override]
-        return outputs.kind_of(self._output_field) == "boolean"
 
     def sources(self) -> tuple[Any, ...]:
         return () if isinstance(self.expression, Q) else (self.expression,)

@@ -107,6 +107,15 @@ class Lookup:
     plain_int: bool = False
     # Whether it may be true of NULL.
     true_of_null: bool = False
+    # What makes a condition of a look-up with both sides given; set by `cases.py`, which knows expressions.
+    as_condition: ClassVar[Callable[[type[Any], Any, Any], Any] | None] = None
+
+    def __new__(cls, lhs: Any, rhs: Any) -> Any:
+        """A condition of two expressions: ``GreaterThan(F("price"), F("limit"))``."""
+        make = Lookup.as_condition
+        if make is None:
+            raise TypeError(f"{cls.__name__}() takes expressions; import webframe.db.models.cases first.")
+        return make(cls, lhs, rhs)
 
     @classmethod
     def key(cls, value: Any, values: Literals) -> Hashable:
