@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from webframe.conf import close_match
 from webframe.core.exceptions import FieldDoesNotExist, FieldError
 from webframe.db.models.options import JoinStep
 
+T = TypeVar("T")
+
 # Between the parts of a name.
 SEPARATOR = "__"
 
-# How many names of one model are remembered: there is no end to them, since keys of JSON values are part of names.
-REMEMBERED = 1024
+# How much about names is remembered for one model: there is no end to names, since keys of documents are part of them.
+REMEMBERED = 2048
 
 
 class Path(NamedTuple):
@@ -60,12 +62,18 @@ def resolve(model: Any, name: str, annotations: Mapping[str, Any] | None = None)
     known: dict[Any, Any] = model._meta.plans
     path: Path | None = known.get(("path", name))
     if path is None:
-        path = _resolve(model, name, annotations or {})
-        if len(known) > REMEMBERED:
-            for key in [key for key in list(known) if isinstance(key, tuple) and key[0] == "path"]:
-                known.pop(key, None)
-        known["path", name] = path
+        path = remember(model, ("path", name), _resolve(model, name, annotations or {}))
     return path
+
+
+def remember(model: Any, key: tuple[str, ...], value: T) -> T:
+    """Keep what was found out about names of a model in ``_meta.plans``, and forget all of that when it is too much."""
+    known: dict[Any, Any] = model._meta.plans
+    if len(known) > REMEMBERED:
+        for old in [old for old in list(known) if isinstance(old, tuple)]:
+            known.pop(old, None)
+    known[key] = value
+    return value
 
 
 def resolve_column(model: Any, name: str, annotations: Mapping[str, Any] | None = None) -> Path:

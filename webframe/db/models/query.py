@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-import webframe.db.models.functions.json  # noqa: F401  # makes the look-ups of documents known
 from webframe.db.models.compiler.literals import check_references
 from webframe.db.models.expressions import F
 from webframe.db.models.functions.datetime import Trunc

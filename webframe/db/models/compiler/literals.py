@@ -17,7 +17,7 @@ from webframe.core.exceptions import FieldError
 from webframe.db.models.building import Literals, key_of
 from webframe.db.models.conditions import Q
 from webframe.db.models.lookups import Exact
-from webframe.db.models.paths import Path, resolve, scalar, unresolvable
+from webframe.db.models.paths import Path, remember, resolve, scalar, unresolvable
 
 # The lookups that make sense for a relation as such.
 FOR_RELATIONS = frozenset({"exact", "in", "gt", "gte", "lt", "lte", "isnull"})
@@ -57,7 +57,7 @@ class Names:
         if leaf is None:
             path = resolve(self.model, name, self.annotations)
             if path.annotation is None:
-                leaf = known["leaf", name] = leaf_of(name, path, scalar(path.field), self.model)
+                leaf = remember(self.model, ("leaf", name), leaf_of(name, path, scalar(path.field), self.model))
             else:
                 leaf = leaf_of(name, path, self.field_of(path.annotation), self.model)
         return leaf

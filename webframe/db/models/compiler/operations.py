@@ -17,6 +17,7 @@ from operator import contains
 from typing import Any
 
 from webframe.db.models.compiler.literals import Names
+from webframe.db.models.paths import remember
 
 # Types of values that are one literal to every lookup that takes one.
 PLAIN = frozenset(
@@ -111,10 +112,11 @@ def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False) -> 
             if not (leaf.lookup.one_literal or leaf.lookup.plain_int) or leaf.field is None:
                 return None
             kinds.append(PLAIN if leaf.lookup.one_literal else ONLY_INT)
-        operation = known[key] = Simple(model, names, negated)
+        operation = Simple(model, names, negated)
         operation.kinds = tuple(kinds)
         operation.has_integers = ONLY_INT in kinds
         operation.unique = not negated and any(_finds_one(model, meaning.leaf(name)) for name in names)
+        remember(model, key, operation)
     return operation
 
 

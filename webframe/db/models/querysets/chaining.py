@@ -17,7 +17,7 @@ from webframe.db.models.compiler.literals import QueryLiterals, check_references
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import ExpressionWrapper, F
 from webframe.db.models.outputs import named as field_named
-from webframe.db.models.paths import check_alias, field_names, find, resolve_column
+from webframe.db.models.paths import check_alias, field_names, find, remember, resolve_column
 from webframe.db.models.querysets.state import State
 
 NO_ORDER = ops.Ordering((), (), 0)
@@ -152,7 +152,9 @@ class Chaining(State):
         key = tuple([item if isinstance(item, str) else (type(item), item.key(literals)) for item in items])
         operation = ops.Ordering(items, key, len(literals))
         if self._plain and all(type(item) is str for item in items):
-            operation = self.model._meta.plans.setdefault(("order", *items), operation)
+            operation = self.model._meta.plans.get(("order", *items)) or remember(
+                self.model, ("order", *items), operation
+            )
         clone = self._with(operation, tuple(literals))
         clone._ordering = items
         clone._reversed = False
@@ -287,7 +289,7 @@ class Chaining(State):
                 resolve_column(self.model, name, self._annotations)
             operation = ops.Columns((names, shape))
             if not self._annotations:
-                known[key] = operation
+                remember(self.model, key, operation)
         clone = self._with(operation)
         clone._columns = (names, shape)
         return clone
@@ -342,11 +344,11 @@ class Chaining(State):
             if not isinstance(name, str):
                 raise TypeError(f"select_related() takes names of relations, not {name!r}.")
         known = self.model._meta.plans
-        operation = known.get(("related", fields))
+        operation = known.get(("related", *fields))
         if operation is None:
             operation = ops.Related(fields or True)
             check_related_names(self.model, fields)
-            known["related", fields] = operation
+            remember(self.model, ("related", *fields), operation)
         return self._with(operation)
 
     def prefetch_related(self, *lookups: Any) -> Self:
