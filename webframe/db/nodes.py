@@ -1,6 +1,7 @@
 """Transactions as a chain of nodes: what `transaction.atomic` enters and leaves.
 
-Each atomic block is a `Node`. It begins at its first statement: the outermost
+Each atomic block is a `Node`, but for one without a savepoint within another,
+which is a mere `Mark` of that one. A node begins at its first statement: the outermost
 one with BEGIN on the connection of its slot, an inner one with a SAVEPOINT in
 its parent. From then on it has the guard of what it began in until it ends. So
 a node runs statements only while it has no open child, and blocks beside each
@@ -53,9 +54,7 @@ class Node:
     # Whether it was entered by a receiver of `connection_created`, whose thread has the guard already.
     guardless = False
 
-    def __init__(
-        self, holder: Holder, slot: Slot, parent: Node | None, outer: Node | None, savepoint: bool, read_only: bool
-    ) -> None:
+    def __init__(self, holder: Holder, slot: Slot, parent: Node | None, outer: Node | None, read_only: bool) -> None:
         self.holder = holder
         self.slot = slot
         self.alias = slot.alias
@@ -65,8 +64,6 @@ class Node:
         self.outer = outer
         # Held by whatever runs in this node: a statement, or a child from its beginning to its end.
         self.guard = Guard()
-        # Whether it is to have a savepoint.
-        self.savepoint = savepoint
         self.read_only = read_only
         # The thread that entered it.
         self.thread = get_ident()
@@ -162,14 +159,12 @@ class Node:
                     "Wait for threads and tasks that use a transaction before you leave its block."
                 )
             parent.prepare()
-            if self.savepoint:
-                self.savepoint_name = self._new_name()
-                self.slot = parent.slot
-                self.slot.wrapper.control(parent, parent.link, "savepoint", self.savepoint_name)
+            self.slot = parent.slot
+            self.savepoint_name = self._new_name()
+            self.slot.wrapper.control(parent, parent.link, "savepoint", self.savepoint_name)
         except BaseException:
             parent.guard.release()
             raise
-        self.slot = parent.slot
         parent.child = self
         self.link = parent.link
 
@@ -228,7 +223,7 @@ class Node:
             if self.parent is None:
                 self._end(ok)
             else:
-                self._end_in(self.parent, ok, error)
+                self._end_in(self.parent, ok)
         finally:
             self.closed = True
             self.link = None
@@ -296,17 +291,15 @@ class Node:
             if not isinstance(error, Error):
                 raise
 
-    def _end_in(self, parent: Node, ok: bool, error: BaseException | None) -> None:
-        began = parent.child is self
+    def _end_in(self, parent: Node, ok: bool) -> None:
+        if parent.child is not self:
+            return  # it never began
         try:
-            if not ok and not self.savepoint:
-                parent.broken = parent.broken or self.broken or error
-            if began and self.link is not None and self.savepoint:
+            if self.link is not None:
                 self._end_savepoint(self.link, ok)
         finally:
-            if began:
-                parent.child = None
-                parent.guard.release()
+            parent.child = None
+            parent.guard.release()
 
     def _end_savepoint(self, link: Any, ok: bool) -> None:
         control = self.slot.wrapper.control
@@ -339,6 +332,22 @@ class Node:
         while node is not None and node.closed:
             node = node.outer
         entered.set(node)
+
+
+class Mark:
+    """A block within another one that has no savepoint: an error that leaves it breaks the other, and that is all."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Node) -> None:
+        # The block around it, in which its statements run.
+        self.node = node
+
+    def close(self, error: BaseException | None = None) -> Sequence[Hook]:
+        """End the block, with the error that leaves it; there is never anything to be called."""
+        if error is not None and self.node.broken is None:
+            self.node.broken = error
+        return ()
 
 
 def node_here(alias: str, holder: Holder | None) -> Node | None:

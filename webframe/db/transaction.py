@@ -18,7 +18,7 @@ from webframe.db.connections import connections
 from webframe.db.errors import DatabaseError, Error, ProgrammingError
 from webframe.db.errors import TransactionManagementError as TransactionManagementError
 from webframe.db.holder import Slot, announced, entered, holder_here, holder_if_any
-from webframe.db.nodes import Hook, Node, acquire_for, node_here
+from webframe.db.nodes import Hook, Mark, Node, acquire_for, node_here
 from webframe.db.routers import DEFAULT_ALIAS
 from webframe.waiting import is_async, on_running_loop, refuse_on_loop, wait
 
@@ -37,7 +37,7 @@ class Atomic:
         self.durable = durable
         self.read_only = read_only
         # The blocks that were entered with this object, and not yet left.
-        self._nodes: list[Node] = []
+        self._nodes: list[Node | Mark] = []
 
     def __enter__(self) -> None:
         if on_running_loop():
@@ -49,7 +49,7 @@ class Atomic:
     ) -> None:
         _leave(self._nodes.pop() if len(self._nodes) == 1 else self._node_to_leave(), error)
 
-    def _enter(self) -> Node:
+    def _enter(self) -> Node | Mark:
         holder = holder_here()
         outer: Node | None = entered.get()
         parent = node_here(self.using, holder) if outer is not None else None
@@ -65,19 +65,22 @@ class Atomic:
                 "A durable atomic block cannot stand within another one: it would not be committed when it ends. "
                 "Leave the outer block first, or do without durable=True."
             )
-        node = Node(holder, slot, parent, outer, self.savepoint, self.read_only)
+        if parent is not None and not self.savepoint:
+            return Mark(parent)
+        node = Node(holder, slot, parent, outer, self.read_only)
         node.guardless = guardless
         node.of_test = self.of_test
         entered.set(node)
         return node
 
-    def _node_to_leave(self) -> Node:
-        """The block that is being left here, when the same object was entered several times."""
+    def _node_to_leave(self) -> Node | Mark:
+        """The block that is being left here, when the same object was entered several times, perhaps by threads."""
         node: Node | None = entered.get()
         while node is not None:
-            if node in self._nodes and not node.closed:
-                self._nodes.remove(node)
-                return node
+            for block in reversed(self._nodes):
+                if not node.closed and (block is node or isinstance(block, Mark) and block.node is node):
+                    self._nodes.remove(block)
+                    return block
             node = node.outer
         return self._nodes.pop()
 
@@ -150,7 +153,7 @@ def _refuse_to_decorate(function: Callable[..., Any]) -> None:
         )
 
 
-def _leave(node: Node, error: BaseException | None) -> None:
+def _leave(node: Node | Mark, error: BaseException | None) -> None:
     hooks = node.close(error)
     if hooks:
         _call(hooks)
