@@ -277,8 +277,11 @@ class Collector:
             self.restricted_objects[type(objs[0])][field].update(dict.fromkeys(objs))
 
     def can_fast_delete(self, objs: Any, from_field: Any = None) -> bool:
-        """Whether deleting an instance, the rows of a queryset, or rows of a model met over `from_field`, takes no more
-        than one DELETE: nobody listens, nothing cascades, and there are no parents but the one `from_field` leads to."""
+        """Whether one DELETE is all it takes: nobody listens, nothing cascades, and there are no parents' rows.
+
+        `objs` is an instance, a queryset, or a model whose rows were met over
+        `from_field`; that may be the link to their parent.
+        """
         if from_field is not None and from_field.remote_field.on_delete is not CASCADE:
             return False
         model = objs if isinstance(objs, type) else getattr(objs, "model", None) or type(objs)

@@ -45,6 +45,8 @@ DEFAULTS: dict[str, Any] = {
     "abstract": False,
     "app_label": None,
     "apps": installed_apps,
+    # The model whose field made this class for itself (the rows of a ManyToManyField); False: nobody's.
+    "auto_created": False,
     "base_manager_name": None,
     "constraints": [],
     "db_table": "",
@@ -128,8 +130,6 @@ class Options:
         # The model that has the table: for a proxy another one, None for an abstract model.
         self.concrete_model: Any = None
         self.proxy_for_model: Any = None
-        # The model whose field made this class for itself (the rows of a ManyToManyField); False: nobody's.
-        self.auto_created: Any = False
         # No model can be exchanged for another one.
         self.swapped: None = None
         # Relations of other models that point to this one; those that point to a proxy are at its concrete model.

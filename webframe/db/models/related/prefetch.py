@@ -172,7 +172,7 @@ def _normalized(lookups: Iterable[str | Prefetch], prefix: str | None = None) ->
 
 
 def _prefetcher_of(instance: Any, name: str, to_attr: str, lookup: Prefetch) -> tuple[Any, Any, Callable[[Any], bool]]:
-    """What can prefetch this attribute (None: nothing), its descriptor, and how to know that an object has it loaded."""
+    """What can prefetch this attribute (None: nothing), its descriptor, and whether an object has it loaded."""
     descriptor = getattr(type(instance), name, None)
     if descriptor is None:
         if not hasattr(instance, name):

@@ -232,7 +232,7 @@ def is_own_field(model: Any, field: Any) -> bool:
 
 
 def steps_to_ancestor(model: Any, ancestor: Any) -> tuple[JoinStep, ...]:
-    """The joins from the table of a model up to that of one of its parents, over the links of multi-table inheritance."""
+    """The joins from the table of a model up to that of a parent, over the links of multi-table inheritance."""
     steps: list[JoinStep] = []
     target = ancestor._meta.concrete_model
     current = model._meta.concrete_model

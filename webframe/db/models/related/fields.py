@@ -1,0 +1,602 @@
+"""Relations as fields: `ForeignKey`, `OneToOneField` and `ManyToManyField`.
+
+The column of a foreign key lies under its `attname` ("author_id"), as that of any
+field; the related object is found by the descriptor under the field's name. A
+many-to-many field has no column: a model between, made here unless one is given,
+has a row for each pair.
+
+A target may be named by a string. It is resolved when that model appears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from webframe.apps.registry import split_model_name
+from webframe.core.exceptions import FieldDoesNotExist, FieldError, ValidationError
+from webframe.db.connections import router
+from webframe.db.models.deletion import CASCADE, SET_DEFAULT, SET_NULL
+from webframe.db.models.fields.base import Field
+from webframe.db.models.fields.numbers import BigIntegerField, IntegerField, SmallIntegerField
+from webframe.db.models.options import JoinStep, shortened
+from webframe.db.models.related.descriptors import (
+    ForwardManyToOneDescriptor,
+    ForwardOneToOneDescriptor,
+    ManyToManyDescriptor,
+    ReverseManyToOneDescriptor,
+    ReverseOneToOneDescriptor,
+)
+from webframe.db.models.related.rels import (
+    Cached,
+    ManyToManyRel,
+    ManyToOneRel,
+    OneToOneRel,
+    is_own_field,
+    steps_to_ancestor,
+)
+
+# What a relation of a model with itself names as its target.
+RECURSIVE = "self"
+
+
+class RelatedField(Cached, Field):
+    """What all relations have in common: a target that may not exist yet, and names for the other end."""
+
+    is_relation = True
+    # The other end; see rels.py.
+    remote_field: Any
+
+    @property
+    def related_model(self) -> Any:
+        """The model that the relation points to; its name while there is none."""
+        return self.remote_field.model
+
+    @related_model.setter
+    def related_model(self, model: Any) -> None:
+        self.remote_field.model = model
+
+    @property
+    def cache_name(self) -> str:  # type: ignore[override]  # a plain attribute where nothing depends on it
+        """Where instances remember the related object."""
+        return f"_cached_{self.name}"
+
+    def related_query_name(self) -> str:
+        """What questions call this relation from the other end."""
+        rel = self.remote_field
+        return str(rel.related_query_name or rel.related_name or self.model._meta.model_name)
+
+    def get_limit_choices_to(self) -> Any:
+        """What objects must fulfil to be chosen, a dictionary or a Q."""
+        limit = self.remote_field.limit_choices_to
+        return limit() if callable(limit) else limit
+
+    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
+        """Become a field of a model; the target learns of it as soon as both are defined."""
+        super().contribute_to_class(cls, name, private_only)
+        meta = cls._meta
+        if meta.abstract:
+            return
+        rel = self.remote_field
+        words = {"class": cls.__name__.lower(), "model_name": meta.model_name, "app_label": meta.app_label}
+        related_name = rel.related_name or meta.default_related_name
+        if related_name:
+            rel.related_name = str(related_name) % words
+        if rel.related_query_name:
+            rel.related_query_name = str(rel.related_query_name) % words
+        when_defined(cls, self._complete, rel.model)
+
+    def _complete(self, model: Any, target: Any) -> None:
+        self.remote_field.model = target
+        self.contribute_to_related_class(target, self.remote_field)
+
+    def contribute_to_related_class(self, cls: Any, related: Any) -> None:
+        """Give the target its end of the relation."""
+        raise NotImplementedError
+
+    def _arguments_of_relation(self) -> dict[str, Any]:
+        rel = self.remote_field
+        target = rel.model
+        given: dict[str, Any] = {"to": target if isinstance(target, str) else target._meta.label_lower}
+        for name in ("related_name", "related_query_name"):
+            if getattr(rel, name) is not None:
+                given[name] = getattr(rel, name)
+        if rel.limit_choices_to:
+            given["limit_choices_to"] = rel.limit_choices_to
+        return given
+
+
+def when_defined(model: Any, function: Callable[..., object], *targets: Any) -> None:
+    """Call `function` with the model and these targets, classes or names, as soon as all are defined."""
+    # A class of another registry is defined already; one of this registry may be in the making.
+    waited_for = [target for target in targets if isinstance(target, str) or target._meta.apps is model._meta.apps]
+
+    def when_found(owner: Any, *found: Any) -> None:
+        by_target = dict(zip(map(id, waited_for), found, strict=True))
+        function(owner, *(by_target[id(each)] if isinstance(each, str) else each for each in targets))
+
+    keys = [key_of_target(model, target) for target in (model, *waited_for)]
+    model._meta.apps.lazy_model_operation(when_found, *keys)
+
+
+def key_of_target(model: Any, target: Any) -> tuple[str, str]:
+    """The label of the app and the name of a target, which may be named without its app, or as "self"."""
+    if not isinstance(target, str):
+        return target._meta.app_label, target._meta.model_name
+    if target == RECURSIVE:
+        return model._meta.app_label, model._meta.model_name
+    if "." not in target:
+        return model._meta.app_label, target.lower()
+    label, name = split_model_name(target)
+    return label, name.lower()
+
+
+def _check_target(field: Any, to: Any) -> None:
+    if not isinstance(to, str) and not hasattr(to, "_meta"):
+        raise TypeError(
+            f"{type(field).__name__}({to!r}) is invalid. First parameter to {type(field).__name__} must be either a "
+            f"model, a model name, or the string {RECURSIVE!r}."
+        )
+    if not isinstance(to, str) and to._meta.abstract:
+        raise TypeError(f"{type(field).__name__} cannot point to {to.__name__}: an abstract model has no rows.")
+
+
+class ForeignKey(RelatedField):
+    """A reference to one object of another model (or of the same one: "self"), by its primary key or `to_field`.
+
+    `on_delete` says what becomes of this object when that one is deleted.
+    """
+
+    many_to_one = True
+    empty_strings_allowed = False
+    description = "Foreign key"
+    default_error_messages: ClassVar[dict[str, str]] = {
+        "invalid": "%(model)s instance with %(field)s %(value)r does not exist."
+    }
+    rel_class: ClassVar[type[ManyToOneRel]] = ManyToOneRel
+    forward_descriptor: ClassVar[type[ForwardManyToOneDescriptor]] = ForwardManyToOneDescriptor
+
+    def __init__(
+        self,
+        to: Any,
+        on_delete: Any,
+        related_name: str | None = None,
+        related_query_name: str | None = None,
+        limit_choices_to: Any = None,
+        parent_link: bool = False,
+        to_field: str | None = None,
+        db_constraint: bool = True,
+        **options: Any,
+    ) -> None:
+        _check_target(self, to)
+        if not callable(on_delete):
+            raise TypeError(
+                f"on_delete={on_delete!r}: give one of models.CASCADE, PROTECT, RESTRICT, SET_NULL, SET_DEFAULT, "
+                f"SET(...) and DO_NOTHING."
+            )
+        options.setdefault("db_index", True)
+        super().__init__(**options)
+        self.db_constraint = db_constraint
+        self.to_field = to_field
+        self.remote_field = self.rel_class(
+            self,
+            to,
+            field_name=to_field,
+            related_name=related_name,
+            related_query_name=related_query_name,
+            limit_choices_to=limit_choices_to,
+            parent_link=parent_link,
+            on_delete=on_delete,
+        )
+        if on_delete is SET_NULL and not self.null:
+            raise TypeError("on_delete=SET_NULL needs a foreign key that may be null: add null=True.")
+        if on_delete is SET_DEFAULT and not self.has_default():
+            raise TypeError("on_delete=SET_DEFAULT needs a foreign key with a default: add default=....")
+
+    def __copy__(self) -> Any:
+        other = super().__copy__()
+        other.__dict__.pop("_target", None)
+        return other
+
+    # -- names and ends
+
+    def get_attname(self) -> str:
+        return f"{self.name}_id"
+
+    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
+        super().contribute_to_class(cls, name, private_only)
+        setattr(cls, self.name, self.forward_descriptor(self))
+
+    def contribute_to_related_class(self, cls: Any, related: Any) -> None:
+        self.__dict__.pop("_target", None)
+        cls._meta.concrete_model._meta.add_related_object(related)
+        accessor = related.get_accessor_name()
+        if not related.hidden and accessor:
+            setattr(cls._meta.concrete_model, accessor, self.reverse_descriptor(related))
+
+    def reverse_descriptor(self, related: Any) -> Any:
+        """What stands on the target under the name of the accessor."""
+        return ReverseManyToOneDescriptor(related)
+
+    @property
+    def target_field(self) -> Any:
+        """The field of the target that the column has values of."""
+        target = self.__dict__.get("_target")
+        if target is None:
+            model = self.remote_field.model
+            if isinstance(model, str):
+                raise FieldError(
+                    f"{self} points to {model!r}, which is not defined (yet). Define that model, or import its module."
+                )
+            target = model._meta.get_field(self.to_field) if self.to_field else model._meta.pk
+            self.__dict__["_target"] = target
+        return target
+
+    @property
+    def foreign_related_fields(self) -> tuple[Any, ...]:
+        """The fields pointed to, as a tuple."""
+        return (self.target_field,)
+
+    def join_steps(self) -> tuple[JoinStep, ...]:
+        """The joins that lead to the related object, to the table that has the field pointed to."""
+        target = self.target_field
+        related = self.remote_field.model
+        if is_own_field(related, target):
+            return (JoinStep(self.model, related, ((self, target),), many=False, nullable=self.null),)
+        # It is a field of a parent of the target: over the parent's table to the target's own.
+        owner = target.model
+        down = steps_to_ancestor(related, owner)
+        step = JoinStep(self.model, owner, ((self, target),), many=False, nullable=self.null)
+        back = tuple(
+            JoinStep(each.model, each.source, tuple((there, here) for here, there in each.columns), False, self.null)
+            for each in reversed(down)
+        )
+        return (step, *back)
+
+    # -- values
+
+    def get_default(self) -> Any:
+        """The default; an object given as one stands for its key."""
+        default = super().get_default()
+        if hasattr(default, "_meta") and isinstance(default, self.remote_field.model):
+            return getattr(default, self.target_field.attname)
+        return default
+
+    def to_python(self, value: Any) -> Any:
+        return self.target_field.to_python(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        return self.target_field.get_prep_value(value)
+
+    def get_save_value(self, value: Any) -> Any:
+        if value is None or (value == "" and not self.target_field.empty_strings_allowed):
+            return None
+        return self.target_field.get_save_value(value)
+
+    def sql_type(self) -> Any:
+        """The type of the column pointed to, without the numbering."""
+        target = self.target_field
+        while target.is_relation:
+            target = target.target_field
+        for kind in (SmallIntegerField, BigIntegerField, IntegerField):
+            if target.is_auto_field and isinstance(target, kind):
+                return kind().sql_type()
+        return target.sql_type()
+
+    def validate(self, value: Any, model_instance: Any) -> None:
+        """Raise ValidationError also where no object has this key, or `limit_choices_to` leaves it out."""
+        if self.remote_field.parent_link:
+            return
+        super().validate(value, model_instance)
+        if value is None:
+            return
+        related = self.remote_field.model
+        using = router.db_for_read(related, instance=model_instance)
+        found = related._base_manager.using(using).filter(**{self.target_field.name: value})
+        limit = self.get_limit_choices_to()
+        if limit:
+            found = found.complex_filter(limit)
+        if not found.exists():
+            raise ValidationError(
+                self.error_messages["invalid"],
+                code="invalid",
+                params={
+                    "model": related._meta.verbose_name,
+                    "pk": value,
+                    "field": self.target_field.name,
+                    "value": value,
+                },
+            )
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, path, args, keywords = super().deconstruct()
+        keywords.update(self._arguments_of_relation(), on_delete=self.remote_field.on_delete)
+        if keywords.pop("db_index", False) is False and not self.db_index:
+            keywords["db_index"] = False
+        if self.to_field:
+            keywords["to_field"] = self.to_field
+        if self.remote_field.parent_link:
+            keywords["parent_link"] = True
+        if not self.db_constraint:
+            keywords["db_constraint"] = False
+        return name, path, args, keywords
+
+
+class OneToOneField(ForeignKey):
+    """A foreign key that no two objects share; with `parent_link` the link of a child model to its parent."""
+
+    many_to_one = False
+    one_to_one = True
+    description = "One-to-one relationship"
+    rel_class = OneToOneRel
+    forward_descriptor = ForwardOneToOneDescriptor
+
+    def __init__(self, to: Any, on_delete: Any, to_field: str | None = None, **options: Any) -> None:
+        options["unique"] = True
+        super().__init__(to, on_delete, to_field=to_field, **options)
+
+    def reverse_descriptor(self, related: Any) -> Any:
+        return ReverseOneToOneDescriptor(related)
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, path, args, keywords = super().deconstruct()
+        keywords.pop("unique", None)
+        return name, path, args, keywords
+
+
+class ManyToManyField(RelatedField):
+    """A relation of any number of objects to any number of others: one row of the model `through` for each pair.
+
+    That model is made here unless it is given. A relation of a model with itself
+    is `symmetrical` unless it is told otherwise, or has a `through` of its own:
+    who is related to somebody is so the other way round, too.
+    """
+
+    many_to_many = True
+    description = "Many-to-many relationship"
+
+    def __init__(
+        self,
+        to: Any,
+        related_name: str | None = None,
+        related_query_name: str | None = None,
+        limit_choices_to: Any = None,
+        symmetrical: bool | None = None,
+        through: Any = None,
+        through_fields: tuple[str, str] | None = None,
+        db_constraint: bool = True,
+        db_table: str | None = None,
+        **options: Any,
+    ) -> None:
+        _check_target(self, to)
+        if through is not None and db_table is not None:
+            raise ValueError("Cannot specify a db_table if an intermediary model is used: it has a table of its own.")
+        if through_fields is not None and through is None:
+            raise ValueError("Cannot specify through_fields without a through model.")
+        for name in ("null", "unique", "default", "validators", "primary_key", "db_index"):
+            if options.pop(name, None):
+                raise TypeError(f"ManyToManyField has no column, so {name} means nothing for it. Leave it out.")
+        super().__init__(**options)
+        self.db_table = db_table
+        self.remote_field = ManyToManyRel(
+            self,
+            to,
+            related_name=related_name,
+            related_query_name=related_query_name,
+            limit_choices_to=limit_choices_to,
+            symmetrical=to == RECURSIVE if symmetrical is None else symmetrical,
+            through=through,
+            through_fields=None if through_fields is None else (through_fields[0], through_fields[1]),
+            db_constraint=db_constraint,
+        )
+        # Whether the model between is made here, for each heir of an abstract model anew.
+        self._makes_through = through is None
+
+    def __copy__(self) -> Any:
+        other = super().__copy__()
+        other.__dict__.pop("_ends", None)
+        return other
+
+    def get_attname_column(self) -> tuple[str, str | None]:
+        return self.get_attname(), None
+
+    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
+        rel = self.remote_field
+        is_own = rel.model == RECURSIVE or rel.model == cls.__name__ or rel.model is cls
+        if rel.symmetrical and is_own:
+            rel.related_name = f"{name}_rel_+"
+        elif rel.hidden:
+            # Each needs a name of its own in questions.
+            rel.related_name = f"_{cls._meta.app_label}_{cls.__name__.lower()}_{name}_+"
+        super().contribute_to_class(cls, name, private_only)
+        if cls._meta.abstract:
+            return
+        if self._makes_through:
+            rel.through = _new_through(self, cls) if not cls._meta.swapped else None
+        elif isinstance(rel.through, str):
+            when_defined(cls, self._through_defined, rel.through)
+        setattr(cls, self.name, ManyToManyDescriptor(rel))
+
+    def _through_defined(self, model: Any, through: Any) -> None:
+        self.remote_field.through = through
+        model._meta._expire_cache()
+
+    def contribute_to_related_class(self, cls: Any, related: Any) -> None:
+        cls._meta.concrete_model._meta.add_related_object(related)
+        accessor = related.get_accessor_name()
+        if not related.hidden and accessor:
+            setattr(cls._meta.concrete_model, accessor, ManyToManyDescriptor(related, reverse=True))
+
+    # -- the rows between
+
+    @property
+    def through_source(self) -> Any:
+        """The foreign key of the rows between that points to the model that declares the relation."""
+        return self._foreign_keys()[0]
+
+    @property
+    def through_target(self) -> Any:
+        """The foreign key of the rows between that points to the other model."""
+        return self._foreign_keys()[1]
+
+    def _foreign_keys(self) -> tuple[Any, Any]:
+        ends: tuple[Any, Any] | None = self.__dict__.get("_ends")
+        if ends is None:
+            ends = self.__dict__["_ends"] = self._find_foreign_keys()
+        return ends
+
+    def _find_foreign_keys(self) -> tuple[Any, Any]:
+        rel = self.remote_field
+        through = rel.through
+        if through is None or isinstance(through, str):
+            raise FieldError(f"{self} goes through {through!r}, which is not defined (yet). Define that model.")
+        if rel.through_fields:
+            try:
+                return through._meta.get_field(rel.through_fields[0]), through._meta.get_field(rel.through_fields[1])
+            except FieldDoesNotExist as error:
+                raise FieldError(f"{self} names through_fields={rel.through_fields!r}: {error}") from None
+        to_source = _foreign_keys_to(through, self.model)
+        to_target = _foreign_keys_to(through, rel.model)
+        if self.model._meta.concrete_model is rel.model._meta.concrete_model:
+            to_source, to_target = to_source[:1], to_source[1:]
+        if not to_source or not to_target:
+            missing = self.model if not to_source else rel.model
+            raise FieldError(
+                f"{self} goes through {through._meta.label}, which has no foreign key to {missing._meta.label}: "
+                f"add one."
+            )
+        if len(to_source) > 1 or len(to_target) > 1:
+            raise FieldError(
+                f"{self} goes through {through._meta.label}, which has more than one foreign key to one of its ends. "
+                f"Name the two to use: through_fields=({to_source[0].name!r}, {to_target[0].name!r})."
+            )
+        return to_source[0], to_target[0]
+
+    def m2m_db_table(self) -> str:
+        """The table of the rows between."""
+        return str(self.remote_field.through._meta.db_table)
+
+    def m2m_field_name(self) -> str:
+        """The name of the foreign key to the model that declares the relation."""
+        return str(self.through_source.name)
+
+    def m2m_reverse_field_name(self) -> str:
+        """The name of the foreign key to the other model."""
+        return str(self.through_target.name)
+
+    @property
+    def target_field(self) -> Any:
+        """The field of the other model by which its objects are told apart."""
+        return self.through_target.target_field
+
+    def join_steps(self) -> tuple[JoinStep, ...]:
+        """The joins over the rows between to the other model."""
+        return (*self.through_source.remote_field.join_steps(), *self.through_target.join_steps())
+
+    # -- values
+
+    def value_from_object(self, obj: Any) -> Any:
+        """The related objects, as a list."""
+        return [] if obj.pk is None else list(getattr(obj, self.name).all())
+
+    def save_form_data(self, instance: Any, data: Any) -> None:
+        getattr(instance, self.name).set(data)
+
+    def sql_type(self) -> Any:
+        raise TypeError(f"{self} has no column.")
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, path, args, keywords = super().deconstruct()
+        rel = self.remote_field
+        keywords.update(self._arguments_of_relation())
+        if rel.related_name and str(rel.related_name).endswith("_+") and rel.symmetrical:
+            keywords.pop("related_name", None)
+        if self.db_table is not None:
+            keywords["db_table"] = self.db_table
+        if not rel.db_constraint:
+            keywords["db_constraint"] = False
+        if not self._makes_through:
+            through = rel.through
+            keywords["through"] = through if isinstance(through, str) else through._meta.label
+            if rel.through_fields:
+                keywords["through_fields"] = rel.through_fields
+        return name, path, args, keywords
+
+
+def _foreign_keys_to(through: Any, model: Any) -> list[Any]:
+    """The foreign keys of a model that point to another one, or to a parent of it."""
+    wanted = {parent._meta.concrete_model for parent in (model, *model._meta.all_parents)}
+    return [
+        field
+        for field in through._meta.fields
+        if field.is_relation
+        and not field.remote_field.parent_link
+        and not isinstance(field.remote_field.model, str)
+        and field.remote_field.model._meta.concrete_model in wanted
+    ]
+
+
+def _new_through(field: ManyToManyField, owner: Any) -> Any:
+    """The model of the rows between, of the same metaclass and registry as the owner."""
+    rel, meta = field.remote_field, owner._meta
+    if isinstance(rel.model, str):
+        target_name = meta.model_name if rel.model == RECURSIVE else rel.model.rpartition(".")[2].lower()
+        target = owner if rel.model == RECURSIVE else rel.model
+    else:
+        target_name, target = rel.model._meta.model_name, rel.model
+    source_name = meta.model_name
+    if target is owner or target_name == source_name:
+        source_name, target_name = f"from_{source_name}", f"to_{target_name}"
+    name = f"{meta.object_name}_{field.name}"
+    options = {
+        "db_table": field.db_table or shortened(f"{meta.db_table}_{field.name}"),
+        "managed": meta.managed,
+        "auto_created": owner,
+        "app_label": meta.app_label,
+        "unique_together": (source_name, target_name),
+        "verbose_name": f"{source_name}-{target_name} relationship",
+        "verbose_name_plural": f"{source_name}-{target_name} relationships",
+        "apps": meta.apps,
+    }
+    keywords: dict[str, Any] = {
+        "related_name": f"{name}+",
+        "on_delete": CASCADE,
+        "db_constraint": rel.db_constraint,
+    }
+    body = {
+        "Meta": type("Meta", (), options),
+        "__module__": owner.__module__,
+        source_name: ForeignKey(owner, **keywords),
+        target_name: ForeignKey(target, **keywords),
+    }
+    base = [each for each in owner.__mro__ if isinstance(each, type(owner))][-1]
+    return type(owner)(name, (base,), body)
+
+
+# --- saving -------------------------------------------------------------------------------------------------------
+
+
+def prepare_related_fields_for_save(instance: Any, operation_name: str = "save", fields: Any = None) -> None:
+    """Take over the keys of related objects that were saved after they were assigned.
+
+    Raises ValueError for one that is not saved: the row would refer to nothing.
+    """
+    attributes = instance.__dict__
+    for field in instance._meta.concrete_fields:
+        if not field.is_relation or (fields is not None and field not in fields):
+            continue
+        related = attributes.get(field.cache_name)
+        if related is None:
+            continue
+        attname, target = field.attname, field.target_field.attname
+        key = getattr(related, target)
+        if key is None and attributes.get(attname) is None:
+            if not field.remote_field.multiple:
+                field.remote_field.delete_cached_value(related)
+            raise ValueError(
+                f"{operation_name}() prohibited to prevent data loss due to unsaved related object {field.name!r}."
+            )
+        if attributes.get(attname) in field.empty_values:
+            setattr(instance, field.name, related)
+        elif key != attributes[attname]:
+            field.delete_cached_value(instance)

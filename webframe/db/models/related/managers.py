@@ -1,0 +1,565 @@
+"""Managers of the objects that one object is related to: ``author.books``, ``pizza.toppings``.
+
+For each relation there is one class, made when it is first needed, which
+inherits from the class of the related model's default manager, so that the
+methods of that are there, too. An instance of it is made at each access and
+knows the object it belongs to.
+
+Changing a many-to-many relation sends m2m_changed: see `docs/reference/signals.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from webframe.db import transaction
+from webframe.db.connections import connections, router
+from webframe.db.models.compiler import write
+from webframe.db.models.conditions import Q
+from webframe.db.models.expressions import F
+from webframe.db.models.sending import emit, listens
+from webframe.db.models.signals import m2m_changed, post_init, pre_init
+from webframe.db.models.state import is_adding, state_db
+
+if TYPE_CHECKING:
+    from webframe.db.models.manager import Manager
+else:
+    # At run time the class of the related model's default manager takes this place.
+    Manager = object
+
+
+class RelatedManager(Manager):
+    """What the managers of all relations to many have in common."""
+
+    # The object whose related ones are managed.
+    instance: Any
+    # Where what was prefetched lies among the instance's prefetched objects.
+    prefetch_cache_name: str
+    # The condition that related objects fulfil, as the name for filter(), and its value for the instance.
+    filter_name: str
+    filter_value: Any
+    # What makes the class for another manager of the same model, and the arguments it takes beside that.
+    remake: Any
+    is_sticky = False
+
+    def __call__(self, *, manager: str) -> Any:
+        """The same relation by another manager of the related model: ``author.books(manager="published")``."""
+        other = getattr(self.model, manager)
+        return type(self).remake(type(other))(self.instance)
+
+    def get_queryset(self) -> Any:
+        """The related objects: those that were prefetched, or a question for them."""
+        prefetched = self.instance.__dict__.get("_prefetched_objects_cache")
+        if prefetched:
+            found = prefetched.get(self.prefetch_cache_name)
+            if found is not None:
+                return found
+        return self._apply_rel_filters(super().get_queryset())
+
+    def _all_of_model(self) -> Any:
+        """What the default manager of the related model knows, related or not."""
+        return super().get_queryset()
+
+    def _for_prefetch(self, queryset: Any, instances: list[Any]) -> Any:
+        """A queryset that looks where the instances come from."""
+        queryset = queryset._clone()
+        queryset._add_hints(instance=instances[0])
+        return queryset.using(self._db) if self._db is not None else queryset
+
+    def _apply_rel_filters(self, queryset: Any) -> Any:
+        """A queryset of the related model, less what is not related to the instance."""
+        instance = self.instance
+        if self._db is not None:
+            queryset = queryset.using(self._db)
+        if router.routers or state_db(instance) not in (None, "default"):
+            queryset._add_hints(instance=instance)
+        if self.is_sticky:
+            queryset = queryset._clone()._next_is_sticky()
+        return queryset.filter(**{self.filter_name: self.filter_value})
+
+    def _remove_prefetched_objects(self) -> None:
+        """Forget what was prefetched, because it is about to change."""
+        prefetched = self.instance.__dict__.get("_prefetched_objects_cache")
+        if prefetched:
+            prefetched.pop(self.prefetch_cache_name, None)
+
+
+def new_reverse_manager_class(superclass: Any, rel: Any) -> Any:
+    """The class of the managers of those objects whose foreign key points to one object."""
+    field = rel.field
+    body = {
+        "__module__": superclass.__module__,
+        "__doc__": f"The {rel.related_model._meta.verbose_name_plural} of one {rel.model._meta.verbose_name}.",
+        "field": field,
+        "rel": rel,
+        "model": rel.related_model,
+        "filter_name": field.name,
+        "target_name": field.target_field.attname,
+        "prefetch_cache_name": rel.get_accessor_name(),
+        "remake": staticmethod(lambda other: new_reverse_manager_class(other, rel)),
+    }
+    bases = (NullableReverseManager, superclass) if field.null else (ReverseManager, superclass)
+    return type("RelatedManager", bases, body)
+
+
+class ReverseManager(RelatedManager):
+    """The objects whose foreign key points to `instance`."""
+
+    field: Any
+    rel: Any
+    # The attribute of the instance that foreign keys hold.
+    target_name: str
+
+    def __init__(self, instance: Any) -> None:
+        super().__init__()
+        self.instance = instance
+        if instance.pk is None:
+            raise ValueError(
+                f"{instance!r} instance needs to have a primary key value before this relationship can be used."
+            )
+        self.filter_value = getattr(instance, self.target_name)
+
+    def _apply_rel_filters(self, queryset: Any) -> Any:
+        if self.filter_value is None:
+            return queryset.none()
+        queryset = super()._apply_rel_filters(queryset)
+        queryset._known_related = (self.field, {self.filter_value: self.instance})
+        return queryset
+
+    def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> tuple[Any, ...]:
+        """How to load the related objects of many instances; see `prefetch.py`."""
+        queryset = only_queryset(querysets) if querysets else self._all_of_model()
+        queryset = self._for_prefetch(queryset, instances)
+        field, target = self.field, self.target_name
+        owners = {getattr(instance, target): instance for instance in instances}
+        queryset = queryset.filter(**{f"{field.name}__in": [key for key in owners if key is not None]})
+        attname = field.attname
+        queryset._known_related = (field, owners)
+        return (
+            queryset,
+            lambda related: getattr(related, attname),
+            lambda instance: getattr(instance, target),
+            False,
+            self.prefetch_cache_name,
+            False,
+        )
+
+    # -- changing
+
+    def add(self, *objs: Any, bulk: bool = True) -> None:
+        """Let the foreign keys of these objects point here: by one UPDATE, or saving each with ``bulk=False``."""
+        self._remove_prefetched_objects()
+        alias = router.db_for_write(self.model, instance=self.instance)
+        for obj in objs:
+            self._check_type(obj)
+        if bulk:
+            keys = set()
+            for obj in objs:
+                if is_adding(obj) or state_db(obj) != alias:
+                    raise ValueError(f"{obj!r} instance isn't saved. Use bulk=False or save the object first.")
+                keys.add(obj.pk)
+            for obj in objs:
+                setattr(obj, self.field.name, self.instance)
+            if keys:
+                self.model._base_manager.using(alias).filter(pk__in=keys).update(**{self.field.name: self.instance})
+            return
+        with transaction.atomic(using=alias, savepoint=False):
+            for obj in objs:
+                setattr(obj, self.field.name, self.instance)
+                obj.save()
+
+    def _check_type(self, obj: Any) -> None:
+        if not isinstance(obj, self.model):
+            raise TypeError(f"{self.model._meta.object_name!r} instance expected, got {obj!r}")
+
+    def _for_writing(self) -> Any:
+        """The related model's default manager, for the database that the instance's relatives are written to."""
+        return self._all_of_model().using(router.db_for_write(self.model, instance=self.instance))
+
+    def create(self, **kwargs: Any) -> Any:
+        """Make an object that points here, and save it."""
+        self._remove_prefetched_objects()
+        return self._for_writing().create(**{**kwargs, self.field.name: self.instance})
+
+    def get_or_create(self, defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> tuple[Any, bool]:
+        """The object that points here and matches; made where there is none. Returns it, and whether it was made."""
+        self._remove_prefetched_objects()
+        found: tuple[Any, bool] = self._for_writing().get_or_create(
+            defaults, **{**kwargs, self.field.name: self.instance}
+        )
+        return found
+
+    def update_or_create(
+        self,
+        defaults: Mapping[str, Any] | None = None,
+        create_defaults: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[Any, bool]:
+        """Like `get_or_create`, but one that exists gets the values of `defaults`."""
+        self._remove_prefetched_objects()
+        found: tuple[Any, bool] = self._for_writing().update_or_create(
+            defaults, create_defaults, **{**kwargs, self.field.name: self.instance}
+        )
+        return found
+
+    def set(self, objs: Iterable[Any], *, bulk: bool = True, clear: bool = False) -> None:
+        """Let exactly these objects point here; the foreign key cannot be null, so none is removed."""
+        self.add(*objs, bulk=bulk)
+
+
+class NullableReverseManager(ReverseManager):
+    """The same where the foreign key may be null, so that objects can be removed, too."""
+
+    def remove(self, *objs: Any, bulk: bool = True) -> None:
+        """Let the foreign keys of these objects be null. Raises `DoesNotExist` for one that does not point here."""
+        if not objs:
+            return
+        keys = set()
+        for obj in objs:
+            self._check_type(obj)
+            if getattr(obj, self.field.attname) != self.filter_value:
+                raise self.field.remote_field.model.DoesNotExist(f"{obj!r} is not related to {self.instance!r}.")
+            keys.add(obj.pk)
+        self._clear(self.filter(pk__in=keys), bulk)
+        for obj in objs:
+            setattr(obj, self.field.name, None)
+
+    def clear(self, *, bulk: bool = True) -> None:
+        """Let the foreign keys of all related objects be null."""
+        self._clear(self, bulk)
+
+    def _clear(self, related: Any, bulk: bool) -> None:
+        self._remove_prefetched_objects()
+        alias = router.db_for_write(self.model, instance=self.instance)
+        queryset = related.using(alias)
+        if bulk:
+            queryset.update(**{self.field.name: None})
+            return
+        with transaction.atomic(using=alias, savepoint=False):
+            for obj in queryset:
+                setattr(obj, self.field.name, None)
+                obj.save(update_fields=[self.field.name])
+
+    def set(self, objs: Iterable[Any], *, bulk: bool = True, clear: bool = False) -> None:
+        """Let exactly these objects point here: what does no more is removed, what is new added."""
+        objs = tuple(objs)
+        alias = router.db_for_write(self.model, instance=self.instance)
+        with transaction.atomic(using=alias, savepoint=False):
+            if clear:
+                self.clear(bulk=bulk)
+                self.add(*objs, bulk=bulk)
+                return
+            old = set(self.using(alias).all())
+            new = [obj for obj in objs if obj not in old]
+            self.remove(*(obj for obj in old if obj not in set(objs)), bulk=bulk)
+            self.add(*new, bulk=bulk)
+
+
+# --- many-to-many -------------------------------------------------------------------------------------------------
+
+
+def new_many_manager_class(superclass: Any, rel: Any, reverse: bool) -> Any:
+    """The class of the managers of one end of a many-to-many relation."""
+    field = rel.field
+    source, target = field.through_source, field.through_target
+    if reverse:
+        source, target = target, source
+    body = {
+        "__module__": superclass.__module__,
+        "field": field,
+        "rel": rel,
+        "reverse": reverse,
+        "model": rel.related_model if reverse else rel.model,
+        "through": rel.through,
+        "symmetrical": rel.symmetrical,
+        "source_field": source,
+        "target_field": target,
+        "source_field_name": source.name,
+        "target_field_name": target.name,
+        "filter_name": field.name if reverse else field.related_query_name(),
+        "value_name": source.target_field.attname,
+        "prefetch_cache_name": rel.get_accessor_name() if reverse else field.name,
+        "remake": staticmethod(lambda other: new_many_manager_class(other, rel, reverse)),
+    }
+    return type("ManyRelatedManager", (ManyRelatedManager, superclass), body)
+
+
+class ManyRelatedManager(RelatedManager):
+    """The objects that rows of the model `through` relate to `instance`."""
+
+    field: Any
+    rel: Any
+    reverse: bool
+    through: Any
+    symmetrical: bool
+    # The foreign keys of `through` to this end and to the other.
+    source_field: Any
+    target_field: Any
+    source_field_name: str
+    target_field_name: str
+    # The attribute of the instance that rows of `through` hold.
+    value_name: str
+    is_sticky = True
+
+    def __init__(self, instance: Any) -> None:
+        super().__init__()
+        self.instance = instance
+        self.filter_value = value = getattr(instance, self.value_name)
+        if value is None:
+            raise ValueError(
+                f'"{instance!r}" needs to have a value for field "{self.value_name}" before this many-to-many '
+                f"relationship can be used."
+            )
+        if instance.pk is None:
+            raise ValueError(
+                f"{type(instance).__name__!r} instance needs to have a primary key value before a many-to-many "
+                f"relationship can be used."
+            )
+
+    def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> tuple[Any, ...]:
+        """How to load the related objects of many instances; see `prefetch.py`."""
+        queryset = only_queryset(querysets) if querysets else self._all_of_model()
+        queryset = self._for_prefetch(queryset, instances)
+        value_name = self.value_name
+        alias = f"_prefetch_related_val_{self.source_field.attname}"
+        keys = list({getattr(instance, value_name) for instance in instances})
+        queryset = queryset._clone()._next_is_sticky().filter(**{f"{self.filter_name}__in": keys})
+        queryset = queryset.annotate(**{alias: F(f"{self.filter_name}__{self.source_field.target_field.name}")})
+        return (
+            queryset,
+            lambda related: related.__dict__[alias],
+            lambda instance: getattr(instance, value_name),
+            False,
+            self.prefetch_cache_name,
+            False,
+        )
+
+    # -- changing
+
+    def add(self, *objs: Any, through_defaults: Mapping[str, Any] | None = None) -> None:
+        """Relate these objects, or those with these keys; what is related already stays as it is."""
+        self._remove_prefetched_objects()
+        if not objs:
+            return
+        self._add(objs, through_defaults, raw=False)
+
+    def _add(self, objs: Iterable[Any], through_defaults: Mapping[str, Any] | None, raw: bool) -> None:
+        targets = self._keys_of(objs, "add")
+        alias = router.db_for_write(self.through, instance=self.instance)
+        listened = listens(self.through, m2m_changed)
+        rows_heard = listens(self.through, pre_init, post_init)
+        made_up = bool(self.through._meta.auto_created)
+        if not listened and not rows_heard and made_up and not through_defaults:
+            if connections[alias].features.supports_ignore_conflicts:
+                self._insert_ignoring(targets, alias)
+                return
+        with transaction.atomic(using=alias, savepoint=False):
+            missing = self._missing(self.source_field, self.target_field, targets, alias)
+            if listened:
+                self._emit("pre_add", missing, alias, raw)
+            self._insert(self.source_field, self.target_field, missing, alias, through_defaults)
+            if self.symmetrical:
+                # The mirror rows are not news to anybody.
+                kept = targets if not listened else missing | (targets - self._was_missing)
+                mirrored = self._missing(self.target_field, self.source_field, kept, alias)
+                self._insert(self.target_field, self.source_field, mirrored, alias, through_defaults)
+            if listened:
+                self._emit("post_add", missing, alias, raw)
+
+    # Keys that were missing at the last look, whatever a receiver has made of them since.
+    _was_missing: frozenset[Any] = frozenset()
+
+    def _insert_ignoring(self, targets: set[Any], alias: str) -> None:
+        """Insert rows of a made-up model, less those that are there: one statement."""
+        value = self.filter_value
+        fields = (self.source_field, self.target_field)
+        if not self.symmetrical:
+            write.insert_many(self.through, fields, [(value, key) for key in targets], alias, ignore_conflicts=True)
+            return
+        rows = dict.fromkeys([*((value, key) for key in targets), *((key, value) for key in targets)])
+        with transaction.atomic(using=alias, savepoint=False):
+            write.insert_many(self.through, fields, list(rows), alias, ignore_conflicts=True)
+
+    def _missing(self, source: Any, target: Any, targets: set[Any], alias: str) -> set[Any]:
+        """Those of the keys that no row relates yet; a set of its own."""
+        related = self.through._default_manager.using(alias).filter(
+            **{source.name: self.filter_value, f"{target.name}__in": targets}
+        )
+        missing = targets.difference(related.values_list(target.attname, flat=True))
+        if source is self.source_field:
+            self._was_missing = frozenset(missing)
+        return missing
+
+    def _insert(
+        self, source: Any, target: Any, keys: Iterable[Any], alias: str, through_defaults: Mapping[str, Any] | None
+    ) -> None:
+        through = self.through
+        values = {name: value() if callable(value) else value for name, value in (through_defaults or {}).items()}
+        rows = [through(**{**values, source.attname: self.filter_value, target.attname: key}) for key in keys]
+        if rows:
+            ignoring = bool(through._meta.auto_created) and connections[alias].features.supports_ignore_conflicts
+            through._default_manager.using(alias).bulk_create(rows, ignore_conflicts=ignoring)
+
+    def remove(self, *objs: Any) -> None:
+        """Relate these objects, or those with these keys, no more; it is no error if they are not related."""
+        self._remove_prefetched_objects()
+        if objs:
+            self._remove(self._keys_of(objs, "remove"), raw=False)
+
+    def _remove(self, keys: set[Any], raw: bool) -> None:
+        alias = router.db_for_write(self.through, instance=self.instance)
+        with transaction.atomic(using=alias, savepoint=False):
+            self._emit("pre_remove", keys, alias, raw)
+            visible = self._all_of_model()
+            if visible._has_filters():
+                related: Any = visible.using(alias).filter(**{f"{self.target_field.target_field.name}__in": list(keys)})
+                self._delete_rows(related.values(self.target_field.target_field.attname), alias)
+            elif keys:
+                self._delete_rows(list(keys), alias)
+            self._emit("post_remove", keys, alias, raw)
+
+    def clear(self) -> None:
+        """Relate no object any more."""
+        self._clear(raw=False)
+
+    def _clear(self, raw: bool) -> None:
+        self._remove_prefetched_objects()
+        alias = router.db_for_write(self.through, instance=self.instance)
+        with transaction.atomic(using=alias, savepoint=False):
+            self._emit("pre_clear", None, alias, raw)
+            visible = self._all_of_model()
+            if visible._has_filters():
+                self._delete_rows(visible.using(alias).values(self.target_field.target_field.attname), alias)
+            else:
+                self._delete_rows(None, alias)
+            self._emit("post_clear", None, alias, raw)
+
+    def _delete_rows(self, keys: Any, alias: str) -> None:
+        """Delete the rows that lead to these keys (a list or a queryset; None: to any)."""
+        condition = self._condition(self.source_field_name, self.target_field_name, keys)
+        if self.symmetrical:
+            condition |= self._condition(self.target_field_name, self.source_field_name, keys)
+        self.through._default_manager.using(alias).filter(condition).delete()
+
+    def _condition(self, source: str, target: str, keys: Any) -> Q:
+        condition = Q(**{source: self.filter_value})
+        return condition if keys is None else condition & Q(**{f"{target}__in": keys})
+
+    def set(
+        self, objs: Iterable[Any], *, clear: bool = False, through_defaults: Mapping[str, Any] | None = None
+    ) -> None:
+        """Relate exactly these objects, or those with these keys; with `clear` all rows are made anew."""
+        self.set_base(objs, clear=clear, through_defaults=through_defaults)
+
+    def set_base(
+        self,
+        objs: Iterable[Any],
+        *,
+        clear: bool = False,
+        through_defaults: Mapping[str, Any] | None = None,
+        raw: bool = False,
+    ) -> None:
+        """What `set` does; `raw` is for fixtures, and receivers are told."""
+        objs = tuple(objs)
+        alias = router.db_for_write(self.through, instance=self.instance)
+        keys = self._keys_of(objs, "set")
+        self._remove_prefetched_objects()
+        with transaction.atomic(using=alias, savepoint=False):
+            if clear:
+                self._clear(raw)
+                old: set[Any] = set()
+            else:
+                name = self.target_field.target_field.attname
+                old = set(self.using(alias).values_list(name, flat=True))
+                if dropped := old - keys:
+                    self._remove(dropped, raw)
+            # In the order in which they were given.
+            new = [key for key in dict.fromkeys(map(self._key_of, objs)) if key not in old]
+            if new:
+                self._add(new, through_defaults, raw)
+
+    def create(self, *, through_defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
+        """Make an object, save it and relate it."""
+        created = self._for_writing().create(**kwargs)
+        self.add(created, through_defaults=through_defaults)
+        return created
+
+    def get_or_create(
+        self,
+        defaults: Mapping[str, Any] | None = None,
+        *,
+        through_defaults: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[Any, bool]:
+        """The related object that matches, made and related where there is none; and whether it was made."""
+        found, created = self._for_writing(related=True).get_or_create(defaults, **kwargs)
+        if created:
+            self.add(found, through_defaults=through_defaults)
+        return found, created
+
+    def update_or_create(
+        self,
+        defaults: Mapping[str, Any] | None = None,
+        create_defaults: Mapping[str, Any] | None = None,
+        *,
+        through_defaults: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[Any, bool]:
+        """Like `get_or_create`, but one that exists gets the values of `defaults`."""
+        found, created = self._for_writing(related=True).update_or_create(defaults, create_defaults, **kwargs)
+        if created:
+            self.add(found, through_defaults=through_defaults)
+        return found, created
+
+    def _for_writing(self, related: bool = False) -> Any:
+        queryset = self.get_queryset() if related else self._all_of_model()
+        return queryset.using(router.db_for_write(type(self.instance), instance=self.instance))
+
+    # -- helpers
+
+    def _keys_of(self, objs: Iterable[Any], method: str) -> set[Any]:
+        return {self._key_of(obj, method) for obj in objs}
+
+    def _key_of(self, obj: Any, method: str = "set") -> Any:
+        """What the rows between hold for an object; a key that is given becomes what the column has."""
+        target = self.target_field
+        if isinstance(obj, self.model):
+            if method != "remove" and not self._may_relate(obj):
+                raise ValueError(
+                    f'Cannot add "{obj!r}": instance is on database "{state_db(self.instance)}", value is on database '
+                    f'"{state_db(obj)}"'
+                )
+            key = getattr(obj, target.target_field.attname)
+            if key is None and method != "remove":
+                raise ValueError(f'Cannot add "{obj!r}": the value for field "{target.name}" is None')
+            return key
+        if hasattr(obj, "_meta"):
+            raise TypeError(f"{self.model._meta.object_name!r} instance expected, got {obj!r}")
+        return target.target_field.to_python(target.get_prep_value(obj))
+
+    def _may_relate(self, obj: Any) -> bool:
+        if not router.routers and state_db(obj) == state_db(self.instance):
+            return True
+        return router.allow_relation(obj, self.instance)
+
+    def _emit(self, action: str, keys: set[Any] | None, alias: str, raw: bool) -> None:
+        if m2m_changed.active:
+            emit(
+                m2m_changed,
+                self.through,
+                instance=self.instance,
+                action=action,
+                reverse=self.reverse,
+                model=self.model,
+                pk_set=keys,
+                using=alias,
+                raw=raw,
+            )
+
+
+def only_queryset(querysets: list[Any]) -> Any:
+    """The queryset that was given for a prefetch."""
+    if len(querysets) != 1:
+        raise ValueError("querysets argument of get_prefetch_querysets() should have a length of 1.")
+    return querysets[0]
