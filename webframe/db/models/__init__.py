@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from webframe.db.models.aggregates import Sum as Sum
     from webframe.db.models.aggregates import Variance as Variance
     from webframe.db.models.base import Model as Model
+    from webframe.db.models.calls import ExpressionWrapper as ExpressionWrapper
     from webframe.db.models.calls import Func as Func
     from webframe.db.models.calls import Transform as Transform
     from webframe.db.models.cases import Case as Case
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
     from webframe.db.models.enums import Choices as Choices
     from webframe.db.models.enums import IntegerChoices as IntegerChoices
     from webframe.db.models.enums import TextChoices as TextChoices
-    from webframe.db.models.expressions import ExpressionWrapper as ExpressionWrapper
     from webframe.db.models.expressions import F as F
     from webframe.db.models.expressions import OrderBy as OrderBy
-    from webframe.db.models.expressions import OuterRef as OuterRef
     from webframe.db.models.expressions import Value as Value
     from webframe.db.models.fields.base import NOT_PROVIDED as NOT_PROVIDED
     from webframe.db.models.fields.base import Field as Field
@@ -83,6 +82,7 @@ if TYPE_CHECKING:
     from webframe.db.models.related.rels import ManyToOneRel as ManyToOneRel
     from webframe.db.models.related.rels import OneToOneRel as OneToOneRel
     from webframe.db.models.subqueries import Exists as Exists
+    from webframe.db.models.subqueries import OuterRef as OuterRef
     from webframe.db.models.subqueries import Subquery as Subquery
     from webframe.db.models.windows import RowRange as RowRange
     from webframe.db.models.windows import ValueRange as ValueRange
@@ -94,13 +94,13 @@ _NAMES = {
     "webframe.core.exceptions": "ObjectDoesNotExist",
     ".aggregates": "Aggregate Avg Count Max Min StdDev Sum Variance",
     ".base": "Model",
-    ".calls": "Func Transform",
+    ".calls": "ExpressionWrapper Func Transform",
     ".cases": "Case When",
     ".conditions": "Q",
     ".constraints": "BaseConstraint CheckConstraint Deferrable UniqueConstraint",
     ".deletion": "CASCADE DO_NOTHING PROTECT RESTRICT SET SET_DEFAULT SET_NULL ProtectedError RestrictedError",
     ".enums": "Choices IntegerChoices TextChoices",
-    ".expressions": "ExpressionWrapper F OrderBy OuterRef Value",
+    ".expressions": "F OrderBy Value",
     ".fields.base": "Field NOT_PROVIDED",
     ".fields.dates": "DateField DateTimeField DurationField TimeField",
     ".fields.numbers": "AutoField BigAutoField BigIntegerField BooleanField DecimalField FloatField IntegerField "
@@ -114,7 +114,7 @@ _NAMES = {
     ".related.fields": "ForeignKey ManyToManyField OneToOneField",
     ".related.prefetch": "Prefetch prefetch_related_objects",
     ".related.rels": "ManyToManyRel ManyToOneRel OneToOneRel",
-    ".subqueries": "Exists Subquery",
+    ".subqueries": "Exists OuterRef Subquery",
     ".windows": "RowRange ValueRange Window WindowFrame",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -1,4 +1,4 @@
-"""Func and Transform: functions of the database, as expressions.
+"""Func, Transform and ExpressionWrapper: functions of the database, as expressions.
 
     class Soundex(Func):
         function = "SOUNDEX"
@@ -15,17 +15,25 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
+import sqlalchemy
 from sqlalchemy import ColumnElement, Function
 from sqlalchemy.types import TypeEngine
 
 from webframe.db.errors import NotSupportedError
 from webframe.db.models import outputs
-from webframe.db.models.building import Built, Scope
+from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.conditions import Q
-from webframe.db.models.expressions import Composite, Expression, ExpressionWrapper, F, as_expression, sql_type_of
+from webframe.db.models.expressions import (
+    CombinedExpression,
+    Composite,
+    Expression,
+    F,
+    as_expression,
+    sql_type_of,
+)
 from webframe.db.models.sql import Template
 
-__all__ = ["Func", "Ready", "Transform", "as_argument"]
+__all__ = ["ExpressionWrapper", "Func", "Ready", "Transform", "as_argument"]
 
 FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 # What templates and joiners may consist of, apart from placeholders.
@@ -134,6 +142,40 @@ class Func(Composite):
         arguments = [repr(source) for source in self.source_expressions]
         arguments += [f"{name}={value}" for name, value in sorted(self.extra.items())]
         return f"{type(self).__name__}({', '.join(arguments)})"
+
+
+class ExpressionWrapper(Composite):
+    """Another expression, with the field that its values have: ``ExpressionWrapper(F("a") + F("b"), FloatField())``."""
+
+    def __init__(self, expression: Any, output_field: Any) -> None:
+        super().__init__(output_field)
+        self.expression = as_condition(expression)
+
+    def sources(self) -> tuple[Any, ...]:
+        return () if isinstance(self.expression, Q) else (self.expression,)
+
+    def key(self, values: Literals) -> Hashable:
+        inner = self.expression
+        part = values.condition(inner) if isinstance(inner, Q) else key_of(inner, values)
+        return part, outputs.field_key(self._output_field)
+
+    def build(self, scope: Scope) -> Built:
+        """The element of the expression, of the given type."""
+        if isinstance(self.expression, Q):
+            return Built(scope.condition(self.expression), self._output_field)
+        inner = self.expression
+        if isinstance(inner, CombinedExpression) and inner.output_field is None:
+            inner = CombinedExpression(inner.lhs, inner.connector, inner.rhs, self._output_field)
+        element = scope.build(inner).element
+        return Built(sqlalchemy.type_coerce(element, sql_type_of(self._output_field)), self._output_field)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.expression!r})"
+
+
+def as_condition(value: Any) -> Any:
+    """A Q as it is, everything else as an expression."""
+    return value if isinstance(value, Q) else as_expression(value)
 
 
 class Transform(Func):

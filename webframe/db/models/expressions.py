@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.types import TypeEngine
 
-__all__ = ["Combinable", "CombinedExpression", "Expression", "ExpressionWrapper", "F", "OrderBy", "OuterRef", "Value"]
+__all__ = ["Combinable", "CombinedExpression", "Expression", "F", "OrderBy", "Value"]
 
 
 def as_expression(value: Any) -> Any:
@@ -352,35 +352,6 @@ class F(Combinable):
         return f"{type(self).__name__}({self.name})"
 
 
-class OuterRef(F):
-    """A name of the query around a subquery; ``OuterRef(OuterRef("pk"))`` is one of the query around that."""
-
-    __slots__ = ()
-
-    contains_aggregate = False
-
-    def __init__(self, name: str | OuterRef) -> None:
-        if not isinstance(name, (str, OuterRef)):
-            raise TypeError(f"OuterRef() takes the name of a field or an annotation, not {name!r}.")
-        object.__setattr__(self, "name", name)
-
-    def key(self, values: Literals) -> Hashable:
-        """Its name, or that of the `OuterRef` in it."""
-        return self.name
-
-    def build(self, scope: Scope) -> Built:
-        """What the name means in the query around this one; `ValueError` if there is none."""
-        if scope.outer is None:
-            raise ValueError(f"{self!r} refers to a query around this one, so it may only be used in a subquery.")
-        if isinstance(self.name, OuterRef):
-            return self.name.build(scope.outer)
-        return scope.outer.ref(self.name)
-
-    def references(self) -> Iterator[str]:
-        """Nothing: what it refers to is elsewhere."""
-        return iter(())
-
-
 class Value(Expression):
     """A literal: ``Value("ham")``, ``Value(None, output_field=CharField())``."""
 
@@ -450,40 +421,6 @@ class CombinedExpression(Composite):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self}>"
-
-
-class ExpressionWrapper(Composite):
-    """Another expression, with the field that its values have: ``ExpressionWrapper(F("a") + F("b"), FloatField())``."""
-
-    def __init__(self, expression: Any, output_field: Any) -> None:
-        super().__init__(output_field)
-        self.expression = as_condition(expression)
-
-    def sources(self) -> tuple[Any, ...]:
-        return () if isinstance(self.expression, Q) else (self.expression,)
-
-    def key(self, values: Literals) -> Hashable:
-        inner = self.expression
-        part = values.condition(inner) if isinstance(inner, Q) else key_of(inner, values)
-        return part, outputs.field_key(self._output_field)
-
-    def build(self, scope: Scope) -> Built:
-        """The element of the expression, of the given type."""
-        if isinstance(self.expression, Q):
-            return Built(scope.condition(self.expression), self._output_field)
-        inner = self.expression
-        if isinstance(inner, CombinedExpression) and inner.output_field is None:
-            inner = CombinedExpression(inner.lhs, inner.connector, inner.rhs, self._output_field)
-        element = scope.build(inner).element
-        return Built(sqlalchemy.type_coerce(element, sql_type_of(self._output_field)), self._output_field)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.expression!r})"
-
-
-def as_condition(value: Any) -> Any:
-    """A Q as it is, everything else as an expression."""
-    return value if isinstance(value, Q) else as_expression(value)
 
 
 class OrderBy(Composite):

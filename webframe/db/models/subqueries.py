@@ -9,9 +9,38 @@ import sqlalchemy
 
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
-from webframe.db.models.expressions import Expression, sql_type_of
+from webframe.db.models.expressions import Expression, F, sql_type_of
 
-__all__ = ["Exists", "Subquery"]
+__all__ = ["Exists", "OuterRef", "Subquery"]
+
+
+class OuterRef(F):
+    """A name of the query around a subquery; ``OuterRef(OuterRef("pk"))`` is one of the query around that."""
+
+    __slots__ = ()
+
+    contains_aggregate = False
+
+    def __init__(self, name: str | OuterRef) -> None:
+        if not isinstance(name, (str, OuterRef)):
+            raise TypeError(f"OuterRef() takes the name of a field or an annotation, not {name!r}.")
+        object.__setattr__(self, "name", name)
+
+    def key(self, values: Literals) -> Hashable:
+        """Its name, or that of the `OuterRef` in it."""
+        return self.name
+
+    def build(self, scope: Scope) -> Built:
+        """What the name means in the query around this one; `ValueError` if there is none."""
+        if scope.outer is None:
+            raise ValueError(f"{self!r} refers to a query around this one, so it may only be used in a subquery.")
+        if isinstance(self.name, OuterRef):
+            return self.name.build(scope.outer)
+        return scope.outer.ref(self.name)
+
+    def references(self) -> Iterator[str]:
+        """Nothing: what it refers to is elsewhere."""
+        return iter(())
 
 
 class Subquery(Expression):

@@ -14,7 +14,7 @@ from webframe.db.errors import DataError
 from webframe.db.models import validators
 from webframe.db.models.fields.base import Field, not_a
 from webframe.db.models.fields.types import ExactDecimal, Floating
-from webframe.db.models.lookups import INTEGER_LOOKUPS
+from webframe.db.models.integers import INTEGER_LOOKUPS
 
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
