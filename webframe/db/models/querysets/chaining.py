@@ -11,11 +11,12 @@ from typing import Any, Self
 
 from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
+from webframe.db.models.calls import ExpressionWrapper
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.columns import check_related_names
 from webframe.db.models.compiler.literals import QueryLiterals, check_references, plain_value, settled
 from webframe.db.models.conditions import Q
-from webframe.db.models.expressions import ExpressionWrapper, F
+from webframe.db.models.expressions import F
 from webframe.db.models.outputs import named as field_named
 from webframe.db.models.paths import check_alias, field_names, find, remember, resolve_column
 from webframe.db.models.querysets.state import State
