@@ -141,6 +141,16 @@ def test_a_field_of_an_abstract_model_can_be_exchanged_or_taken_away(define):
     assert [type(field) for field in Pizza._meta.fields] == [models.BigAutoField, models.TextField]
 
 
+def test_each_heir_of_an_abstract_model_has_relations_of_its_own(define):
+    Author = define("Author")
+    Base = define(
+        "Base", author=models.ForeignKey(Author, models.CASCADE, related_name="%(class)ss"), Meta={"abstract": True}
+    )
+    One, Other = define("One", Base), define("Other", Base)
+    assert One._meta.get_field("author").remote_field is not Other._meta.get_field("author").remote_field
+    assert {each.name: each.related_model for each in Author._meta.related_objects} == {"ones": One, "others": Other}
+
+
 def test_abstract_models_inherit_from_abstract_models(define):
     One = define("One", a=models.IntegerField(), Meta={"abstract": True})
     Two = define("Two", One, b=models.IntegerField(), Meta={"abstract": True})

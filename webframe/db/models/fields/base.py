@@ -260,9 +260,11 @@ class Field(RegisterLookupMixin):
         other = copy.copy(self)
         memo[id(self)] = other
         if self.remote_field is not None:
-            other.remote_field = copy.copy(self.remote_field)
-            if getattr(self.remote_field, "field", None) is self:
-                other.remote_field.field = other
+            # Not copy.copy: the other end is pickled, and so copied, by the name of its field.
+            relation = other.remote_field = object.__new__(type(self.remote_field))
+            relation.__dict__.update(vars(self.remote_field))
+            if relation.field is self:
+                relation.field = other
         return other
 
     def __reduce__(self) -> Any:
