@@ -170,6 +170,12 @@ class ForeignObjectRel(Cached):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.related_model._meta.label}.{self.field.name}>"
 
+    def __copy__(self) -> Any:
+        """One of its own for the heir of an abstract model, whose field will be another."""
+        other = object.__new__(type(self))
+        other.__dict__.update(vars(self))
+        return other
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rel_of, (self.field,)
 
