@@ -367,7 +367,7 @@ class Collector:
         if len(self.data) == 1 and not self.fast_deletes and not self.field_updates:
             ((model, instances),) = self.data.items()
             if len(instances) == 1 and DeletionPlan.of(model).is_simple and not self.has_listeners(model):
-                return self._delete_one(model, *instances)
+                return self._delete_one(model, next(iter(instances)))
         groups = self._sorted_groups()
         deleted: Counter[str] = Counter()
         with transaction.atomic(using=self.using, savepoint=False):
@@ -380,17 +380,17 @@ class Collector:
             for (field, value), updates in self.field_updates.items():
                 for objs in updates:
                     self._update(field, value, objs)
-            for model, instances in groups:
-                instances.reverse()
+            for model, group in groups:
+                group.reverse()
                 pk = model._meta.pk
                 deleted[model._meta.label] += write.delete_by(
                     model._meta.concrete_model,
                     pk,
-                    [instance.__dict__[pk.attname] for instance in instances],
+                    [instance.__dict__[pk.attname] for instance in group],
                     self.using,
                 )
                 if post_delete.active:
-                    for instance in instances:
+                    for instance in group:
                         self._emit(post_delete, model, instance)
         for _, instance in _of_groups(groups):
             _forget_key(instance)

@@ -11,7 +11,7 @@ Changing a many-to-many relation sends m2m_changed: see `docs/reference/signals.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from webframe.db import transaction
 from webframe.db.connections import connections, router
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 else:
     # At run time the class of the related model's default manager takes this place.
     Manager = object
+
+# Values of a foreign key. In the classes below `set` is a method.
+Keys: TypeAlias = set[Any]
 
 
 class RelatedManager(Manager):
@@ -356,21 +359,18 @@ class ManyRelatedManager(RelatedManager):
                 return
         with transaction.atomic(using=alias, savepoint=False):
             missing = self._missing(self.source_field, self.target_field, targets, alias)
+            related = targets - missing
             if listened:
                 self._emit("pre_add", missing, alias, raw)
             self._insert(self.source_field, self.target_field, missing, alias, through_defaults)
             if self.symmetrical:
-                # The mirror rows are not news to anybody.
-                kept = targets if not listened else missing | (targets - self._was_missing)
-                mirrored = self._missing(self.target_field, self.source_field, kept, alias)
+                # The mirror rows are not news to anybody; what a receiver has taken out gets none.
+                mirrored = self._missing(self.target_field, self.source_field, missing | related, alias)
                 self._insert(self.target_field, self.source_field, mirrored, alias, through_defaults)
             if listened:
                 self._emit("post_add", missing, alias, raw)
 
-    # Keys that were missing at the last look, whatever a receiver has made of them since.
-    _was_missing: frozenset[Any] = frozenset()
-
-    def _insert_ignoring(self, targets: set[Any], alias: str) -> None:
+    def _insert_ignoring(self, targets: Keys, alias: str) -> None:
         """Insert rows of a made-up model, less those that are there: one statement."""
         value = self.filter_value
         fields = (self.source_field, self.target_field)
@@ -381,15 +381,14 @@ class ManyRelatedManager(RelatedManager):
         with transaction.atomic(using=alias, savepoint=False):
             write.insert_many(self.through, fields, list(rows), alias, ignore_conflicts=True)
 
-    def _missing(self, source: Any, target: Any, targets: set[Any], alias: str) -> set[Any]:
+    def _missing(self, source: Any, target: Any, targets: Keys, alias: str) -> Keys:
         """Those of the keys that no row relates yet; a set of its own."""
+        if not targets:
+            return set()
         related = self.through._default_manager.using(alias).filter(
             **{source.name: self.filter_value, f"{target.name}__in": targets}
         )
-        missing = targets.difference(related.values_list(target.attname, flat=True))
-        if source is self.source_field:
-            self._was_missing = frozenset(missing)
-        return missing
+        return targets.difference(related.values_list(target.attname, flat=True))
 
     def _insert(
         self, source: Any, target: Any, keys: Iterable[Any], alias: str, through_defaults: Mapping[str, Any] | None
@@ -407,7 +406,7 @@ class ManyRelatedManager(RelatedManager):
         if objs:
             self._remove(self._keys_of(objs, "remove"), raw=False)
 
-    def _remove(self, keys: set[Any], raw: bool) -> None:
+    def _remove(self, keys: Keys, raw: bool) -> None:
         alias = router.db_for_write(self.through, instance=self.instance)
         with transaction.atomic(using=alias, savepoint=False):
             self._emit("pre_remove", keys, alias, raw)
@@ -468,7 +467,7 @@ class ManyRelatedManager(RelatedManager):
         with transaction.atomic(using=alias, savepoint=False):
             if clear:
                 self._clear(raw)
-                old: set[Any] = set()
+                old: Keys = set()
             else:
                 name = self.target_field.target_field.attname
                 old = set(self.using(alias).values_list(name, flat=True))
@@ -518,7 +517,7 @@ class ManyRelatedManager(RelatedManager):
 
     # -- helpers
 
-    def _keys_of(self, objs: Iterable[Any], method: str) -> set[Any]:
+    def _keys_of(self, objs: Iterable[Any], method: str) -> Keys:
         return {self._key_of(obj, method) for obj in objs}
 
     def _key_of(self, obj: Any, method: str = "set") -> Any:
@@ -543,7 +542,7 @@ class ManyRelatedManager(RelatedManager):
             return True
         return router.allow_relation(obj, self.instance)
 
-    def _emit(self, action: str, keys: set[Any] | None, alias: str, raw: bool) -> None:
+    def _emit(self, action: str, keys: Keys | None, alias: str, raw: bool) -> None:
         if m2m_changed.active:
             emit(
                 m2m_changed,
