@@ -380,7 +380,7 @@ def drop_all(*models: Any, using: str = DEFAULT_ALIAS, apps: Apps | None = None)
             editor.execute("SET FOREIGN_KEY_CHECKS = 0")
         try:
             if connection.vendor == "postgresql" and dropped:
-                editor.execute(f"DROP TABLE {quoted(dropped)} CASCADE", None)
+                editor.statements.run_text(f"DROP TABLE {quoted(dropped)} CASCADE")
             else:
                 for name in dropped:
                     editor.statements.run_text(f"DROP TABLE {quoted([name])}")
