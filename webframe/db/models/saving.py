@@ -50,13 +50,15 @@ class Saving:
         for arguments that contradict each other, and errors of `webframe.db`.
         """
         meta = self._meta
-        if meta.has_relations:
-            prepare_related_fields_for_save(self, operation_name="save")
+        writing: Writing = meta.plans.get("writing") or writing_of(type(self))
+        for name in writing.caches:
+            if name in self.__dict__:
+                prepare_related_fields_for_save(self, operation_name="save")
+                break
         if using is None:
             using = alias_for(self)
         if force_insert and (force_update or update_fields is not None):
             raise ValueError("Cannot force both insert and updating in model saving.")
-        writing: Writing = meta.plans.get("writing") or writing_of(type(self))
         if update_fields is not None:
             update_fields = frozenset(update_fields)
             if update_fields not in writing.parts:  # those have been asked for before
@@ -254,6 +256,8 @@ class Writing:
         self.key_is_made = pk.has_default() or pk.has_db_default()
         self.has_db_defaults = any(field.has_db_default() for field in fields)
         self.parts: dict[Any, Columns] = {}
+        # Where instances remember the objects that their foreign keys refer to.
+        self.caches = tuple(field.cache_name for field in meta.concrete_fields if field.is_relation)
         # Whether a row is what is in the dictionary of the instance, and nothing else has to be done than to write it.
         self.is_simple = (
             not meta.parents

@@ -161,7 +161,7 @@ def exact_type_of(field: Any) -> type | None:
     """The type whose values need no ``get_prep_value``: as the field says, unless a subclass has one of its own."""
     for kind in type(field).__mro__:
         if "exact_type" in kind.__dict__:
-            exact: type | None = kind.__dict__["exact_type"]
+            exact: type | None = field.exact_type  # a foreign key's is that of the field it points to
             return exact
         if "get_prep_value" in kind.__dict__ or "get_save_value" in kind.__dict__:
             return None

@@ -262,6 +262,11 @@ class ForeignKey(RelatedField):
             return getattr(default, self.target_field.attname)
         return default
 
+    @property
+    def exact_type(self) -> type | None:  # type: ignore[override]  # which values need no preparation, the target says
+        exact: type | None = self.target_field.exact_type
+        return exact
+
     def to_python(self, value: Any) -> Any:
         return self.target_field.to_python(value)
 
