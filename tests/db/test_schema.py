@@ -57,7 +57,7 @@ def add(name: str, price: int = 7) -> None:
 
 def column_names(connection: Any, table: str) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}", ())
+        cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}".replace("%%", "%"))
         return [column[0] for column in cursor.description]
 
 
