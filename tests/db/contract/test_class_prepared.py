@@ -18,7 +18,7 @@ def registry():
 
 @pytest.fixture
 def define(registry):
-    def define(name, *bases, options=(), **attributes):
+    def define(name, /, *bases, options=(), **attributes):
         meta = type("Meta", (), {"app_label": "prepared", "apps": registry, **dict(options)})
         namespace = {"__module__": __name__, "Meta": meta, **attributes}
         return type(models.Model)(name, bases or (models.Model,), namespace)
