@@ -233,7 +233,10 @@ def _save_simply(
     row = wrapper.insert(plan.sql, parameters)
     if key is None and row:
         attributes[writing.pk_name] = row[0] if plan.answer is None else plan.answer[0](row[0])
-    mark_saved(instance, using)
+    if "_state" in attributes:
+        mark_saved(instance, using)
+    else:
+        attributes["_db"] = using
     return True
 
 
