@@ -27,17 +27,21 @@ class ConnectionRouter:
     def __init__(self, routers: Sequence[object] | None = None) -> None:
         # None: those of DATABASE_ROUTERS, looked up at the first question.
         self._routers: list[Any] | None = None if routers is None else [_router_of(router) for router in routers]
+        # Known to have none: code in a hurry need not ask.
+        self.has_none = self._routers == []
 
     @property
     def routers(self) -> list[Any]:
         """The routers in the order in which they are asked."""
         if self._routers is None:
             self._routers = [_router_of(router) for router in settings.DATABASE_ROUTERS]
+            self.has_none = not self._routers
         return self._routers
 
     @routers.setter
     def routers(self, routers: Sequence[object] | None) -> None:
         self._routers = None if routers is None else [_router_of(router) for router in routers]
+        self.has_none = self._routers == []
 
     def db_for_read(self, model: type, **hints: Any) -> str:
         """The alias of the database to read a model from; the hint `instance` is an object it has to do with."""

@@ -50,13 +50,14 @@ class Saving:
         for arguments that contradict each other, and errors of `webframe.db`.
         """
         meta = self._meta
+        attributes = self.__dict__
         writing: Writing = meta.plans.get("writing") or writing_of(type(self))
         for name in writing.caches:
-            if name in self.__dict__:
+            if name in attributes:
                 prepare_related_fields_for_save(self, operation_name="save")
                 break
         if using is None:
-            using = alias_for(self)
+            using = (attributes.get("_db") if router.has_none else None) or alias_for(self)
         if force_insert and (force_update or update_fields is not None):
             raise ValueError("Cannot force both insert and updating in model saving.")
         if update_fields is not None:
@@ -126,7 +127,7 @@ def alias_for(instance: Any) -> str:
     """The alias of the database that an instance is written to unless somebody says otherwise."""
     if router.routers:
         return router.db_for_write(type(instance), instance=instance)
-    return instance.__dict__.get("_db") or state_db(instance) or DEFAULT_ALIAS
+    return state_db(instance) or DEFAULT_ALIAS
 
 
 def _no_such_fields(instance: Any, names: frozenset[str]) -> ValueError:
