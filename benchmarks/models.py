@@ -3,7 +3,8 @@
 The baseline of every case is the same, a row by its key from `sqlite3` within a transaction: 3.3 us on the machine for
 which the goals were set. There a model with ten keyword arguments may cost 1.2 us and a chain of four queryset calls
 5 us, which is written here as a ratio. `plain class` is a class with an `__init__` that has ten parameters. The last
-case reads a hundred rows while others listen to pre_init and post_init of another model; its baseline reads them too.
+case reads a hundred rows while others listen to pre_init and post_init of another model, which is asked about once for
+all the rows; its baseline reads them too.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ FASTER_THAN_DJANGO = Goal("webframe", "django", 1 / 4)
 CASES = [
     Case("instance_of_10", instances, [Goal("webframe", "bare", 1.2 / MACHINE), FASTER_THAN_DJANGO]),
     Case("chain_of_4", chains, [Goal("webframe", "bare", 5 / MACHINE), FASTER_THAN_DJANGO]),
-    Case("init_signals_of_others", unheard, [Goal("webframe", "bare", 1.03)]),
+    Case("init_signals_of_others", unheard, [Goal("webframe", "bare", 1.05)]),
 ]
 
 if __name__ == "__main__":
