@@ -11,6 +11,11 @@ from webframe.db.backends import base
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.pymysql import PyMySQLLink
 from webframe.db.backends.features import Features
+from webframe.db.errors import Error, IntegrityError, OperationalError
+
+# Codes of errors that are about integrity, though PyMySQL calls some of them operational: NULL where there must be none,
+# a number below 0, a check that fails (MySQL, MariaDB).
+INTEGRITY_CODES = (1048, 1690, 3819, 4025)
 
 # What a transaction may be isolated from, as SQL has it.
 ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
@@ -92,6 +97,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 )
             link.command(f"SET SESSION TRANSACTION ISOLATION LEVEL {words}")
         super().init_connection(link)
+
+    def translate(self, error: BaseException) -> Error | None:
+        ours = super().translate(error)
+        if isinstance(ours, OperationalError) and ours.args and ours.args[0] in INTEGRITY_CODES:
+            return IntegrityError(*ours.args)
+        return ours
 
     def is_lost(self, error: BaseException, link: Link) -> bool:
         return not link.raw.open or super().is_lost(error, link)
