@@ -20,6 +20,9 @@ servers = module_from_spec(_spec)
 sys.modules[_spec.name] = servers
 _spec.loader.exec_module(servers)
 
+# The fixtures of webframe, wherever it is found, and no others.
+PLUGINS = ("-p", "no:cacheprovider", "-p", "webframe.test.pytest_plugin")
+
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mysql"])
@@ -30,9 +33,9 @@ def test_its_own_tests_pass(tmp_path: Path, engine: str) -> None:
         server = servers.KINDS[engine]()
         url = server.create_database("pizzeria")
         run = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short"],
+            [sys.executable, "-W", "error", "-m", "pytest", "-q", "--tb=short", *PLUGINS],
             cwd=tmp_path,
-            env={**environment(), "DATABASE_URL": url},
+            env={**environment(), "DATABASE_URL": url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,
             text=True,
             check=False,
