@@ -81,12 +81,14 @@ class KeyedOperation(Operation):
 class Simple(Operation):
     """filter() or exclude() by keywords whose values are plain literals: one for each name, in this order."""
 
-    __slots__ = ("has_integers", "kinds", "model", "names", "negated", "unique")
+    __slots__ = ("has_integers", "kinds", "model", "names", "negated", "sticky", "unique")
 
-    def __init__(self, model: Any, names: tuple[str, ...], negated: bool) -> None:
+    def __init__(self, model: Any, names: tuple[str, ...], negated: bool, sticky: bool) -> None:
         self.model = model
         self.names = names
         self.negated = negated
+        # Whether the next filter goes on with the same related rows.
+        self.sticky = sticky
         self.size = len(names)
         # For each name the Python types whose values are plain literals to its lookup.
         self.kinds: tuple[frozenset[type], ...] = ()
@@ -96,13 +98,13 @@ class Simple(Operation):
         self.unique = False
 
     def __reduce__(self) -> Any:
-        return simple_filter, (self.model, self.names, self.negated)
+        return simple_filter, (self.model, self.names, self.negated, self.sticky)
 
 
-def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False) -> Simple | None:
+def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False, sticky: bool = False) -> Simple | None:
     """The operation for filter() or exclude() with these names; None if their lookups look into plain values."""
     known = model._meta.plans
-    key = ("exclude" if negated else "filter", *names)
+    key = (("sticky exclude" if negated else "sticky filter") if sticky else "exclude" if negated else "filter", *names)
     operation: Simple | None = known.get(key)
     if operation is None:
         kinds = []
@@ -112,7 +114,7 @@ def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False) -> 
             if not (leaf.lookup.one_literal or leaf.lookup.plain_int) or leaf.field is None:
                 return None
             kinds.append(PLAIN if leaf.lookup.one_literal else ONLY_INT)
-        operation = Simple(model, names, negated)
+        operation = Simple(model, names, negated, sticky)
         operation.kinds = tuple(kinds)
         operation.has_integers = ONLY_INT in kinds
         operation.unique = not negated and any(_finds_one(model, meaning.leaf(name)) for name in names)

@@ -85,7 +85,7 @@ class Question:
     def _apply(self, operation: Any, start: int, sticky: set[Any] | None) -> set[Any] | None:
         kind = type(operation)
         if kind is ops.Simple:
-            self._filter_simple(operation, sticky)
+            return self._filter_simple(operation, sticky)
         elif kind is ops.Condition:
             self.scope.reusable = sticky if sticky is not None else set()
             self._keep(operation.q)
@@ -115,7 +115,7 @@ class Question:
             self.combination = (operation, start)
         return None
 
-    def _filter_simple(self, operation: ops.Simple, sticky: set[Any] | None) -> None:
+    def _filter_simple(self, operation: ops.Simple, sticky: set[Any] | None) -> set[Any] | None:
         self.scope.reusable = sticky if sticky is not None else set()
         literals = self.statement.literals
         start = self.statement.position
@@ -125,7 +125,8 @@ class Question:
         else:
             for pair in pairs:
                 self._keep_one(pair)
-        self.scope.reusable = None
+        kept, self.scope.reusable = self.scope.reusable, None
+        return kept if operation.sticky else None
 
     def _keep(self, q: Q) -> None:
         """A condition into WHERE, or, where it contains an aggregate, into HAVING: part by part, if it is an AND."""

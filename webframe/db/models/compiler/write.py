@@ -195,14 +195,14 @@ def insert_many(
         plan = wrapper.plans.get(key)
         if plan is None:
             plan = wrapper.plans[key] = _insert_many_plan(model, fields, wrapper, returning, kind, count)
-        steps, converters = plan.answer
+        steps, converters, order = plan.answer
         chunk = rows[start : start + count]
         start += count
         columns = _prepared(chunk, steps)
         if columns is None:
             returned += [insert(model, fields, row, alias, returning) for row in chunk]
             continue
-        parameters = list(chain.from_iterable(zip(*columns, strict=True)))
+        parameters = list(chain.from_iterable(zip(*(columns[place] for place in order), strict=True)))
         if returning:
             got = wrapper.fetch(plan.sql, parameters)
             returned += got if converters is None else [_converted(row, converters) for row in got]
@@ -281,7 +281,10 @@ def _insert_many_plan(
         )
         for field in fields
     ]
-    return Plan(sql, None, (steps, converters))
+    # SQLAlchemy names the columns as the table does, whatever the order of the fields.
+    names = list(table_of(model).columns.keys())
+    order = sorted(range(len(fields)), key=lambda place: names.index(fields[place].column))
+    return Plan(sql, None, (steps, converters, order))
 
 
 def _dialect_insert(model: Any, wrapper: Any) -> Any:

@@ -147,7 +147,7 @@ def _by_key(objs: Sequence[Any], pk: Any) -> tuple[list[Any], list[Any]]:
     attname = pk.attname
     made = pk.has_default()
     for instance in objs:
-        key = instance.__dict__.get(attname)
+        key = getattr(instance, attname)
         if key is None and made:
             key = pk.get_pk_value_on_save(instance)
             setattr(instance, attname, key)
@@ -234,18 +234,24 @@ class _Inserting:
             returning=self.returning,
             batch_size=self.batch_size,
         )
-        if returned and len(returned) == len(instances):
-            names = [field.attname for field in self.returning]
-            if len(names) == 1:
-                name = names[0]
-                for instance, row in zip(instances, returned, strict=True):
-                    instance.__dict__[name] = row[0]
-            else:
-                for instance, row in zip(instances, returned, strict=True):
-                    instance.__dict__.update(zip(names, row, strict=False))
         alias = self.alias
-        for instance in instances:
-            mark_saved(instance, alias)
+        if len(returned) != len(instances):
+            for instance in instances:
+                mark_saved(instance, alias)
+        elif len(self.returning) == 1:
+            name = self.returning[0].attname
+            for instance, (value,) in zip(instances, returned, strict=True):
+                attributes = instance.__dict__
+                attributes[name] = value
+                if "_state" in attributes:
+                    mark_saved(instance, alias)
+                else:
+                    attributes["_db"] = alias
+        else:
+            names = [field.attname for field in self.returning]
+            for instance, row in zip(instances, returned, strict=True):
+                instance.__dict__.update(zip(names, row, strict=False))
+                mark_saved(instance, alias)
 
     def _rows(self, instances: Sequence[Any]) -> list[Any]:
         fields = self.fields

@@ -68,11 +68,15 @@ class Chaining(State):
         self._refuse_combined("exclude" if negated else "filter")
         if (args or kwargs) and self.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
-        if not args and kwargs and self._plain:
-            operation = ops.simple_filter(self.model, tuple(kwargs), negated)
+        if not args and kwargs and not self._annotations:
+            operation = ops.simple_filter(self.model, tuple(kwargs), negated, self._sticky)
             values = tuple(kwargs.values())
             if operation is not None and ops.suits(operation, values):
-                return self._with(operation, values)
+                made = self._with(operation, values)
+                if self._sticky:
+                    made._sticky = False
+                    made._plain = not made.is_sliced
+                return made
         if kwargs and not args:
             return self._keep_pairs(kwargs, negated)
         q = Q(*args, **kwargs)
@@ -106,6 +110,17 @@ class Chaining(State):
         if self._sticky:
             made._sticky = False
         return made
+
+    def _related_to(self, name: str, value: Any, sticky: bool = False) -> Self:
+        """filter() by one name, for managers of related objects; see `_next_is_sticky` for `sticky`."""
+        operation = self.model._meta.plans.get(("sticky filter" if sticky else "filter", name)) if self._plain else None
+        if operation is not None and value.__class__ in operation.kinds[0]:
+            clone = self._chain()
+            clone._operations = (*self._operations, operation)
+            clone._values = (*self._values, value)
+            return clone
+        rows = self._clone()._next_is_sticky() if sticky else self
+        return rows.filter(**{name: value})
 
     def complex_filter(self, filter_obj: Q | dict[str, Any]) -> Self:
         """Like filter(), with a Q or a dictionary of lookups, as `limit_choices_to` has it."""
