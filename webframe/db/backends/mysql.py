@@ -13,8 +13,8 @@ from webframe.db.backends.drivers.pymysql import PyMySQLLink
 from webframe.db.backends.features import Features
 from webframe.db.errors import Error, IntegrityError, OperationalError
 
-# Codes of errors that are about integrity, though PyMySQL calls some of them operational: NULL where there must be none,
-# a number below 0, a check that fails (MySQL, MariaDB).
+# Codes of errors that are about integrity, though PyMySQL calls some of them operational: NULL where there must be
+# none, a number below 0, a check that fails (MySQL, MariaDB).
 INTEGRITY_CODES = (1048, 1690, 3819, 4025)
 
 # What a transaction may be isolated from, as SQL has it.
