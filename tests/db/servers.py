@@ -36,7 +36,9 @@ class SQLite:
     vendor = "sqlite"
 
     def __init__(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="wf-sqlite-"))
+        memory = Path("/dev/shm")
+        # Where there are files in memory: nothing here has to survive a power failure.
+        self.directory = Path(tempfile.mkdtemp(prefix="wf-sqlite-", dir=memory if memory.is_dir() else None))
 
     def create_database(self, name: str) -> str:
         return f"sqlite:///{self.directory / name}.sqlite3"
@@ -82,6 +84,7 @@ class Server:
             password=url.password or "",
             database=url.database,
             autocommit=True,
+            ssl_disabled="unix_socket" in keywords,
             **keywords,
         ) as connection:
             connection.cursor().execute(statement)
@@ -197,7 +200,9 @@ def mysql() -> Server:
     path = directory / "mysql.sock"
     command = [mariadbd, *small, *unsafe, f"--socket={path}", "--skip-networking", "--skip-log-bin"]
     command += ["--character-set-server=utf8mb4", "--performance-schema=OFF", "--max-connections=200"]
-    url = URL.create("mysql", username="root", host="localhost", database="mysql", query={"unix_socket": str(path)})
+    # PyMySQL would read all certificates of the system for each connection.
+    query = {"unix_socket": str(path), "ssl_disabled": "true"}
+    url = URL.create("mysql", username="root", host="localhost", database="mysql", query=query)
     return OwnServer("mysql", url, directory, command, user)
 
 
