@@ -70,11 +70,11 @@ def _postgresql_zone(zone: str) -> str:
 
 
 # What MySQL would take for text.
-CASTS: Final = {"date": "DATE", "datetime": "DATETIME(6)", "time": "TIME(6)"}
+CASTS: Final = {"date": "DATE", "datetime": "DATETIME(6)", "time": "TIME(6)", "binary": "BINARY"}
 
 
 def literal(parameter: Element, kind: str, dialect_name: str) -> Element:
-    """A parameter with a date, time or moment, of which MySQL has to be told that it is none of text."""
+    """A parameter with a date, time, moment or bytes, of which MySQL has to be told that it is no text."""
     if dialect_name not in MYSQL:
         return parameter
     return Template(("CAST(", f" AS {CASTS[kind]})"), parameter, sql_type=parameter.type)
