@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from webframe.db import connection, connections, models, transaction
 from webframe.db.errors import IntegrityError
 from webframe.db.models import F
 from webframe.db.models.signals import post_save, pre_save
+from webframe.utils import timezone
 
 
 @pytest.fixture
@@ -168,6 +170,34 @@ def test_a_model_with_a_key_only(define, create_tables):
     thing.save()
     Thing(pk=thing.pk + 5).save()
     assert Thing.objects.count() == 2
+
+
+def test_a_default_of_the_database_may_be_an_expression(define, create_tables):
+    from webframe.db.models.functions import Now
+
+    Thing = define("Thing", name=models.CharField(max_length=5), at=models.DateTimeField(db_default=Now()))
+    create_tables(Thing)
+    thing = Thing(name="a")
+    thing.save()
+    assert abs(thing.at - timezone.now()) < timedelta(minutes=1)
+    assert Thing.objects.get().at == thing.at
+
+
+@pytest.mark.engines("sqlite")
+@pytest.mark.parametrize("key", [models.AutoField, models.UUIDField])
+def test_a_database_that_tells_nothing_but_the_key(define, create_tables, monkeypatch, key):
+    Thing = define(
+        "Thing",
+        stars=models.IntegerField(db_default=3),
+        key=key(primary_key=True, **({"default": uuid.uuid4} if key is models.UUIDField else {})),
+    )
+    create_tables(Thing)
+    monkeypatch.setattr(connection.features, "can_return_from_insert", False)
+    thing = Thing()
+    thing.save()
+    assert thing.get_deferred_fields() == {"stars"}
+    assert thing.stars == 3
+    assert Thing.objects.get(pk=thing.pk) == thing
 
 
 def test_what_the_database_computes_is_loaded_when_it_is_read(Pizza, statements):

@@ -370,8 +370,9 @@ class Options:
 
     @cached_property
     def db_returning_fields(self) -> tuple[Any, ...]:
-        """The fields of the own table whose values the database makes."""
-        return tuple(field for field in self.local_concrete_fields if field.db_returning)
+        """The fields of the own table whose values the database makes; first the key, which every database tells."""
+        found = [field for field in self.local_concrete_fields if field.db_returning]
+        return tuple(sorted(found, key=lambda field: not field.is_auto_field))
 
     @cached_property
     def all_related_objects(self) -> tuple[Any, ...]:

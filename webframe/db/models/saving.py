@@ -394,6 +394,8 @@ def _insert(
         fields, values = columns.without_defaults(values)
     plain = PLAIN_TYPES.issuperset(map(type, values))
     row = write.insert(cls, fields, values, using, returning, plain)
+    if returning and not (returning[0].is_auto_field or connections[using].features.can_return_from_insert):
+        row = ()  # a number that stands for nothing
     for field, value in zip(returning, row):  # noqa: B905  # MySQL tells the key only
         setattr(instance, field.attname, value)
     if len(row) < len(returning):
