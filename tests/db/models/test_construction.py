@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webframe.db import models
 from webframe.db.models.signals import post_init, pre_init
@@ -217,3 +220,52 @@ def test_arguments_may_be_exchanged_before_they_are_used(Pizza):
     with pre_init.connected_to(change):
         pizza = Pizza(5)
     assert (pizza.id, pizza.name, pizza.price) == (5, "Regina", 1)
+
+
+@given(st.text())
+def test_any_text_as_an_argument_is_a_field_or_an_error(name):
+    try:
+        note = Note(**{name: 5})
+    except TypeError as error:
+        assert name not in ("id", "text", "pk")
+        assert name in str(error)
+    else:
+        assert getattr(note, name) == 5
+
+
+class Note(models.Model):
+    text = models.CharField(max_length=20)
+
+
+def test_receivers_may_come_and_go_in_other_threads_while_instances_are_made(Pizza):
+    stop = threading.Event()
+    errors = []
+
+    def hear(**kwargs): ...
+
+    def come_and_go():
+        while not stop.is_set():
+            pre_init.connect(hear, sender=Pizza)
+            post_init.connect(hear)
+            pre_init.disconnect(hear, sender=Pizza)
+            post_init.disconnect(hear)
+
+    def make():
+        try:
+            for number in range(2000):
+                pizza = Pizza(None, "a", price=number)
+                assert (pizza.name, pizza.price, pizza.toppings) == ("a", number, [])
+        except BaseException as error:
+            errors.append(error)
+
+    others = [threading.Thread(target=come_and_go) for _ in range(2)]
+    makers = [threading.Thread(target=make) for _ in range(4)]
+    for thread in others + makers:
+        thread.start()
+    for thread in makers:
+        thread.join()
+    stop.set()
+    for thread in others:
+        thread.join()
+    assert errors == []
+    assert Pizza.__init__ is Pizza._meta.quick
