@@ -231,6 +231,14 @@ def test_only_with_select_related():
         list(Book.objects.select_related("author").only("title"))
 
 
+def test_a_related_object_that_is_missing_is_missed_also_where_fields_may_be():
+    author = Author.objects.only("name").get(name="Bob")
+    with pytest.raises(Profile.DoesNotExist):
+        author.profile  # noqa: B018
+    assert not hasattr(author, "profile")
+    assert not hasattr(author, "nix")
+
+
 def test_multi_table_inheritance(library):
     novel = Novel.objects.create(title="Long", author=library.cid, rating=4, pages=900)
     assert names(Novel.objects.filter(title="Long", pages__gt=100, author__name="Cid")) == ["Long"]

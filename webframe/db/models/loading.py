@@ -119,7 +119,7 @@ class Loading:
         field = None if name.startswith("__") else meta.forward_fields_map.get(name)
         if field is None or getattr(field, "attname", None) != name or not field.concrete:
             known = next((vars(cls)[name] for cls in type(self).__mro__ if name in vars(cls)), None)
-            if hasattr(known, "__get__"):
+            if known is not None and hasattr(known, "__get__"):
                 # A property or a relation has raised an AttributeError, and Python tries this instead: once more.
                 return known.__get__(self, type(self))
             raise AttributeError(f"{meta.object_name!r} object has no attribute {name!r}", name=name, obj=self)
