@@ -51,15 +51,17 @@ class Q:
         self._set((*args, *sorted(kwargs.items())), connector, _negated)
 
     def _set(self, children: tuple[Any, ...], connector: str, negated: bool) -> None:
-        object.__setattr__(self, "children", children)
-        object.__setattr__(self, "connector", connector)
-        object.__setattr__(self, "negated", negated)
+        _set_children(self, children)
+        _set_connector(self, connector)
+        _set_negated(self, negated)
 
     @classmethod
     def create(cls, children: tuple[Any, ...], connector: str = "AND", negated: bool = False) -> Q:
         """A Q of children that are known to be good, without looking at them."""
         made = cls.__new__(cls)
-        made._set(tuple(children), connector, negated)
+        _set_children(made, tuple(children))
+        _set_connector(made, connector)
+        _set_negated(made, negated)
         return made
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -160,6 +162,10 @@ class Q:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self}>"
+
+
+# What writes the slots of a Q, which refuses that itself.
+_set_children, _set_connector, _set_negated = (vars(Q)[name].__set__ for name in ("children", "connector", "negated"))
 
 
 def _check(child: Any) -> None:

@@ -313,7 +313,7 @@ class F(Combinable):
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
             raise TypeError(f"F() takes the name of a field or an annotation, not {name!r}.")
-        object.__setattr__(self, "name", name)
+        _set_name(self, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{self!r} cannot be changed.")
@@ -350,6 +350,10 @@ class F(Combinable):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"
+
+
+# What writes the name of an F, which refuses that itself.
+_set_name = vars(F)["name"].__set__
 
 
 class Value(Expression):
