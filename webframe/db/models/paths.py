@@ -112,7 +112,7 @@ def _resolve(model: Any, name: str, annotations: Mapping[str, Any]) -> Path:
             steps += joins
             relation = found
             current = joins[-1].model
-            field = _key_of_related(found, joins[-1])
+            field = _key_of_related(found, joins)
         else:
             steps += to_ancestor(current, found.model)
             field, relation = found, None
@@ -124,6 +124,10 @@ def _resolve(model: Any, name: str, annotations: Mapping[str, Any]) -> Path:
         )
     many = any(step.many for step in steps)
     target = field
+    if relation is not None and field is not steps[-1].columns[0][1] and relation.concrete:
+        # A field of the target's parent is pointed to: the foreign key says all, the joins to the target nothing more.
+        del steps[-len(relation.join_steps()) :]
+        field = relation
     field = _trim(field, steps)
     return Path(tuple(steps), field, relation, tuple(parts[place:]), many, target)
 
@@ -146,11 +150,13 @@ def _is_unnamed(relation: Any, name: str) -> bool:
     return bool(name != relation.name)
 
 
-def _key_of_related(relation: Any, step: JoinStep) -> Any:
+def _key_of_related(relation: Any, joins: tuple[JoinStep, ...]) -> Any:
     """The field that stands for a related object: what a forward relation points to, else the primary key."""
-    if is_forward(step):
-        return step.columns[0][1]
-    return step.model._meta.pk
+    if is_forward(joins[-1]):
+        return joins[-1].columns[0][1]
+    if relation.concrete:
+        return relation.target_field
+    return joins[-1].model._meta.pk
 
 
 def is_forward(step: JoinStep) -> bool:

@@ -137,7 +137,9 @@ class _Prefetching:
 
     def _next_objects(self, lookup: Prefetch, level: int, name: str, path: str, objects: list[Any]) -> list[Any]:
         """The objects one level further, prefetched where they are not loaded yet."""
-        to_attr = lookup.get_current_to_attr(level)[0]
+        to_attr, as_attr = lookup.get_current_to_attr(level)
+        if as_attr:
+            _refuse_field(type(objects[0]), to_attr)
         prefetcher, descriptor, is_fetched = _prefetcher_of(objects[0], name, to_attr, lookup)
         if prefetcher is None and level == lookup.last_level:
             raise ValueError(
@@ -230,8 +232,6 @@ def _prefetch_one_level(
     Returns all related objects, and the lookups that their queryset asks for.
     """
     to_attr, as_attr = lookup.get_current_to_attr(level)
-    if as_attr:
-        _refuse_field(type(instances[0]), to_attr)
     found: list[Any] = []
     additional: list[Prefetch] = []
     for start in range(0, len(instances), BATCH):

@@ -1,0 +1,156 @@
+"""From an object to the one it is related to: loading, remembering, assigning."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+
+@pytest.fixture
+def author(world):
+    return world.Author.objects.create(name="A")
+
+
+@pytest.fixture
+def book(world, author):
+    world.Book.objects.create(title="x", author=author)
+    return world.Book.objects.get()
+
+
+def test_the_object_is_loaded_once(book, author, questions):
+    with questions(1):
+        assert book.author == author
+        assert book.author is book.author
+
+
+def test_the_foreign_key_alone_decides(world, book, author, questions):
+    assert book.author == author
+    other = world.Author.objects.create(name="B")
+    book.author_id = other.pk
+    assert book.author == other
+    book.author_id = author.pk
+    assert book.author == author
+
+
+def test_what_was_assigned_is_remembered(world, author, questions):
+    with questions(0):
+        book = world.Book(title="x", author=author)
+        assert book.author is author and book.author_id == author.pk
+
+
+def test_none_where_null_is_allowed_and_an_error_where_not(world, book):
+    assert book.editor is None
+    with pytest.raises(world.Book.author.RelatedObjectDoesNotExist, match="Book has no author") as caught:
+        world.Book().author  # noqa: B018
+    assert isinstance(caught.value, world.Author.DoesNotExist)
+    assert isinstance(caught.value, AttributeError)
+    assert not hasattr(world.Book(), "author")
+
+
+def test_the_wrong_class_is_refused(world, book):
+    with pytest.raises(ValueError, match="must be a Author instance"):
+        book.author = world.Tag(name="x")
+
+
+def test_a_new_object_may_be_assigned_and_saved_later(world):
+    author = world.Author(name="B")
+    book = world.Book(title="x", author=author)
+    assert book.author is author
+    with pytest.raises(ValueError, match="unsaved related object 'author'"):
+        book.save()
+    author.save()
+    book.save()
+    assert book.author_id == author.pk and book.author is author
+    assert world.Book.objects.get(pk=book.pk).author == author
+
+
+def test_to_field(world, questions):
+    country = world.Country.objects.create(code="it")
+    author = world.Author.objects.create(name="A", country=country)
+    assert author.country_id == "it"
+    assert world.Author.objects.get(pk=author.pk).country == country
+    assert list(country.authors.all()) == [author]
+    assert world.Author.objects.get(country=country) == world.Author.objects.get(country__code="it") == author
+
+
+def test_one_to_one_both_ways(world, author, questions):
+    with pytest.raises(world.Author.profile.RelatedObjectDoesNotExist, match="Author has no profile"):
+        author.profile  # noqa: B018
+    profile = world.Profile.objects.create(author=author, text="hi")
+    with questions(0):
+        assert author.profile is profile
+    author = world.Author.objects.get()
+    with questions(1):
+        assert author.profile == profile
+        assert author.profile.author is author
+    profile = world.Profile.objects.get()
+    with questions(1):
+        assert profile.author.profile is profile
+
+
+def test_one_to_one_assigned_from_the_other_end(world, author):
+    profile = world.Profile(text="hi")
+    author.profile = profile
+    assert profile.author is author and profile.author_id == author.pk
+    author.profile = None
+    assert profile.author_id is None
+    with pytest.raises(ValueError, match="must be a Profile instance"):
+        author.profile = author
+
+
+def test_select_related_fills_what_is_remembered(world, book, author, questions):
+    with questions(1):
+        found = world.Book.objects.select_related("author", "editor").get()
+        assert found.author.name == "A" and found.editor is None
+
+
+def test_the_link_to_a_parent_costs_no_question(world, questions):
+    restaurant = world.Restaurant.objects.create(name="R", stars=2)
+    with questions(0):
+        place = restaurant.place_ptr
+    assert type(place) is world.Place and place.name == "R" and place.pk == restaurant.pk
+    assert world.Place.objects.get().restaurant == restaurant
+
+
+def test_objects_in_different_databases_cannot_be_related(world, tables):
+    tables(world.registry, using="other")
+    author = world.Author.objects.using("other").create(name="A")
+    book = world.Book.objects.using("default").create(title="x", author=world.Author.objects.create(name="B"))
+    with pytest.raises(ValueError, match="router prevents"):
+        book.author = author
+    new = world.Book(title="y", author=author)
+    new.save()
+    assert new._state.db == "other"
+    assert world.Book.objects.using("other").get().author == author
+
+
+def test_assigning_to_many_is_refused_with_advice(world, author, book):
+    with pytest.raises(TypeError, match=r"Use books.set\(\) instead"):
+        author.books = [book]
+    with pytest.raises(TypeError, match=r"Use tags.set\(\) instead"):
+        book.tags = []
+    with pytest.raises(TypeError, match=r"Use books.set\(\) instead"):
+        world.Tag.objects.create(name="t").books = []
+
+
+def test_remembered_objects_survive_pickling(book, author):
+    assert book.author == author
+    assert pickle.loads(pickle.dumps(book)).__dict__["_cached_author"] == author
+
+
+def test_refreshing_forgets(world, book, author):
+    assert book.author.name == "A"
+    world.Author.objects.filter(pk=author.pk).update(name="B")
+    book.refresh_from_db()
+    assert book.author.name == "B"
+
+
+def test_a_row_that_points_to_a_child_by_a_field_of_its_parent(world):
+    restaurant = world.Restaurant.objects.create(name="R", stars=2)
+    world.Restaurant.objects.create(name="S", stars=1)
+    review = world.Review.objects.create(text="good", restaurant=restaurant)
+    assert world.Review.objects.get(restaurant__stars=2) == review
+    assert world.Restaurant.objects.get(reviews__text="good") == restaurant
+    assert list(restaurant.reviews.all()) == [review]
+    assert world.Review.objects.get().restaurant == restaurant
