@@ -236,6 +236,9 @@ def test_any_text_as_an_argument_is_a_field_or_an_error(name):
 class Note(models.Model):
     text = models.CharField(max_length=20)
 
+    class Meta:
+        app_label = "construction"
+
 
 def test_receivers_may_come_and_go_in_other_threads_while_instances_are_made(Pizza):
     stop = threading.Event()

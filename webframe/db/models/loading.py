@@ -118,7 +118,7 @@ class Loading:
         meta = type(self)._meta
         field = None if name.startswith("__") else meta.forward_fields_map.get(name)
         if field is None or getattr(field, "attname", None) != name or not field.concrete:
-            known = next((vars(cls)[name] for cls in type(self).__mro__ if name in vars(cls)), None)
+            known: Any = next((vars(cls)[name] for cls in type(self).__mro__ if name in vars(cls)), None)
             if known is not None and hasattr(known, "__get__"):
                 # A property or a relation has raised an AttributeError, and Python tries this instead: once more.
                 return known.__get__(self, type(self))
