@@ -68,9 +68,11 @@ class RegisterLookupMixin:
     def get_transform(self, name: str) -> Any:
         """The transform of that name, or None: something with ``apply(lhs, scope)`` and ``result_field(field)``."""
         found = self._found(name)
+        if isinstance(found, type) and issubclass(found, Lookup):
+            found = None  # a look-up is asked for last, so what has more names behind it is no look-up
         if found is None and (any_transform := type(self).any_transform) is not None:
             return any_transform(name)
-        return None if isinstance(found, type) and issubclass(found, Lookup) else found
+        return found
 
     @classmethod
     def register_lookup(cls, lookup: LookupClass, lookup_name: str | None = None) -> LookupClass:

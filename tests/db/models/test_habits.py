@@ -1,0 +1,52 @@
+"""What people who know Django try first, where it once went wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from webframe.db import models
+
+from ..registries import models_of_a_test
+
+registry = models_of_a_test("habits")
+
+
+class Label(models.Model):
+    name = models.CharField(max_length=20)
+
+    class Meta:
+        app_label = "habits"
+        apps = registry
+
+
+class Book(models.Model):
+    title = models.CharField(max_length=20)
+    data = models.JSONField(default=dict)
+    labels = models.ManyToManyField(Label, related_name="books")
+
+    class Meta:
+        app_label = "habits"
+        apps = registry
+
+
+@pytest.fixture(autouse=True)
+def empty(engine, tables):
+    tables(registry)
+
+
+def test_many_to_many_rows_are_the_right_way_round_from_either_end():
+    Book.objects.create(title="to shift the keys")
+    label, book = Label.objects.create(name="red"), Book.objects.create(title="one")
+    assert label.pk != book.pk
+    label.books.add(book)
+    assert list(book.labels.all()) == [label]
+    made = label.books.create(title="two")
+    assert list(made.labels.all()) == [label]
+    assert set(label.books.all()) == {book, made}
+
+
+def test_a_key_of_a_document_may_be_called_like_a_look_up():
+    book = Book.objects.create(title="one", data={"in": {"gt": 3}, "exact": [5]})
+    assert Book.objects.get(data__exact__0=5) == book
+    assert Book.objects.get(data__in__gt__gt=2) == book
+    assert not Book.objects.filter(data__in__gt__gt=3).exists()
