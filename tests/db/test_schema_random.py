@@ -82,7 +82,7 @@ def database_is_empty(engine: Any) -> Iterator[None]:
     drop_all(*[state(f"Left{number}", {"db_table": name}) for number, name in enumerate(left)])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(a_field(), a_field(), st.sampled_from(["same", "other"]), st.booleans(), st.booleans())
 def test_a_field_that_is_altered_is_as_if_it_had_been_so_from_the_start(
     database_is_empty: None, old: Any, new: Any, name: str, together: bool, rows: bool
@@ -108,7 +108,7 @@ def test_a_field_that_is_altered_is_as_if_it_had_been_so_from_the_start(
         drop_all(NewOther, New)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(a_field(), st.booleans())
 def test_a_field_that_is_added_and_removed_leaves_no_trace(database_is_empty: None, new: Any, rows: bool) -> None:
     plain = ("IntegerField", {"default": 1})

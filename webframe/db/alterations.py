@@ -1,67 +1,22 @@
 """Turning a table that is as one `TableState` says into one that is as another says.
 
-Names are changed first, then what both states make of the table is compared,
-part by part. PostgreSQL and MariaDB get one ALTER TABLE for each difference.
-SQLite can add columns and indexes; for anything else its table is made anew
-beside the old one, by Alembic's batch operation, which copies the rows. That
-loses nothing: columns, indexes and triggers that no model knows are kept.
+What both states make of the table is compared, part by part, and there is one
+ALTER TABLE for each difference. That is how it is on PostgreSQL and MariaDB;
+`sqlite_alterations.py` has the ways of SQLite. Names are changed before.
 """
 
 from __future__ import annotations
 
-from copy import copy
-from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import Column, ForeignKeyConstraint, Identity, Index, Table, UniqueConstraint
 
 from webframe.db.definitions import Parts, TableState, define, has_foreign_key, parts_of, state_of, text_of
-from webframe.db.errors import NotSupportedError
-from webframe.db.introspection import (
-    name_in_database,
-    sqlite_columns,
-    sqlite_enforces_foreign_keys,
-    sqlite_parts,
-    sqlite_referring,
-)
+from webframe.db.introspection import name_in_database
 from webframe.db.models.fields.base import NOT_PROVIDED
-from webframe.db.models.tables import DatabaseType, generates_numbers
 from webframe.db.statements import Statements
 from webframe.utils import timezone
-
-
-def alter_table(statements: Statements, before: TableState, after: TableState) -> None:
-    """Do what makes the difference between two states of one table.
-
-    A field whose name is among `after.aliases` is the same column as the field
-    that this stands for, whatever both are called.
-    """
-    renamed = _renamed_columns(before, after)
-    if before.name != after.name:
-        statements.operations.rename_table(before.name, after.name)
-    for old, new in renamed.items():
-        _rename_column(statements, after.name, old, new)
-    middle = before
-    if renamed or before.name != after.name:
-        middle = before.with_column_names(renamed, after.name)
-    kind = _SQLiteAlteration if statements.connection.vendor == "sqlite" else _Alteration
-    kind(statements, middle, after).run()
-
-
-def _renamed_columns(before: TableState, after: TableState) -> dict[str, str]:
-    """The new names of columns by the old ones."""
-    renamed = {}
-    for old in before.fields:
-        new = after.aliases.get(old.name)
-        if new is not None and new.column != old.column:
-            renamed[old.column] = new.column
-    return renamed
-
-
-def _rename_column(statements: Statements, table: str, old: str, new: str) -> None:
-    quote = statements.quote
-    statements.run_text(f"ALTER TABLE {quote(table)} RENAME COLUMN {quote(old)} TO {quote(new)}")
 
 
 class _Parts(NamedTuple):
@@ -74,7 +29,7 @@ class _Parts(NamedTuple):
     keep: list[Any]
 
 
-class _Alteration:
+class Alteration:
     """Alters a table where ALTER TABLE can do everything."""
 
     def __init__(self, statements: Statements, before: TableState, after: TableState) -> None:
@@ -105,7 +60,7 @@ class _Alteration:
 
     def signature(self, column: Column[Any]) -> tuple[Any, ...]:
         """What of a column the database knows."""
-        return (self.type_text(column), bool(column.nullable), self.default_text(column), _numbered(column))
+        return (self.type_text(column), bool(column.nullable), self.default_text(column), numbered(column))
 
     def type_text(self, column: Column[Any]) -> str:
         """The type as SQL."""
@@ -118,7 +73,7 @@ class _Alteration:
 
     def parts(self) -> _Parts:
         """What becomes of constraints and indexes; the primary key is not among them."""
-        old, new = _named_parts(self.old_table), _named_parts(self.new_table)
+        old, new = named_parts(self.old_table), named_parts(self.new_table)
         texts = {name: text_of(part, self.dialect) for name, part in old.items()}
         gone = {name: part for name, part in old.items() if name not in new}
         result = _Parts([], [], [], [])
@@ -171,7 +126,7 @@ class _Alteration:
         self._add_primary_key()
         for old, new in rename:
             self._rename_part(old, new)
-        again_new = [new for new in _named_parts(self.new_table).values() if new.name in {old.name for old in again}]
+        again_new = [new for new in named_parts(self.new_table).values() if new.name in {old.name for old in again}]
         for part in sorted([*parts.add, *again_new], key=lambda part: isinstance(part, ForeignKeyConstraint)):
             self.add_part(part)
         for _, key in referring:
@@ -227,7 +182,7 @@ class _Alteration:
     def _referring(self, retyped: set[str]) -> list[tuple[Column[Any], ForeignKeyConstraint]]:
         """The columns of other tables that refer to columns whose type changes, with their foreign keys."""
         found = []
-        for other, field in _fields_referring(self.before, retyped):
+        for other, field in fields_referring(self.before, retyped):
             table = define(other, self.connection)
             for key in table.foreign_key_constraints:
                 if key.column_keys == [field.column]:
@@ -251,7 +206,7 @@ class _Alteration:
                 self.fill(field, new, only_null=True)
             self._modify(old, new, nullable=bool(new.nullable))
             return
-        if _numbered(old) and not _numbered(new):
+        if numbered(old) and not numbered(new):
             self._identity(new, "DROP IDENTITY")
         default = (self.default_text(old), self.default_text(new))
         if default[0] is not None and (retyped or default[1] is None):
@@ -266,7 +221,7 @@ class _Alteration:
             self.fill(field, new, only_null=True)
         if old.nullable != new.nullable:
             self._alter(new, nullable=bool(new.nullable), existing_type=new.type)
-        if _numbered(new) and not _numbered(old):
+        if numbered(new) and not numbered(old):
             self._identity(new, "ADD GENERATED BY DEFAULT AS IDENTITY")
             self._follow(new)
 
@@ -277,7 +232,7 @@ class _Alteration:
             type_=new.type,
             nullable=nullable,
             server_default=new.server_default if self.default_text(new) is not None else None,
-            autoincrement=_numbered(new),
+            autoincrement=numbered(new),
             existing_type=old.type,
         )
 
@@ -313,7 +268,7 @@ class _Alteration:
 
     def _add_column(self, column: Column[Any]) -> None:
         field = self.new_fields[column.name]
-        added = _bare(column)
+        added = bare(column)
         default = None if column.nullable or field.has_db_default() else self.effective_default(field)
         if default is not None:
             added.server_default = sqlalchemy.DefaultClause(default)
@@ -363,7 +318,7 @@ class _Alteration:
         quote = self.statements.quote
         if self.vendor == "mysql":
             for column in self.old_table.primary_key:
-                if _numbered(column):  # which only a key can be
+                if numbered(column):  # which only a key can be
                     self._alter(column, type_=column.type, nullable=False, autoincrement=False)
             self.statements.run_text(f"ALTER TABLE {quote(self.old_table.name)} DROP PRIMARY KEY")
         else:
@@ -379,135 +334,29 @@ class _Alteration:
             self.statements.impl.add_constraint(self.new_table.primary_key)
 
 
-class _SQLiteAlteration(_Alteration):
-    """Alters a table of SQLite."""
-
-    def run(self) -> None:
-        parts = self.parts()
-        # SQLite keeps the names of constraints, but nothing ever asks for one.
-        constraints = [part for part in (*parts.add, *parts.drop) if not isinstance(part, Index)]
-        added = self.added()
-        simple = all(self._can_be_added(column) for column in added)
-        altered = self.altered()
-        if constraints or altered or self.dropped() or not simple or self._keys()[0] != self._keys()[1]:
-            self._make_anew(added, {str(new.name) for new in (*parts.add, *(new for _, new in parts.rename))})
-            retyped = {old.name for old, new in altered if self.type_text(old) != self.type_text(new)}
-            for other, field in _fields_referring(self.before, retyped):
-                again = copy(field)
-                again.sql_type = partial(self._type_for, field.target_field.column)
-                _SQLiteAlteration(self.statements, other, other.with_field(again, field)).run()
-            return
-        for part in [*parts.drop, *(old for old, _ in parts.rename)]:
-            if isinstance(part, Index):
-                self.drop_part(part)
-        for column in added:
-            self.statements.impl.add_column(self.new_table.name, _bare(column))
-            self.fill(self.new_fields[column.name], column)
-        for part in [*parts.add, *(new for _, new in parts.rename)]:
-            if isinstance(part, Index):
-                self.add_part(part)
-
-    def _type_for(self, column: str) -> Any:
-        return self.new_table.c[column].type
-
-    def _can_be_added(self, column: Column[Any]) -> bool:
-        return bool(column.nullable and not column.primary_key and self.default_text(column) is None)
-
-    def _make_anew(self, added: list[Column[Any]], new_parts: set[str]) -> None:
-        """Let Alembic make the table anew as it shall be, and copy the rows."""
-        name = self.new_table.name
-        self._refuse_within_transactions(name)
-        old_parts = sqlite_parts(self.connection, name)
-        known = {*_named_parts(self.old_table), *_named_parts(self.new_table)}
-        there = {column.name for column in sqlite_columns(self.connection, name)}
-        old_parts_known = bool(there)
-        if not there:
-            there = set(self.old_table.c.keys())  # it has yet to be created, by statements that are only collected
-        for column in added:
-            if column.name not in there:
-                self.statements.impl.add_column(name, Column(column.name, column.type, nullable=True))
-                there.add(column.name)
-                self.fill(self.new_fields[column.name], column)
-        for old, new in self.altered():
-            if old.nullable and not new.nullable:
-                self.fill(self.new_fields[new.name], new, only_null=True)
-        target = self._target(there)
-        indexes = list(target.indexes)
-        target.indexes.clear()
-        sequence = self._sequence(name)
-        with self.statements.operations.batch_alter_table(name, copy_from=target, recreate="always"):
-            pass
-        if sequence is not None:
-            self.connection.run(
-                "UPDATE sqlite_sequence SET seq = ? WHERE name = ? AND seq < ?", (sequence, name, sequence)
-            )
-        for index in sorted(indexes, key=lambda index: str(index.name)):
-            if str(index.name) in old_parts or str(index.name) in new_parts or not old_parts_known:
-                self.add_part(index)
-        for part, sql in old_parts.items():
-            if part not in known:
-                self.statements.run_text(sql)
-
-    def _target(self, there: set[str]) -> Table:
-        """The table as it shall be: with columns that are in the database only, without those in the model only."""
-        state = self.after
-        for each in state.fields:
-            if each.column not in there:
-                state = state.without_field(each)
-        target = define(state, self.connection)
-        for column in sqlite_columns(self.connection, self.new_table.name):
-            if column.name in target.c or column.name in self.old_table.c:
-                continue
-            default = None if column.default is None else sqlalchemy.text(f"({column.default})")
-            target.append_column(
-                Column(column.name, DatabaseType(column.type), nullable=not column.not_null, server_default=default)
-            )
-        return target
-
-    def _sequence(self, name: str) -> int | None:
-        """The highest number that was ever given out; None: no numbers are."""
-        numbered = any(map(generates_numbers, self.before.fields)) and any(map(generates_numbers, self.after.fields))
-        if not numbered or self.statements.collected is not None:
-            return None
-        rows = self.connection.fetch("SELECT seq FROM sqlite_sequence WHERE name = ?", (name,))
-        return rows[0][0] if rows else None
-
-    def _refuse_within_transactions(self, name: str) -> None:
-        """Dropping the old table would take the rows with it that refer to it."""
-        if self.statements.collected is not None or not sqlite_enforces_foreign_keys(self.connection):
-            return
-        referring = sqlite_referring(self.connection, name)
-        if referring:
-            raise NotSupportedError(
-                f"SQLite must make the table {name!r} anew for this, and {', '.join(map(repr, referring))} refers to "
-                f"it: that needs foreign keys to be switched off, which cannot be done within a transaction. Open the "
-                f"schema editor outside of any atomic block."
-            )
-
-
-def _bare(column: Column[Any]) -> Column[Any]:
+def bare(column: Column[Any]) -> Column[Any]:
     """A column as it is added: without constraints, which are added behind it."""
-    extra = [Identity(always=False)] if _numbered(column) else []
+    extra = [Identity(always=False)] if numbered(column) else []
     return Column(
         column.name,
         column.type,
         *extra,
         nullable=column.nullable,
-        server_default=None if _numbered(column) else column.server_default,
-        autoincrement=_numbered(column),
+        server_default=None if numbered(column) else column.server_default,
+        autoincrement=numbered(column),
     )
 
 
-def _numbered(column: Column[Any]) -> bool:
+def numbered(column: Column[Any]) -> bool:
     return column.identity is not None
 
 
-def _named_parts(table: Table) -> Parts:
+def named_parts(table: Table) -> Parts:
     """The constraints and indexes of a table by name, without the primary key."""
     return {name: part for name, part in parts_of(table).items() if part is not table.primary_key}
 
 
-def _fields_referring(state: TableState, columns: set[str]) -> list[tuple[TableState, Any]]:
+def fields_referring(state: TableState, columns: set[str]) -> list[tuple[TableState, Any]]:
     """The fields of other tables that refer to columns of this one, with the states of their tables."""
     found = []
     for relation in state.model._meta.all_related_objects if columns else ():

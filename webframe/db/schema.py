@@ -26,11 +26,12 @@ from sqlalchemy.schema import CreateTable
 from webframe.apps.registry import Apps
 from webframe.apps.registry import apps as installed_apps
 from webframe.db import transaction
-from webframe.db.alterations import alter_table
+from webframe.db.alterations import Alteration
 from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.definitions import TableState, definition_of, state_of
 from webframe.db.errors import IntegrityError, OperationalError
 from webframe.db.introspection import sqlite_enforces_foreign_keys, table_names
+from webframe.db.sqlite_alterations import SQLiteAlteration
 from webframe.db.statements import Statements
 
 __all__ = ["SchemaEditor", "create_all", "drop_all"]
@@ -291,7 +292,7 @@ class SchemaEditor:
     def _alter(self, before: TableState, after: TableState) -> None:
         self._settle({before.name, after.name})
         self._check_deferred()
-        alter_table(self.statements, before, after)
+        _alter_table(self.statements, before, after)
 
     def _settle(self, tables: set[str] | None = None) -> None:
         """Add the foreign keys that were put off; of all tables, or those from and to some."""
@@ -309,6 +310,39 @@ class SchemaEditor:
         if self.connection.vendor == "postgresql" and not self.collect_sql and self.connection.in_atomic_block:
             self.statements.run_text("SET CONSTRAINTS ALL IMMEDIATE")
             self.statements.run_text("SET CONSTRAINTS ALL DEFERRED")
+
+
+def _alter_table(statements: Statements, before: TableState, after: TableState) -> None:
+    """Do what makes the difference between two states of one table.
+
+    A field whose name is among `after.aliases` is the same column as the field
+    that this stands for, whatever both are called.
+    """
+    renamed = _renamed_columns(before, after)
+    if before.name != after.name:
+        statements.operations.rename_table(before.name, after.name)
+    for old, new in renamed.items():
+        _rename_column(statements, after.name, old, new)
+    middle = before
+    if renamed or before.name != after.name:
+        middle = before.with_column_names(renamed, after.name)
+    kind = SQLiteAlteration if statements.connection.vendor == "sqlite" else Alteration
+    kind(statements, middle, after).run()
+
+
+def _renamed_columns(before: TableState, after: TableState) -> dict[str, str]:
+    """The new names of columns by the old ones."""
+    renamed = {}
+    for old in before.fields:
+        new = after.aliases.get(old.name)
+        if new is not None and new.column != old.column:
+            renamed[old.column] = new.column
+    return renamed
+
+
+def _rename_column(statements: Statements, table: str, old: str, new: str) -> None:
+    quote = statements.quote
+    statements.run_text(f"ALTER TABLE {quote(table)} RENAME COLUMN {quote(old)} TO {quote(new)}")
 
 
 def _is_many_to_many(field: Any) -> bool:
