@@ -53,7 +53,7 @@ class SchemaEditor:
         # What would have been executed.
         self.collected_sql: list[str] = []
         # Whether all happens or nothing.
-        self.atomic_migration = atomic and connection.vendor in ("sqlite", "postgresql")
+        self.atomic_migration = bool(atomic and connection.features.can_rollback_ddl)
         # Foreign keys whose target table may not be there yet: added at the end, or when something needs them.
         self._deferred: list[ForeignKeyConstraint] = []
         self._statements: Statements | None = None
