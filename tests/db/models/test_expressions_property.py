@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from webframe.core.exceptions import FieldError
-from webframe.db import models
+from webframe.db import NotSupportedError, models
 from webframe.db.models import Case, ExpressionWrapper, F, Q, Value, When
 from webframe.db.models.functions import Abs, Coalesce, Length, NullIf, Replace, Sign, StrIndex, Substr
 
@@ -335,3 +335,30 @@ def test_any_name_is_a_field_or_an_error(things, name):
         if first not in known:
             with pytest.raises(FieldError):
                 ask()
+
+
+# --- keys of documents
+
+KEYS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12) | st.text(
+    st.sampled_from("ab'\"\\$.[]*? -%;#:_"), min_size=1, max_size=8
+)
+
+
+@some
+@given(key=KEYS.filter(lambda key: "__" not in f"_{key}_" and not key.isdigit()), other=KEYS)
+def test_any_key_is_found_and_no_other(things, engine, key, other):
+    if things._meta.get_field("data").get_lookup(key) is not None:
+        return
+    if engine.vendor == "mysql" and "-" in (key[0], other[0]):
+        with pytest.raises(NotSupportedError, match="minus"):
+            list(things.objects.filter(data__has_key=key if key[0] == "-" else other))
+        return
+    thing = things.objects.create(data={key: 1, "plain": {key: [2]}})
+    only = things.objects.filter(pk=thing.pk)
+    assert only.filter(**{f"data__{key}": 1}).exists()
+    assert only.filter(**{f"data__plain__{key}": [2]}).exists()
+    assert only.filter(data__has_key=key).exists()
+    assert only.filter(data__has_key=other).exists() == (other in (key, "plain"))
+    assert only.filter(data={key: 1, "plain": {key: [2]}}).exists()
+    assert only.filter(data__contains={"plain": {key: [2]}}).exists()
+    assert only.values_list(f"data__{key}", flat=True).get() == 1

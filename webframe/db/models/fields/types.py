@@ -309,7 +309,8 @@ class JSONDocument(TypeDecorator[Any]):
         encoder = self.encoder
 
         def dump(value: Any) -> str | None:
-            return None if value is None else json.dumps(value, cls=encoder)
+            # Characters as they are: MariaDB and SQLite compare keys as they are written.
+            return None if value is None else json.dumps(value, cls=encoder, ensure_ascii=False)
 
         return dump
 
@@ -326,4 +327,4 @@ class JSONDocument(TypeDecorator[Any]):
         return load
 
     def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
-        return json.dumps(value, cls=self.encoder)
+        return json.dumps(value, cls=self.encoder, ensure_ascii=False)

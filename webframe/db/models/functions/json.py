@@ -9,6 +9,7 @@ value is null is equal to None.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ __all__ = ["Key", "KeyValue"]
 
 Element = ColumnElement[Any]
 
+# Keys that are written in one way only.
+SIMPLE = re.compile(r"[ !#-\[\]-~]*")
+
 
 class Key:
     """The value of one key of a document, or of one place of a list."""
@@ -37,6 +41,8 @@ class Key:
 
     def apply(self, lhs: Built, scope: Scope) -> Built:
         """The value as a document."""
+        if is_mariadb(scope):
+            mariadb_path(self.name)
         return Built(value_at(lhs.element, self.name, scope.dialect_name), KeyValue())
 
     def result_field(self, field: Any) -> Any:
@@ -58,8 +64,8 @@ def value_at(element: Element, name: str, dialect_name: str) -> Element:
     if dialect_name == "postgresql":
         path = sqlalchemy.literal([name], postgresql.ARRAY(Text()))
         return element.op("#>", return_type=JSONDocument())(path)
-    if dialect_name == "sqlite" and ('"' in name or "\\" in name):
-        # A path of SQLite cannot name such a key.
+    if dialect_name == "sqlite" and not SIMPLE.fullmatch(name):
+        # A path of SQLite is compared with what is written, which may be an escape, and has no quotes.
         key = sqlalchemy.literal(name, Text())
         return Function("webframe_json_value", element, key, type_=JSONDocument())
     step = sqlalchemy.literal(path_of(name), Text())
@@ -81,6 +87,20 @@ def key_path(name: Any) -> str:
     return f"$.{json.dumps(str(name), ensure_ascii=False)}"
 
 
+def is_mariadb(scope: Scope) -> bool:
+    """Whether the statement is for MariaDB."""
+    return scope.dialect_name in MYSQL and bool(getattr(scope.wrapper, "is_mariadb", False))
+
+
+def mariadb_path(name: Any) -> str:
+    """Like `key_path`, but raises `NotSupportedError` for keys that MariaDB would not find."""
+    if str(name).startswith("-"):
+        raise NotSupportedError(
+            f"MariaDB finds no key of a document that begins with a minus, as {name!r} does."
+        )
+    return key_path(name)
+
+
 def as_plain(element: Element, dialect_name: str) -> Element:
     """A document that is a text or a number as that, and not as JSON."""
     if dialect_name == "postgresql":
@@ -92,7 +112,7 @@ def as_plain(element: Element, dialect_name: str) -> Element:
 
 def dumped(value: Any) -> str:
     """A document as text."""
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 # -- look-ups of whole documents
@@ -201,7 +221,7 @@ class HasKey(Lookup):
             return element.bool_op("?")(scope.typed_value(name, Text(), str))
         if scope.dialect_name == "sqlite":
             return _true(Function("webframe_json_has_key", element, scope.typed_value(name, Text(), str)))
-        path = scope.typed_value(name, Text(), key_path)
+        path = scope.typed_value(name, Text(), mariadb_path if is_mariadb(scope) else key_path)
         return _true(Function("json_contains_path", element, sqlalchemy.literal_column("'one'"), path))
 
     @classmethod
