@@ -190,7 +190,8 @@ def insert_many(
     kind = (ignore_conflicts, update_fields, unique_fields)
     start = 0
     while start < len(rows):
-        count = min(size, 1 << ((len(rows) - start).bit_length() - 1))
+        left = len(rows) - start
+        count = min(size, left if left <= FEW_ROWS else 1 << (left.bit_length() - 1))
         key = ("insert many", model, fields, returning, kind, count)
         plan = wrapper.plans.get(key)
         if plan is None:
@@ -210,6 +211,9 @@ def insert_many(
             wrapper.run(plan.sql, parameters)
     return returned
 
+
+# So many rows go in one statement, which is made for their number; of more rows as many as the next power of two.
+FEW_ROWS = 32
 
 # Without another limit: parameters in one statement.
 MOST_PARAMETERS = 30_000

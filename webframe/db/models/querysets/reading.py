@@ -40,14 +40,19 @@ class Reading(Chaining):
     def _fetch(self) -> list[Any]:
         if self._nothing and self._combined is None:
             return []
-        alias = self.db
+        alias = self._db or self.db
         wrapper = connections[alias]
-        plan = self._plan("rows", wrapper)
+        limited, shifted = self._high is not None, self._low > 0
+        plan = wrapper.plans.get(("rows", self.model, self._operations, limited, shifted, timezone.active.get()))
+        if plan is None:
+            plan = self._plan("rows", wrapper)
         if plan.empty:
             return []
         if self._for_write:
             self._check_lock(wrapper)
-        rows = wrapper.fetch(plan.sql, plan.arguments(self._literals()))
+        values = self._literals() if limited or shifted else self._values
+        parameters = plan.parameters
+        rows = wrapper.fetch(plan.sql, values if parameters is None else parameters(values))
         found: list[Any] = plan.answer(rows, alias)
         if self._known_related is not None:
             self._remember_related(found)
@@ -85,11 +90,12 @@ class Reading(Chaining):
 
     def __iter__(self) -> Iterator[Any]:
         self._fetch_all()
-        return iter(self._result_cache or ())
+        return iter(self._result_cache)  # type: ignore[arg-type]  # there is one now
 
     def __len__(self) -> int:
-        self._fetch_all()
-        return len(self._result_cache or ())
+        if self._result_cache is None:
+            self._fetch_all()
+        return len(self._result_cache)  # type: ignore[arg-type]  # there is one now
 
     def __bool__(self) -> bool:
         self._fetch_all()
