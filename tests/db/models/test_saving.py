@@ -7,6 +7,8 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db import connection, connections, models, transaction
@@ -375,3 +377,57 @@ def test_every_alias_is_known(Pizza):
     assert connections["default"].alias == "default"
     with pytest.raises(Exception, match="no database 'nowhere'"):
         Pizza(name="a").save(using="nowhere")
+
+
+# --- the short way and the long one -----------------------------------------------------------------------------
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["new", "known", "gone", "loaded", "partly"]),
+        st.sampled_from(
+            [
+                {},
+                {"force_insert": True},
+                {"force_update": True},
+                {"update_fields": ["price"]},
+                {"update_fields": ["name", "price"]},
+                {"update_fields": []},
+                {"update_fields": ["nmae"]},
+            ]
+        ),
+        st.sampled_from(["a", "b", None, 5]),
+        st.sampled_from([1, "2", None, F("price") + 1]),
+    ),
+    max_size=6,
+)
+
+
+@pytest.mark.engines("sqlite")
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_somebody_who_listens_changes_nothing_in_what_is_saved(Pizza, steps):
+    def outcome():
+        Pizza.objects.all().delete()
+        Pizza(pk=1, name="first", price=1).save()
+        seen = []
+        for kind, arguments, name, price in steps:
+            if kind in ("loaded", "partly"):
+                rows = Pizza.objects.defer("name") if kind == "partly" else Pizza.objects.all()
+                pizza = rows.get(pk=1)
+                if kind == "loaded":
+                    pizza.name = name
+                pizza.price = price
+            else:
+                pizza = Pizza(pk={"new": None, "known": 1, "gone": 77}[kind], name=name, price=price)
+            try:
+                with transaction.atomic():
+                    pizza.save(**arguments)
+            except Exception as error:
+                seen.append((type(error), str(error)))
+            else:
+                seen.append((pizza._state.db, pizza._state.adding, pizza.get_deferred_fields()))
+        return seen, list(Pizza.objects.order_by("name", "price").values_list("name", "price"))
+
+    alone = outcome()
+    with post_save.connected_to(lambda **kwargs: None):
+        assert outcome() == alone
