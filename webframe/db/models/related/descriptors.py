@@ -296,7 +296,7 @@ class ReverseManyToOneDescriptor:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
-        return self.related_manager_cls(instance)
+        return self.related_manager_cls.of(instance)
 
     def __set__(self, instance: Any, value: Any) -> None:
         name = self.rel.get_accessor_name()
@@ -327,7 +327,7 @@ class ManyToManyDescriptor:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
-        return self.related_manager_cls(instance)
+        return self.related_manager_cls.of(instance)
 
     def __set__(self, instance: Any, value: Any) -> None:
         side = "reverse" if self.reverse else "forward"

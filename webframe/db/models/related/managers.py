@@ -14,10 +14,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from webframe.db import transaction
-from webframe.db.connections import connections, router
+from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.models.compiler import write
+from webframe.db.models.compiler.plans import exact_type_of
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import F
+from webframe.db.models.manager import BaseManager
+from webframe.db.models.paths import scalar
 from webframe.db.models.sending import emit, listens
 from webframe.db.models.signals import m2m_changed, post_init, pre_init
 from webframe.db.models.state import is_adding, state_db
@@ -30,6 +33,9 @@ else:
 
 # Values of a foreign key. In the classes below `set` is a method.
 Keys: TypeAlias = set[Any]
+
+
+_new: Any = object.__new__
 
 
 class RelatedManager(Manager):
@@ -45,6 +51,27 @@ class RelatedManager(Manager):
     # What makes the class for another manager of the same model, and the arguments it takes beside that.
     remake: Any
     is_sticky = False
+    # Whether the superclass's constructor does nothing that anybody needs here.
+    is_plain_made = False
+    # Where the model keeps the question for the objects related to any one; None: it may be another one each time.
+    template_key: Any = None
+
+    @classmethod
+    def of(cls, instance: Any) -> Any:
+        """The manager for an object; made at each access."""
+        if not cls.is_plain_made:
+            return cls(instance)
+        manager = _new(cls)
+        manager._attach(instance)
+        return manager
+
+    def __init__(self, instance: Any) -> None:
+        super().__init__()
+        self._attach(instance)
+
+    def _attach(self, instance: Any) -> None:
+        """Belong to an object. Raises ValueError where it has no key yet."""
+        raise NotImplementedError
 
     def __call__(self, *, manager: str) -> Any:
         """The same relation by another manager of the related model: ``author.books(manager="published")``."""
@@ -58,7 +85,28 @@ class RelatedManager(Manager):
             found = prefetched.get(self.prefetch_cache_name)
             if found is not None:
                 return found
-        return self._apply_rel_filters(super().get_queryset())
+        key = self.template_key
+        if key is None or self._db is not None or router.routers:
+            return self._apply_rel_filters(super().get_queryset())
+        template = self.model._meta.plans.get(key)
+        if template is None or self.filter_value.__class__ is not template[1] or not _is_at_home(self.instance):
+            return self._first_queryset(key)
+        queryset = template[0]._chain()
+        queryset._values = (self.filter_value,)
+        self._tell(queryset)
+        return queryset
+
+    def _first_queryset(self, key: Any) -> Any:
+        """Like `get_queryset`; the next time only the value is exchanged."""
+        queryset = self._apply_rel_filters(super().get_queryset())
+        if _is_at_home(self.instance) and queryset._values == (self.filter_value,):
+            template = queryset._chain()
+            template._known_related = None
+            self.model._meta.plans[key] = template, type(self.filter_value)
+        return queryset
+
+    def _tell(self, queryset: Any) -> None:
+        """Let a queryset know what is known of its objects."""
 
     def _all_of_model(self) -> Any:
         """What the default manager of the related model knows, related or not."""
@@ -75,11 +123,15 @@ class RelatedManager(Manager):
         instance = self.instance
         if self._db is not None:
             queryset = queryset.using(self._db)
-        if router.routers or state_db(instance) not in (None, "default"):
+        if router.routers or not _is_at_home(instance):
             queryset._add_hints(instance=instance)
-        if self.is_sticky:
-            queryset = queryset._clone()._next_is_sticky()
-        return queryset.filter(**{self.filter_name: self.filter_value})
+        return queryset._related_to(self.filter_name, self.filter_value, self.is_sticky)
+
+    def _alias_to_write(self, model: Any) -> str:
+        """The alias of the database that rows of a model are written to when they have to do with the instance."""
+        if router.routers:
+            return router.db_for_write(model, instance=self.instance)
+        return state_db(self.instance) or DEFAULT_ALIAS
 
     def _remove_prefetched_objects(self) -> None:
         """Forget what was prefetched, because it is about to change."""
@@ -88,11 +140,25 @@ class RelatedManager(Manager):
             prefetched.pop(self.prefetch_cache_name, None)
 
 
+def _is_at_home(instance: Any) -> bool:
+    """Whether an instance lives where everything does unless somebody says otherwise."""
+    alias = instance.__dict__.get("_db")
+    return alias == DEFAULT_ALIAS or (alias is None and state_db(instance) in (None, DEFAULT_ALIAS))
+
+
+def _new_class(name: str, base: Any, superclass: Any, body: dict[str, Any]) -> Any:
+    """The class of the managers of a relation."""
+    made: Any = type(name, (base, superclass), {"__module__": superclass.__module__, **body})
+    made.is_plain_made = superclass.__init__ is BaseManager.__init__ and superclass.__new__ is BaseManager.__new__
+    if superclass.get_queryset is BaseManager.get_queryset:
+        made.template_key = ("related", made)
+    return made
+
+
 def new_reverse_manager_class(superclass: Any, rel: Any) -> Any:
     """The class of the managers of those objects whose foreign key points to one object."""
     field = rel.field
     body = {
-        "__module__": superclass.__module__,
         "__doc__": f"The {rel.related_model._meta.verbose_name_plural} of one {rel.model._meta.verbose_name}.",
         "field": field,
         "rel": rel,
@@ -102,8 +168,7 @@ def new_reverse_manager_class(superclass: Any, rel: Any) -> Any:
         "prefetch_cache_name": rel.get_accessor_name(),
         "remake": staticmethod(lambda other: new_reverse_manager_class(other, rel)),
     }
-    bases = (NullableReverseManager, superclass) if field.null else (ReverseManager, superclass)
-    return type("RelatedManager", bases, body)
+    return _new_class("RelatedManager", NullableReverseManager if field.null else ReverseManager, superclass, body)
 
 
 class ReverseManager(RelatedManager):
@@ -114,20 +179,22 @@ class ReverseManager(RelatedManager):
     # The attribute of the instance that foreign keys hold.
     target_name: str
 
-    def __init__(self, instance: Any) -> None:
-        super().__init__()
+    def _attach(self, instance: Any) -> None:
         self.instance = instance
+        self.filter_value = getattr(instance, self.target_name)
         if instance.pk is None:
             raise ValueError(
                 f"{instance!r} instance needs to have a primary key value before this relationship can be used."
             )
-        self.filter_value = getattr(instance, self.target_name)
+
+    def _tell(self, queryset: Any) -> None:
+        queryset._known_related = (self.field, {self.filter_value: self.instance})
 
     def _apply_rel_filters(self, queryset: Any) -> Any:
         if self.filter_value is None:
             return queryset.none()
         queryset = super()._apply_rel_filters(queryset)
-        queryset._known_related = (self.field, {self.filter_value: self.instance})
+        self._tell(queryset)
         return queryset
 
     def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> tuple[Any, ...]:
@@ -153,7 +220,7 @@ class ReverseManager(RelatedManager):
     def add(self, *objs: Any, bulk: bool = True) -> None:
         """Let the foreign keys of these objects point here: by one UPDATE, or saving each with ``bulk=False``."""
         self._remove_prefetched_objects()
-        alias = router.db_for_write(self.model, instance=self.instance)
+        alias = self._alias_to_write(self.model)
         for obj in objs:
             self._check_type(obj)
         if bulk:
@@ -178,7 +245,7 @@ class ReverseManager(RelatedManager):
 
     def _for_writing(self) -> Any:
         """The related model's default manager, for the database that the instance's relatives are written to."""
-        return self._all_of_model().using(router.db_for_write(self.model, instance=self.instance))
+        return self._all_of_model().using(self._alias_to_write(self.model))
 
     def create(self, **kwargs: Any) -> Any:
         """Make an object that points here, and save it."""
@@ -234,7 +301,7 @@ class NullableReverseManager(ReverseManager):
 
     def _clear(self, related: Any, bulk: bool) -> None:
         self._remove_prefetched_objects()
-        alias = router.db_for_write(self.model, instance=self.instance)
+        alias = self._alias_to_write(self.model)
         queryset = related.using(alias)
         if bulk:
             queryset.update(**{self.field.name: None})
@@ -247,7 +314,7 @@ class NullableReverseManager(ReverseManager):
     def set(self, objs: Iterable[Any], *, bulk: bool = True, clear: bool = False) -> None:
         """Let exactly these objects point here: what does no more is removed, what is new added."""
         objs = tuple(objs)
-        alias = router.db_for_write(self.model, instance=self.instance)
+        alias = self._alias_to_write(self.model)
         with transaction.atomic(using=alias, savepoint=False):
             if clear:
                 self.clear(bulk=bulk)
@@ -269,7 +336,6 @@ def new_many_manager_class(superclass: Any, rel: Any, reverse: bool) -> Any:
     if reverse:
         source, target = target, source
     body = {
-        "__module__": superclass.__module__,
         "field": field,
         "rel": rel,
         "reverse": reverse,
@@ -282,10 +348,12 @@ def new_many_manager_class(superclass: Any, rel: Any, reverse: bool) -> Any:
         "target_field_name": target.name,
         "filter_name": field.name if reverse else field.related_query_name(),
         "value_name": source.target_field.attname,
+        "value_is_key": source.target_field.primary_key,
+        "key_type": exact_type_of(scalar(target)),
         "prefetch_cache_name": rel.get_accessor_name() if reverse else field.name,
         "remake": staticmethod(lambda other: new_many_manager_class(other, rel, reverse)),
     }
-    return type("ManyRelatedManager", (ManyRelatedManager, superclass), body)
+    return _new_class("ManyRelatedManager", ManyRelatedManager, superclass, body)
 
 
 class ManyRelatedManager(RelatedManager):
@@ -303,10 +371,13 @@ class ManyRelatedManager(RelatedManager):
     target_field_name: str
     # The attribute of the instance that rows of `through` hold.
     value_name: str
+    # Whether that is the primary key.
+    value_is_key: bool
+    # The type of keys that rows of `through` hold as they are; None: all are converted.
+    key_type: type | None
     is_sticky = True
 
-    def __init__(self, instance: Any) -> None:
-        super().__init__()
+    def _attach(self, instance: Any) -> None:
         self.instance = instance
         self.filter_value = value = getattr(instance, self.value_name)
         if value is None:
@@ -314,7 +385,7 @@ class ManyRelatedManager(RelatedManager):
                 f'"{instance!r}" needs to have a value for field "{self.value_name}" before this many-to-many '
                 f"relationship can be used."
             )
-        if instance.pk is None:
+        if not self.value_is_key and instance.pk is None:
             raise ValueError(
                 f"{type(instance).__name__!r} instance needs to have a primary key value before a many-to-many "
                 f"relationship can be used."
@@ -349,11 +420,9 @@ class ManyRelatedManager(RelatedManager):
 
     def _add(self, objs: Iterable[Any], through_defaults: Mapping[str, Any] | None, raw: bool) -> None:
         targets = self._keys_of(objs, "add")
-        alias = router.db_for_write(self.through, instance=self.instance)
-        listened = listens(self.through, m2m_changed)
-        rows_heard = listens(self.through, pre_init, post_init)
-        made_up = bool(self.through._meta.auto_created)
-        if not listened and not rows_heard and made_up and not through_defaults:
+        alias = self._alias_to_write(self.through)
+        listened = bool(m2m_changed.active) and listens(self.through, m2m_changed)
+        if not listened and not through_defaults and self._rows_are_plain():
             if connections[alias].features.supports_ignore_conflicts:
                 self._insert_ignoring(targets, alias)
                 return
@@ -369,6 +438,12 @@ class ManyRelatedManager(RelatedManager):
                 self._insert(self.target_field, self.source_field, mirrored, alias, through_defaults)
             if listened:
                 self._emit("post_add", missing, alias, raw)
+
+    def _rows_are_plain(self) -> bool:
+        """Whether rows between hold nothing but two keys, and nobody hears of their objects being made."""
+        if (pre_init.active or post_init.active) and listens(self.through, pre_init, post_init):
+            return False
+        return bool(self.through._meta.auto_created)
 
     def _insert_ignoring(self, targets: Keys, alias: str) -> None:
         """Insert rows of a made-up model, less those that are there: one statement."""
@@ -407,7 +482,7 @@ class ManyRelatedManager(RelatedManager):
             self._remove(self._keys_of(objs, "remove"), raw=False)
 
     def _remove(self, keys: Keys, raw: bool) -> None:
-        alias = router.db_for_write(self.through, instance=self.instance)
+        alias = self._alias_to_write(self.through)
         with transaction.atomic(using=alias, savepoint=False):
             self._emit("pre_remove", keys, alias, raw)
             visible = self._all_of_model()
@@ -424,7 +499,7 @@ class ManyRelatedManager(RelatedManager):
 
     def _clear(self, raw: bool) -> None:
         self._remove_prefetched_objects()
-        alias = router.db_for_write(self.through, instance=self.instance)
+        alias = self._alias_to_write(self.through)
         with transaction.atomic(using=alias, savepoint=False):
             self._emit("pre_clear", None, alias, raw)
             visible = self._all_of_model()
@@ -461,7 +536,7 @@ class ManyRelatedManager(RelatedManager):
     ) -> None:
         """What `set` does; `raw` is for fixtures, and receivers are told."""
         objs = tuple(objs)
-        alias = router.db_for_write(self.through, instance=self.instance)
+        alias = self._alias_to_write(self.through)
         keys = self._keys_of(objs, "set")
         self._remove_prefetched_objects()
         with transaction.atomic(using=alias, savepoint=False):
@@ -513,12 +588,13 @@ class ManyRelatedManager(RelatedManager):
 
     def _for_writing(self, related: bool = False) -> Any:
         queryset = self.get_queryset() if related else self._all_of_model()
-        return queryset.using(router.db_for_write(type(self.instance), instance=self.instance))
+        return queryset.using(self._alias_to_write(type(self.instance)))
 
     # -- helpers
 
     def _keys_of(self, objs: Iterable[Any], method: str) -> Keys:
-        return {self._key_of(obj, method) for obj in objs}
+        kind = self.key_type
+        return {obj if obj.__class__ is kind else self._key_of(obj, method) for obj in objs}
 
     def _key_of(self, obj: Any, method: str = "set") -> Any:
         """What the rows between hold for an object; a key that is given becomes what the column has."""
