@@ -115,6 +115,18 @@ def delete_by(model: Any, field: Any, values: Sequence[Any], alias: str) -> int:
     return count
 
 
+def delete_one(model: Any, field: Any, value: Any, alias: str) -> int:
+    """Like `delete_by`, for one value."""
+    wrapper = connections[alias]
+    key = ("delete", model, field, 1)
+    plan = wrapper.plans.get(key)
+    if plan is None:
+        plan = wrapper.plans[key] = _delete_plan(model, field, 1, wrapper)
+    parameters = plan.parameters
+    count: int = wrapper.run(plan.sql, (value,) if parameters is None else parameters((value,)))
+    return count
+
+
 def update_by(
     model: Any, field: Any, values: Sequence[Any], set_fields: Fields, set_values: Sequence[Any], alias: str
 ) -> int:
