@@ -51,5 +51,6 @@ def not_found(request: Request, error: Exception) -> tuple[str, int]:
     """A friendly page for people; programs that ask for something else get webframe's own answer."""
     if "text/html" not in request.headers.get("Accept", ""):
         raise error
-    # An order or a pizza that does not exist has something to say; an unknown address has not.
-    return render("404.html", message=str(error) if isinstance(error, Http404) else ""), 404
+    # What we raise ourselves has something to say to people; an unknown address has not, nor what get_or_404() says.
+    ours = isinstance(error, Http404) and error.__cause__ is None
+    return render("404.html", message=str(error) if ours else ""), 404

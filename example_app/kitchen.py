@@ -15,6 +15,7 @@ from example_app.board import board
 from example_app.models import Line, Order, Pizza, Topping
 from example_app.news import latest_news
 from webframe import Group, Request, Response, redirect, render
+from webframe.db import transaction
 from webframe.db.models import DecimalField, F, Sum
 
 # In degrees Celsius.
@@ -69,9 +70,13 @@ def toppings(request: Request, slug: str) -> str:
 
 @kitchen.post("/pizzas/<slug>")
 def change_toppings(request: Request, slug: str) -> Response:
-    """Put other toppings onto a pizza; `set` finds out what is to be added and what to be removed."""
-    pizza = Pizza.objects.get_or_404(slug=slug)
-    pizza.toppings.set(Topping.objects.filter(name__in=request.form.getlist("toppings")))
+    """Put other toppings onto a pizza; `set` finds out what is to be added and what to be removed.
+
+    Of two cooks who change the same pizza one waits for the other.
+    """
+    with transaction.atomic():
+        pizza = Pizza.objects.select_for_update().get_or_404(slug=slug)
+        pizza.toppings.set(Topping.objects.filter(name__in=request.form.getlist("toppings")))
     return redirect(request.url_for("kitchen.board"), 303)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from example_app.models import Pizza, Topping
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.db import OperationalError, connection, transaction
+from webframe.db import IntegrityError, OperationalError, connection, transaction
 from webframe.db.schema import create_all
 
 Layer = Topping.Layer
@@ -60,24 +60,25 @@ def prepare() -> None:
         create_all()
         if not Pizza.objects.exists():
             write_first_menu()
+    except IntegrityError:
+        pass  # another process was faster: it has written the same
     except OperationalError as error:
         raise ImproperlyConfigured(
             f"The pizzeria cannot keep its orders in {connection.settings_dict['NAME']}: {error} Start it in a folder "
-            "that it may write to, or put another database into DATABASE_URL, such as sqlite:////tmp/pizzeria.db."
+            "that it may write to, or put the URL of another database into DATABASE_URL, such as "
+            "sqlite:////tmp/pizzeria.db."
         ) from error
 
 
 @transaction.atomic
 def write_first_menu() -> None:
-    """All of it or nothing; what another process writes at the same time is taken as it is."""
+    """All of it or nothing. Names are unique, so another process that does the same waits at the first of them."""
     toppings = {}
     for layer, names in LAYERS.items():
         for name in names:
-            about = {"layer": layer, "vegetarian": name not in FROM_ANIMALS}
-            toppings[name], _ = Topping.objects.get_or_create(name=name, defaults=about)
+            toppings[name] = Topping.objects.create(name=name, layer=layer, vegetarian=name not in FROM_ANIMALS)
     for entry in FIRST_MENU:
         about = {name: value for name, value in entry.items() if name != "toppings"}
         about["price"] = Decimal(about["price"])
-        pizza, new = Pizza.objects.get_or_create(slug=entry["name"].lower().replace(" ", "-"), defaults=about)
-        if new:
-            pizza.toppings.set(toppings[name] for name in entry["toppings"])
+        pizza = Pizza.objects.create(slug=entry["name"].lower().replace(" ", "-"), **about)
+        pizza.toppings.set(toppings[name] for name in entry["toppings"])
