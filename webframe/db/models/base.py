@@ -20,17 +20,16 @@ from webframe.core.exceptions import (
     MultipleObjectsReturned,
     ObjectDoesNotExist,
 )
-from webframe.db.connections import router
 from webframe.db.errors import ObjectNotUpdated
 from webframe.db.models.conditions import Q
 from webframe.db.models.construction import build, general_init
-from webframe.db.models.deletion import CASCADE, Collector
+from webframe.db.models.deletion import CASCADE, Collector, delete_simply
 from webframe.db.models.fields.numbers import BigAutoField
 from webframe.db.models.loading import Loading
 from webframe.db.models.manager import Manager
 from webframe.db.models.options import Options
 from webframe.db.models.related.fields import OneToOneField
-from webframe.db.models.saving import Saving
+from webframe.db.models.saving import Saving, alias_for
 from webframe.db.models.sending import emit
 from webframe.db.models.signals import class_prepared
 from webframe.db.models.state import ModelState, StateDescriptor, is_adding, state_db
@@ -396,7 +395,10 @@ class Model(Saving, Loading, Validating, metaclass=ModelBase):
                 f"{self._meta.object_name} object can't be deleted because its {self._meta.pk.attname} attribute is "
                 f"set to None."
             )
-        using = using or router.db_for_write(type(self), instance=self)
+        using = using or alias_for(self)
+        simply = None if keep_parents else delete_simply(self, using)
+        if simply is not None:
+            return simply
         collector = Collector(using=using, origin=self)
         collector.collect([self], keep_parents=keep_parents)
         deleted: tuple[int, dict[str, int]] = collector.delete()
