@@ -207,3 +207,22 @@ def test_many_to_many_rows_can_be_counted_from_both_ends():
     assert [(tag.name, tag.n) for tag in tags] == [("blue", 1), ("old", 1), ("red", 2)]
     assert Book.objects.annotate(n=Count("tags")).aggregate(Sum("n")) == {"n__sum": 4}
     assert Country.objects.annotate(n=Count("authors__books__tags", distinct=True)).get(name="CH").n == 2
+
+
+def test_aggregates_of_aggregates_are_refused_within_one_query():
+    books = Book.objects.annotate(n=Count("tags"))
+    for nested in (Sum("n"), Sum(F("n") * 2), Value(1) + Sum("n")):
+        with pytest.raises(FieldError, match="'n' is an aggregate"):
+            books.annotate(s=nested)
+    with pytest.raises(FieldError, match="'n' is an aggregate"):
+        Book.objects.annotate(n=Count("tags")).values("author").annotate(s=Sum("n"))
+    with pytest.raises(FieldError, match="'x' is an aggregate"):
+        Book.objects.aggregate(x=Count("pk"), y=Sum("x"))
+    assert books.annotate(more=F("n") + Count("pk", distinct=True)).get(title="One").more == 3
+    assert books.aggregate(s=Sum("n")) == {"s": 4}
+
+
+def test_distinct_rows_can_be_deleted():
+    assert Book.objects.filter(tags__name__in=["red", "blue"]).distinct().delete()[1]["library.Book"] == 2
+    with pytest.raises(TypeError, match="distinct"):
+        Book.objects.distinct("author").delete()

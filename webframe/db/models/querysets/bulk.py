@@ -12,7 +12,7 @@ from webframe.db.connections import connections
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.compiler import write
 from webframe.db.models.compiler.write import PLAIN_TYPES, is_expression
-from webframe.db.models.fields.base import DATABASE_DEFAULT
+from webframe.db.models.fields.defaults import DATABASE_DEFAULT
 from webframe.db.models.paths import find
 from webframe.db.models.querysets.writing import Writing
 from webframe.db.models.state import mark_saved

@@ -6,17 +6,18 @@ found out once for a model, and afterwards it is two dictionary look-ups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
+from webframe.db.models.aggregates import Aggregate
 from webframe.db.models.calls import ExpressionWrapper
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.columns import check_related_names
 from webframe.db.models.compiler.literals import QueryLiterals, check_references, plain_value, settled
 from webframe.db.models.conditions import Q
-from webframe.db.models.expressions import F
+from webframe.db.models.expressions import Expression, F
 from webframe.db.models.outputs import named as field_named
 from webframe.db.models.paths import check_alias, field_names, find, remember, resolve_column
 from webframe.db.models.querysets.state import State
@@ -241,6 +242,8 @@ class Chaining(State):
         if isinstance(expression, Q):
             expression = ExpressionWrapper(expression, field_named("BooleanField"))
         check_references(expression, names)
+        if self._annotations:
+            refuse_nested(expression, self._annotations)
         literals = QueryLiterals(names)
         key = (type(expression), expression.key(literals))
         clone = self._with(ops.Annotation(name, expression, key, len(literals), select), tuple(literals))
@@ -403,6 +406,26 @@ class Chaining(State):
             raise NotSupportedError(
                 f"Calling QuerySet.{method}() after {self._combined}() is not supported: do so with its parts."
             )
+
+
+def refuse_nested(expression: Any, annotations: Mapping[str, Any]) -> None:
+    """Raise FieldError if an aggregate in an expression is computed of an annotation that is one itself."""
+    if isinstance(expression, Aggregate):
+        for reference in expression.references():
+            name = reference.split("__")[0]
+            if name in annotations and is_aggregate(annotations[name], annotations):
+                raise FieldError(f"Cannot compute {expression!r}: {name!r} is an aggregate")
+    elif isinstance(expression, Expression):
+        for source in expression.sources():
+            refuse_nested(source, annotations)
+
+
+def is_aggregate(expression: Any, annotations: Mapping[str, Any]) -> bool:
+    """Whether an expression is, or refers to an annotation that is, computed over groups of rows."""
+    if getattr(expression, "contains_aggregate", False):
+        return True
+    others = [annotations.get(reference.split("__")[0]) for reference in expression.references()]
+    return any(other is not None and other is not expression and is_aggregate(other, annotations) for other in others)
 
 
 def _check_expression(expression: Any, method: str) -> None:

@@ -12,7 +12,7 @@ from webframe.db.models.compiler import answers
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.literals import QueryLiterals, check_references
 from webframe.db.models.paths import check_alias
-from webframe.db.models.querysets.chaining import NO_ORDER, Chaining
+from webframe.db.models.querysets.chaining import NO_ORDER, Chaining, refuse_nested
 from webframe.db.models.related.prefetch import prefetch_related_objects
 from webframe.utils import timezone
 
@@ -368,6 +368,7 @@ class Reading(Chaining):
                 raise TypeError(f"QuerySet.aggregate() received non-expression(s): {expression!r}.")
             if not _is_aggregate(expression, named):
                 raise TypeError(f"{name} is not an aggregate expression: {expression!r}.")
+            refuse_nested(expression, {other: each for other, each in named.items() if other != name})
             for reference in expression.references():
                 if reference not in named:
                     check_references(_Reference(reference), names)

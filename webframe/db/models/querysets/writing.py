@@ -202,8 +202,8 @@ class Writing(Reading):
         self._refuse_combined("delete")
         if self.is_sliced:
             raise TypeError("Cannot use 'limit' or 'offset' with delete().")
-        if self._distinct is not None:
-            raise TypeError("Cannot call delete() after .distinct().")
+        if self._distinct:
+            raise TypeError("Cannot call delete() after .distinct(*fields).")
         if self._columns is not None:
             raise TypeError("Cannot call delete() after .values() or .values_list()")
         rows = self._chain()
