@@ -6,7 +6,7 @@ import pytest
 
 from webframe.core.exceptions import FieldDoesNotExist
 from webframe.db import models
-from webframe.db.models.options import DEFAULTS, shortened, spaced
+from webframe.db.models.options import DEFAULTS
 
 
 def test_names_are_made_from_the_class_and_the_app(define):
@@ -109,11 +109,3 @@ def test_indexes_and_constraints_get_names_of_their_own(define):
     assert One._meta.constraints[0].name == "tests_one_name"
     assert Other._meta.constraints[0].name == "tests_other_name"
     assert One._meta.indexes[0].name and One._meta.indexes[0].name != Other._meta.indexes[0].name
-
-
-def test_names_are_made_readable_and_short():
-    assert spaced("HTTPRequestLog") == "http request log"
-    assert spaced("pizza") == "pizza"
-    long = shortened("a" * 100)
-    assert len(long) == 63 and long != shortened("a" * 101)
-    assert shortened("short") == "short"

@@ -8,10 +8,9 @@ the models that inherit from this one.
 
 from __future__ import annotations
 
-import re
 import weakref
 from bisect import insort
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -20,6 +19,8 @@ from webframe.apps.registry import Apps
 from webframe.apps.registry import apps as installed_apps
 from webframe.conf import close_match
 from webframe.core.exceptions import FieldDoesNotExist
+from webframe.db.models.naming import normalised_together, spaced
+from webframe.db.models.naming import shortened as shortened
 
 # A model class.
 ModelClass = type[Any]
@@ -76,9 +77,6 @@ REFUSED = {
     "index_together": "List an Index in Meta.indexes instead.",
     "order_with_respect_to": "Give the model a field for its place, and name it in Meta.ordering.",
 }
-
-# The longest name that every database takes (PostgreSQL: 63 bytes).
-MAX_TABLE_NAME = 63
 
 
 class Options:
@@ -555,26 +553,3 @@ def _fields_first(others: Callable[[Any, str], Any], load: Callable[[Any, str], 
         return others(self, name)
 
     return __getattr__
-
-
-def normalised_together(value: Iterable[Any]) -> tuple[tuple[str, ...], ...]:
-    """``("a", "b")`` and ``[("a", "b"), ...]``, as a tuple of tuples of names."""
-    value = tuple(value or ())
-    if value and isinstance(value[0], str):
-        return (value,)
-    return tuple(tuple(names) for names in value)
-
-
-def spaced(name: str) -> str:
-    """ "CamelCase" as "camel case"."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).lower()
-
-
-def shortened(name: str) -> str:
-    """A name that every database takes as it is: what is too long ends with a hash of the whole."""
-    if len(name.encode()) <= MAX_TABLE_NAME:
-        return name
-    import hashlib
-
-    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
-    return f"{name.encode()[: MAX_TABLE_NAME - 9].decode(errors='ignore')}_{digest}"

@@ -12,13 +12,16 @@ from __future__ import annotations
 import copy
 import keyword
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partialmethod
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 from webframe.apps.registry import apps
 from webframe.core.exceptions import FieldError, ValidationError
+from webframe.db.models.fields.choices import Choosing
+from webframe.db.models.fields.defaults import DATABASE_DEFAULT as DATABASE_DEFAULT
+from webframe.db.models.fields.defaults import NOT_PROVIDED as NOT_PROVIDED
 from webframe.db.models.lookups import DEFAULT_LOOKUPS, RegisterLookupMixin
 from webframe.db.models.validators import EMPTY_VALUES
 
@@ -26,55 +29,11 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 
-class NotProvided:
-    """No default was given; None may be one."""
-
-    def __repr__(self) -> str:
-        return "NOT_PROVIDED"
-
-    def __copy__(self) -> NotProvided:
-        return self
-
-    def __deepcopy__(self, memo: object) -> NotProvided:
-        return self
-
-    def __reduce__(self) -> str:
-        return "NOT_PROVIDED"
-
-
-NOT_PROVIDED = NotProvided()
-
-
-class DatabaseDefault:
-    """The value of a field of a new instance for which the database has a default (`db_default`): not known yet.
-
-    A column with this value is left out of the INSERT, and the instance gets
-    what the database put there.
-    """
-
-    def __repr__(self) -> str:
-        return "DATABASE_DEFAULT"
-
-    def __copy__(self) -> DatabaseDefault:
-        return self
-
-    def __deepcopy__(self, memo: object) -> DatabaseDefault:
-        return self
-
-    def __reduce__(self) -> str:
-        return "DATABASE_DEFAULT"
-
-
-DATABASE_DEFAULT = DatabaseDefault()
-
-# The choice that stands for no choice, for forms.
-BLANK_CHOICE_DASH: list[tuple[Any, Any]] = [("", "---------")]
-
 _creation = count()
 _auto_creation = count(-1, -1)
 
 
-class Field(RegisterLookupMixin):
+class Field(Choosing, RegisterLookupMixin):
     """One value of a model, and the column it is kept in.
 
     Subclasses say what the column is (`sql_type`), what Python values they have
@@ -329,51 +288,6 @@ class Field(RegisterLookupMixin):
         """The value as the type that the field has in Python. Raises ValidationError where that is not possible."""
         return value
 
-    # -- choices
-
-    @property
-    def choices(self) -> list[tuple[Any, Any]] | None:
-        """Pairs (value, label), or (name of a group, such pairs); None: any value will do."""
-        if self._choices is None:
-            return None
-        choices = self._choices
-        found = getattr(choices, "choices", None)  # Choices, the enumeration
-        if found is None:
-            found = choices() if callable(choices) else choices
-        if isinstance(found, Mapping):
-            found = found.items()
-        return [
-            (value, list(label.items()) if isinstance(label, Mapping) else label) for value, label in list(found)
-        ] or None
-
-    @choices.setter
-    def choices(self, value: Any) -> None:
-        self._choices = value
-        self.__dict__.pop("_labels", None)
-
-    @property
-    def flatchoices(self) -> list[tuple[Any, Any]]:
-        """The choices without their groups."""
-        return list(_flat(self.choices or ()))
-
-    def label_of(self, value: Any) -> Any:
-        """The label of a choice; the value itself where it is none."""
-        labels = self.__dict__.get("_labels")
-        if labels is None or callable(self._choices):
-            labels = [(getattr(each, "value", each), label) for each, label in self.flatchoices]
-            self.__dict__["_labels"] = labels
-        plain = getattr(value, "value", value)
-        return next((label for each, label in labels if each == plain and type(each) is type(plain)), None) or next(
-            (label for each, label in labels if each == plain), value
-        )
-
-    def get_choices(self, include_blank: bool = True, blank_choice: Any = BLANK_CHOICE_DASH) -> list[tuple[Any, Any]]:
-        """The choices, with one for no choice in front where the field may be blank."""
-        choices = list(self.choices or ())
-        if include_blank and (self.blank or not self.has_default()):
-            return list(blank_choice) + choices
-        return choices
-
     # -- validation
 
     @cached_property
@@ -535,14 +449,6 @@ def _path(cls: type) -> str:
     if cls.__module__.startswith("webframe.db.models."):
         return f"webframe.db.models.{cls.__qualname__}"
     return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _flat(choices: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    for value, label in choices:
-        if isinstance(label, (list, tuple)):
-            yield from _flat(label)
-        else:
-            yield value, label
 
 
 def _new_field(cls: type) -> Any:
