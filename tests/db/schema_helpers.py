@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy
 
 from webframe.db import connections, models
+from webframe.db.schema import drop_all
 
 from .registries import models_of_a_test
 
@@ -32,6 +33,16 @@ class States:
         meta = type("Meta", (), {"app_label": "tests", "apps": self.registry, **(Meta or {})})
         namespace = {"__module__": __name__, "__qualname__": name, "Meta": meta, **attributes}
         return type(models.Model)(name, (models.Model,), namespace)
+
+
+def empty(engine: Any) -> None:
+    """Drop all tables of the default database; those that other tests keep are made anew when they are needed."""
+    connections.close_all()
+    engine.kept["default"].clear()
+    left = States()
+    models_left = [left(f"Left{number}", {"db_table": name}) for number, name in enumerate(sorted(tables()))]
+    if models_left:
+        drop_all(*models_left)
 
 
 def field(model: Any, name: str) -> Any:

@@ -14,28 +14,17 @@ from webframe.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 from webframe.db.models.functions import Lower
 from webframe.db.schema import create_all, drop_all
 
-from .schema_helpers import States, columns, execute, field, foreign_keys, indexes, tables, uniques
+from .schema_helpers import States, columns, empty, execute, field, foreign_keys, indexes, tables, uniques
 
 CASCADE = models.CASCADE
 
 
 @pytest.fixture
 def connection(engine: Any) -> Iterator[Any]:
-    """The connection of the default database, which is empty again after the test."""
+    """The connection of the default database, which is empty before and after the test."""
+    empty(engine)
     yield connections["default"]
-    connections.close_all()
-    drop_everything()
-
-
-def drop_everything() -> None:
-    left = tables()
-    if not left:
-        return
-    registry = States()
-    for number, name in enumerate(sorted(left)):
-        registry(f"Left{number}", {"db_table": name})
-    drop_all(apps=registry.registry)
-    assert not tables()
+    empty(engine)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from webframe.db import connections, models
 from webframe.db.schema import create_all, drop_all
 
-from .schema_helpers import States, execute, field, inspector
+from .schema_helpers import States, empty, execute, field, inspector
 
 
 @st.composite
@@ -74,12 +74,9 @@ def described(table: str) -> dict[str, Any]:
 
 @pytest.fixture
 def database_is_empty(engine: Any) -> Iterator[None]:
+    empty(engine)
     yield
-    connections.close_all()
-    with inspector() as found:
-        left = found.get_table_names()
-    state = States()
-    drop_all(*[state(f"Left{number}", {"db_table": name}) for number, name in enumerate(left)])
+    empty(engine)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
