@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from webframe.core.exceptions import FieldError
-from webframe.db import models
+from webframe.db import DatabaseError, models
 from webframe.db.models import F, Lookup, Q, Transform, Value
 from webframe.db.models.building import Literals
 from webframe.db.models.lookups import DEFAULT_LOOKUPS
@@ -86,6 +86,21 @@ def test_regular_expressions(texts):
     assert names(texts.filter(name__iregex=r"^H.m$")) == ["Ham", "ham"]
     assert names(texts.filter(name__regex=r"[0-9]+%$")) == ["100%"]
     assert names(texts.exclude(name__regex=r".")) == [""]
+
+
+def test_what_is_no_regular_expression(texts):
+    with pytest.raises(DatabaseError):
+        list(texts.filter(name__regex="("))
+
+
+@pytest.mark.engines("sqlite", "mysql")
+def test_text_with_a_zero_in_it(things):
+    things.objects.create(name="ab")
+    things.objects.create(name="a\0b")
+    for lookup, wanted in (("contains", "a\0"), ("icontains", "A\0"), ("exact", "a\0b"), ("iexact", "A\0B")):
+        assert names(things.objects.filter(**{f"name__{lookup}": wanted})) == ["a\0b"], lookup
+    for lookup in ("contains", "startswith", "endswith", "icontains", "istartswith", "iendswith"):
+        assert names(things.objects.filter(**{f"name__{lookup}": "\0x"})) == [], lookup
 
 
 def test_numbers_searched_as_text(things):

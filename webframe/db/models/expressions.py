@@ -9,7 +9,7 @@ has it built into an element of SQLAlchemy Core. `building.py` explains both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import sqlalchemy
@@ -256,11 +256,6 @@ class Expression(Combinable):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(repr(source) for source in self.sources())})"
-
-    # -- helpers for subclasses
-
-    def _anything(self, of: Callable[[Any], bool]) -> bool:
-        return any(of(source) for source in self.sources())
 
 
 class _Anywhere(Literals):

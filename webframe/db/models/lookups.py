@@ -355,7 +355,7 @@ class PatternLookup(TextLookup):
     """Base of contains, startswith and endswith.
 
     Literals become patterns, with everything special in them escaped; SQLite
-    compares upper and lower case with GLOB, because its LIKE cannot.
+    uses GLOB and instr(), because its LIKE cannot tell upper from lower case.
     """
 
     # Whether anything may stand before and behind the literal.
@@ -365,10 +365,13 @@ class PatternLookup(TextLookup):
     @classmethod
     def search(cls, lhs: ColumnElement[Any], value: Any, scope: Scope) -> ColumnElement[bool]:
         dialect = scope.dialect_name
+        if dialect == "sqlite" and cls.before and cls.behind:
+            part = scope.typed_value(value, Text(), sql.folded if cls.fold else str)
+            return sql.position(sql.fold(lhs, dialect) if cls.fold else lhs, part, dialect) > 0
         if dialect == "sqlite":
-            pattern = _glob_pattern(cls.before, cls.behind, str.casefold if cls.fold else str)
+            pattern = sql.glob_pattern(cls.before, cls.behind, str.casefold if cls.fold else str)
             return sql.glob(sql.fold(lhs, dialect) if cls.fold else lhs, scope.typed_value(value, Text(), pattern))
-        escaped = _like_pattern(cls.before, cls.behind, sql.escape_of(dialect))
+        escaped = sql.like_pattern(cls.before, cls.behind, sql.escape_of(dialect))
         operand = scope.typed_value(value, Text(), escaped)
         if cls.fold:
             lhs, operand = sql.fold(lhs, dialect), sql.fold(operand, dialect)
@@ -435,6 +438,11 @@ class Regex(TextLookup):
     lookup_name = "regex"
 
     @classmethod
+    def search(cls, lhs: ColumnElement[Any], value: Any, scope: Scope) -> ColumnElement[bool]:
+        convert = sql.python_pattern if scope.dialect_name == "sqlite" else str
+        return cls.compare(lhs, scope.typed_value(value, Text(), convert), scope)
+
+    @classmethod
     def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
         return sql.regex(lhs, rhs, cls.fold, scope.dialect_name)
 
@@ -447,26 +455,6 @@ class IRegex(Regex):
 
 
 # -- helpers
-
-
-def _like_pattern(before: bool, behind: bool, escape: str) -> Callable[[Any], str]:
-    start, end = "%" if before else "", "%" if behind else ""
-
-    def pattern(value: Any) -> str:
-        text = str(value).replace(escape, escape * 2).replace("%", f"{escape}%").replace("_", f"{escape}_")
-        return f"{start}{text}{end}"
-
-    return pattern
-
-
-def _glob_pattern(before: bool, behind: bool, fold: Callable[[str], str]) -> Callable[[Any], str]:
-    start, end = "*" if before else "", "*" if behind else ""
-
-    def pattern(value: Any) -> str:
-        text = fold(str(value)).replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
-        return f"{start}{text}{end}"
-
-    return pattern
 
 
 def by_name(*lookups: type[Lookup]) -> dict[str, type[Lookup]]:

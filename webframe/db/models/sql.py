@@ -5,7 +5,8 @@ Every function takes the name of the dialect; names are never made from values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy
@@ -14,6 +15,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import BinaryExpression, Grouping
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import String, TypeEngine
+
+from webframe.db.errors import DataError
 
 __all__ = [
     "Template",
@@ -172,6 +175,47 @@ def position(text: Element, part: Element, dialect_name: str) -> Element:
 def length(text: Element, dialect_name: str) -> Element:
     """The number of characters."""
     return sqlalchemy.Function("length" if dialect_name == "sqlite" else "char_length", text, type_=Integer())
+
+
+# -- patterns, made of values
+
+
+def python_pattern(value: Any) -> str:
+    """A regular expression of Python; raises `DataError` for what is none."""
+    try:
+        re.compile(str(value))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise DataError(f"{value!r} is not a regular expression: {error}.") from error
+    return str(value)
+
+
+def like_pattern(before: bool, behind: bool, escape: str) -> Callable[[Any], str]:
+    """What makes a pattern of LIKE of a text, with anything before and behind it."""
+    start, end = "%" if before else "", "%" if behind else ""
+
+    def pattern(value: Any) -> str:
+        text = str(value).replace(escape, escape * 2).replace("%", f"{escape}%").replace("_", f"{escape}_")
+        return f"{start}{text}{end}"
+
+    return pattern
+
+
+def folded(value: Any) -> str:
+    """A text with upper and lower case made the same, as `fold` does it."""
+    return str(value).casefold()
+
+
+def glob_pattern(before: bool, behind: bool, fold: Callable[[str], str]) -> Callable[[Any], str]:
+    """What makes a pattern of GLOB of a text, with anything before and behind it."""
+    start, end = "*" if before else "", "*" if behind else ""
+
+    def pattern(value: Any) -> str:
+        if "\0" in str(value):
+            return "["  # Matches nothing: the pattern would end there, and match more than it should.
+        text = fold(str(value)).replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
+        return f"{start}{text}{end}"
+
+    return pattern
 
 
 # -- anything else
