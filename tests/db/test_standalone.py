@@ -164,7 +164,8 @@ def test_importing_signals_of_persistence_loads_no_sqlalchemy(module):
 
 
 def test_listening_to_a_model_by_name_loads_no_sqlalchemy():
-    code = "from webframe.db.models.signals import post_save\npost_save.connect(lambda **kwargs: None, sender='shop.Pizza', weak=False)"
+    code = """from webframe.db.models.signals import post_save
+post_save.connect(lambda **kwargs: None, sender='shop.Pizza', weak=False)"""
     assert not loaded_by(code) & {"sqlalchemy", "alembic"}
 
 
