@@ -137,6 +137,8 @@ class QueryScope:
         # Annotations with OVER, which are computed after WHERE and HAVING.
         self.windows: set[str] = set()
         self.names = Names(model, self.annotations, self._field_of)
+        # The columns that names have led to since somebody emptied the list.
+        self.met: list[Any] = []
         # Joins to many that a name may use again; None: all of them.
         self.reusable: set[Join] | None = None
 
@@ -213,6 +215,7 @@ class QueryScope:
         """The column that a path leads to, and the join in which it is (None: the root)."""
         join = self.join(path.steps)
         element = join.table.c[path.field.column]
+        self.met.append(element)
         return Built(element, scalar(path.field)), None if join is self.root else join
 
     def join(self, steps: Sequence[JoinStep], start: Join | None = None) -> Join:

@@ -52,6 +52,8 @@ class Question:
         self.scope = QueryScope(model, statement, outer)
         self.where: list[Any] = []
         self.having: list[Any] = []
+        # Columns in HAVING that are not in an aggregate.
+        self.beside: list[Any] = []
         # (operation, where its literals begin); None: nobody said.
         self.ordering: tuple[ops.Ordering, int] | None = None
         self.reversed = False
@@ -137,9 +139,15 @@ class Question:
         self._keep_one(q)
 
     def _keep_one(self, q: Any) -> None:
+        self.scope.met.clear()
         part: Part = self.scope.keep_rows(q)
-        (self.having if part.aggregate else self.where).append(part.element)
-        if part.aggregate and self.group is None:
+        if not part.aggregate:
+            self.where.append(part.element)
+            return
+        self.having.append(part.element)
+        # What stands beside an aggregate has to be grouped by.
+        self.beside += self.scope.met
+        if self.group is None:
             self.group = "model"
 
     def _annotate(self, operation: ops.Annotation) -> None:
@@ -212,6 +220,9 @@ class Question:
             orders = ordering_of(self, selection)
             if self.distinct == ():
                 elements += _missing(orders, elements)
+        if self.having and self.statement.dialect_name == "mysql":
+            # MariaDB knows columns in HAVING only if they are selected.
+            elements += _missing(list(dict.fromkeys(self.beside)), elements)
         statement = select(*elements).select_from(self.scope.source())
         statement = self.filtered(statement)
         group = self.grouped(selection.columns)
@@ -263,6 +274,7 @@ class Question:
             return []
         group = self._keys(columns) if self.group == "model" else list(self.group)
         group += [self.scope.annotations[name].element for name in self.selected if name not in self.scope.aggregates]
+        group += self.beside
         group += self.ordered_by
         return _grouping(group, columns)
 
