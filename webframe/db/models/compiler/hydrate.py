@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from webframe.db.models.compiler.plans import compile_factory
+from webframe.db.models.fields.types import LEFT_ALONE
 from webframe.db.models.sending import listens
 from webframe.db.models.signals import post_init, pre_init
 
@@ -117,8 +118,7 @@ class _Writer:
 
     def term(self, column: int) -> str:
         """The value of a column, converted."""
-        convert = self.instances.converters[column]
-        return f"v{column}" if convert is None else f"{self.constant(convert)}(v{column})"
+        return converted(f"v{column}", self.instances.converters[column], self.constant)
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
@@ -163,6 +163,15 @@ class _Writer:
 # --- rows that stay rows ----------------------------------------------------------------------------------------
 
 
+def converted(value: str, convert: Any, constant: Callable[[Any], str]) -> str:
+    """The source for a converted value; `constant` gives the name of an object in it."""
+    if convert is None:
+        return value
+    left_alone = LEFT_ALONE.get(convert)
+    call = f"{constant(convert)}({value})"
+    return call if left_alone is None else f"({value} if {value}.__class__ is {constant(left_alone)} else {call})"
+
+
 def value_rows(shape: str, names: Sequence[str], converters: Sequence[Any], width: int, row_class: Any = None) -> Any:
     """A function from rows to what values() and values_list() give.
 
@@ -176,7 +185,7 @@ def value_rows(shape: str, names: Sequence[str], converters: Sequence[Any], widt
 
     terms = []
     for column, convert in enumerate(converters[:width]):
-        terms.append(f"v{column}" if convert is None else f"{constant(convert)}(v{column})")
+        terms.append(converted(f"v{column}", convert, constant))
     columns = ", ".join(f"v{column}" for column in range(len(converters))) + ("," if len(converters) == 1 else "")
     if shape == "dict":
         item = "{" + ", ".join(f"{constant(name)}: {term}" for name, term in zip(names, terms, strict=True)) + "}"

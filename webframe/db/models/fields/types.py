@@ -280,6 +280,10 @@ def _as_decimal(value: Any) -> Decimal | None:
     return value if value is None or isinstance(value, Decimal) else Decimal(str(value))
 
 
+# Result processors that leave values of one type as they are, which is what most drivers give: they need not be called.
+LEFT_ALONE: dict[Any, type] = {_as_float: float, _as_decimal: Decimal}
+
+
 class JSONDocument(TypeDecorator[Any]):
     """A JSON document: JSONB on PostgreSQL, JSON on MySQL, text elsewhere. None is NULL; `null` within is kept.
 
