@@ -40,6 +40,8 @@ class BaseManager:
     name: str | None = None
     auto_created = False
     _db: str | None = None
+    # Whether create() may do without a queryset, which would know nothing more: decided when a model is asked for it.
+    _creates_simply = False
     _hints: Mapping[str, Any] = NOTHING
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -105,6 +107,7 @@ class BaseManager:
         """The same manager for another database."""
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
+        made._creates_simply = False
         made._db = using or self._db
         made._hints = hints or self._hints
         return made
@@ -166,6 +169,7 @@ class ManagerDescriptor:
             if owner._meta.abstract:
                 raise AttributeError(f"Manager isn't available; {owner._meta.object_name} is abstract")
             bound = self._bound[owner] = owner._meta.managers_map[self.manager.name]
+            bound._creates_simply = bound._db is None and not bound._hints and getattr(bound, "_is_plain", False)
         return bound
 
 
@@ -201,7 +205,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
 
     def create(self, **kwargs: Any) -> Any:
         """Make an instance with these values and save it."""
-        if self._db is not None or self._hints or not (type(self).__dict__.get("_plain") or self._is_plain):
+        if not self._creates_simply or self._db is not None:
             return self.get_queryset().create(**kwargs)
         made = self.model(**kwargs)
         made.save(force_insert=True)
