@@ -19,7 +19,8 @@ from webframe.db.connections import router
 from webframe.db.models.deletion import CASCADE, SET_DEFAULT, SET_NULL
 from webframe.db.models.fields.base import Field
 from webframe.db.models.fields.numbers import BigIntegerField, IntegerField, SmallIntegerField
-from webframe.db.models.options import JoinStep, shortened
+from webframe.db.models.naming import shortened
+from webframe.db.models.options import JoinStep
 from webframe.db.models.related.descriptors import (
     ForwardManyToOneDescriptor,
     ForwardOneToOneDescriptor,
