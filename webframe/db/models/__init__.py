@@ -74,8 +74,8 @@ if TYPE_CHECKING:
     from webframe.db.models.manager import Manager as Manager
     from webframe.db.models.query import QuerySet as QuerySet
     from webframe.db.models.related.fields import ForeignKey as ForeignKey
-    from webframe.db.models.related.fields import ManyToManyField as ManyToManyField
     from webframe.db.models.related.fields import OneToOneField as OneToOneField
+    from webframe.db.models.related.many_to_many import ManyToManyField as ManyToManyField
     from webframe.db.models.related.prefetch import Prefetch as Prefetch
     from webframe.db.models.related.prefetch import prefetch_related_objects as prefetch_related_objects
     from webframe.db.models.related.rels import ManyToManyRel as ManyToManyRel
@@ -111,7 +111,8 @@ _NAMES = {
     ".lookups": "Lookup",
     ".manager": "Manager",
     ".query": "QuerySet",
-    ".related.fields": "ForeignKey ManyToManyField OneToOneField",
+    ".related.fields": "ForeignKey OneToOneField",
+    ".related.many_to_many": "ManyToManyField",
     ".related.prefetch": "Prefetch prefetch_related_objects",
     ".related.rels": "ManyToManyRel ManyToOneRel OneToOneRel",
     ".subqueries": "Exists OuterRef Subquery",

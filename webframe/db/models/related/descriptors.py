@@ -16,7 +16,8 @@ from functools import cached_property
 from typing import Any
 
 from webframe.db.connections import router
-from webframe.db.models.related.managers import new_many_manager_class, new_reverse_manager_class
+from webframe.db.models.related.managers import new_reverse_manager_class
+from webframe.db.models.related.many_managers import new_many_manager_class
 from webframe.db.models.related.rels import MISSING
 from webframe.db.models.state import state_db
 
