@@ -46,6 +46,9 @@ class ProtectedError(IntegrityError):
         self.protected_objects = protected_objects
         super().__init__(message, protected_objects)
 
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 class RestrictedError(IntegrityError):
     """Deleting is refused, because objects in `restricted_objects`, not deleted themselves, point to it."""
@@ -54,6 +57,9 @@ class RestrictedError(IntegrityError):
         # The objects that point to it with on_delete=RESTRICT.
         self.restricted_objects = restricted_objects
         super().__init__(message, restricted_objects)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def CASCADE(collector: Collector, field: Any, sub_objs: Any, using: str) -> None:
