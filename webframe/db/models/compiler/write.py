@@ -7,22 +7,28 @@ expressions, ``F("stock") - 1``.
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import uuid
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import bindparam
 
 from webframe.core.exceptions import FieldError
 from webframe.db.connections import connections
-from webframe.db.errors import NotSupportedError
+from webframe.db.models.compiler.bulk import (
+    FEW_PARAMETERS,
+    FEW_ROWS,
+    insert_many_plan,
+    prepared_columns,
+    rows_at_once,
+)
 from webframe.db.models.compiler.literals import Names, QueryLiterals
-from webframe.db.models.compiler.plans import Plan, Slot, exact_type_of, make_plan, result_converter
+from webframe.db.models.compiler.plans import Plan, Slot, exact_type_of, make_plan
 from webframe.db.models.compiler.scope import QueryScope, Statement
+from webframe.db.models.compiler.values import PLAIN_TYPES as PLAIN_TYPES
+from webframe.db.models.compiler.values import NotPlain as NotPlain
+from webframe.db.models.compiler.values import attribute_slot, batches, converted_row, returned_columns, slot_for
+from webframe.db.models.compiler.values import is_expression as is_expression
 from webframe.db.models.tables import column_type, table_of
 
 if TYPE_CHECKING:
@@ -30,24 +36,6 @@ if TYPE_CHECKING:
 
     Fields = tuple[Any, ...]
     MakeSlot = Callable[[Any, int, dict[str, Slot]], sqlalchemy.BindParameter[Any]]
-
-# Types of values that are certainly not expressions.
-PLAIN_TYPES = frozenset(
-    {
-        type(None),
-        bool,
-        int,
-        float,
-        str,
-        bytes,
-        decimal.Decimal,
-        datetime.datetime,
-        datetime.date,
-        datetime.time,
-        datetime.timedelta,
-        uuid.UUID,
-    }
-)
 
 
 def insert(
@@ -72,7 +60,7 @@ def insert(
     answer = plan.answer
     if answer is None:
         return row or ()
-    return _converted(row, answer)
+    return converted_row(row, answer)
 
 
 def update(model: Any, pk_value: Any, fields: Fields, values: Sequence[Any], alias: str, plain: bool = False) -> int:
@@ -146,31 +134,6 @@ def update_by(
     return count
 
 
-# --- batches ----------------------------------------------------------------------------------------------------
-
-# Keys in one IN: more gain nothing, and no database of ours minds as many.
-LARGEST_BATCH = 512
-
-
-def batches(values: Sequence[Any], wrapper: Any, others: int = 0) -> Iterable[tuple[Any, ...]]:
-    """The values in tuples whose lengths are powers of two, the last one filled up with its own last value.
-
-    `others` counts the parameters that each statement has beside them.
-    """
-    limit = getattr(wrapper.features, "max_query_params", None) or LARGEST_BATCH + others
-    size = LARGEST_BATCH
-    while size > 1 and size + others > limit:
-        size //= 2
-    for start in range(0, len(values), size):
-        yield padded(tuple(values[start : start + size]))
-
-
-def padded(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The values with the last one repeated until their number is a power of two, so that there are few plans."""
-    missing = (1 << (len(values) - 1).bit_length()) - len(values) if values else 0
-    return values + values[-1:] * missing if missing else values
-
-
 # --- many rows at once ------------------------------------------------------------------------------------------
 
 
@@ -196,7 +159,7 @@ def insert_many(
     """
     wrapper = connections[alias]
     few = batch_size is None and len(rows) <= FEW_ROWS and len(rows) * len(fields) <= FEW_PARAMETERS
-    size = len(rows) if few else _rows_at_once(wrapper, len(fields), batch_size)
+    size = len(rows) if few else rows_at_once(wrapper, len(fields), batch_size)
     if not wrapper.features.can_return_from_insert or ignore_conflicts:
         returning = ()
     returned: list[tuple[Any, ...]] = []
@@ -208,175 +171,24 @@ def insert_many(
         key = ("insert many", model, fields, returning, kind, count)
         plan = wrapper.plans.get(key)
         if plan is None:
-            plan = wrapper.plans[key] = _insert_many_plan(model, fields, wrapper, returning, kind, count)
+            plan = wrapper.plans[key] = insert_many_plan(model, fields, wrapper, returning, kind, count)
         steps, converters, order = plan.answer
         chunk = rows[start : start + count]
         start += count
-        columns = _prepared(chunk, steps)
+        columns = prepared_columns(chunk, steps)
         if columns is None:
             returned += [insert(model, fields, row, alias, returning) for row in chunk]
             continue
         parameters = list(chain.from_iterable(zip(*(columns[place] for place in order), strict=True)))
         if returning:
             got = wrapper.fetch(plan.sql, parameters)
-            returned += got if converters is None else [_converted(row, converters) for row in got]
+            returned += got if converters is None else [converted_row(row, converters) for row in got]
         else:
             wrapper.run(plan.sql, parameters)
     return returned
 
 
-# So many rows go in one statement, which is made for their number; of more rows as many as the next power of two.
-FEW_ROWS = 32
-
-# What every database takes in one statement: 999 for a SQLite older than 3.32.
-FEW_PARAMETERS = 999
-
-# Without another limit: parameters in one statement.
-MOST_PARAMETERS = 30_000
-
-
-def _rows_at_once(wrapper: Any, columns: int, batch_size: int | None) -> int:
-    limit = min(getattr(wrapper.features, "max_query_params", None) or MOST_PARAMETERS, MOST_PARAMETERS)
-    fitting = max(1, limit // max(1, columns))
-    size = 1 << (fitting.bit_length() - 1)
-    return min(size, batch_size) if batch_size else size
-
-
-# What becomes of the values of a column: (convert, the type whose values need none, bind processor).
-Step = tuple[Any, type | None, Any]
-
-
-def _prepared(rows: Sequence[Sequence[Any]], steps: Sequence[Step]) -> list[Sequence[Any]] | None:
-    """The rows' columns as the driver takes them: column by column, most need only one look at their types.
-
-    None if there are expressions among the values.
-    """
-    columns: list[Sequence[Any]] = []
-    for column, (convert, exact_type, process) in zip(zip(*rows, strict=True), steps, strict=True):
-        kinds = set(map(type, column))
-        if len(kinds) == 1 and exact_type in kinds:
-            if exact_type is bool:
-                process = None
-        elif not kinds <= {exact_type, type(None)}:
-            if not kinds <= PLAIN_TYPES and any(map(is_expression, column)):
-                return None
-            column = tuple(map(convert, column))
-        elif exact_type is bool:
-            process = None  # every driver takes True and False as they are
-        if process is not None:
-            column = tuple(map(process, column))
-        columns.append(column)
-    return columns
-
-
-def _converted(row: Sequence[Any], converters: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(
-        [value if convert is None else convert(value) for value, convert in zip(row, converters, strict=False)]
-    )
-
-
-def _insert_many_plan(
-    model: Any, fields: Fields, wrapper: Any, returning: Fields, kind: tuple[bool, Fields, Fields], count: int
-) -> Plan:
-    """A plan for `count` rows: what SQLAlchemy makes of two rows is what it makes of one with a piece put in."""
-    slots: dict[str, Slot] = {}
-    columns, converters = _returning(model, wrapper, returning, always=True)
-
-    def statement(rows: int) -> Any:
-        values = [
-            {field.column: slot_for(field, row * len(fields) + place, slots) for place, field in enumerate(fields)}
-            for row in range(rows)
-        ]
-        made = _conflicts(_dialect_insert(model, wrapper), model, wrapper, *kind).inline().values(values)
-        return made.returning(*columns) if columns else made
-
-    one = make_plan(statement(1), wrapper, slots, len(fields))
-    two = make_plan(statement(2), wrapper, slots, 2 * len(fields)).sql
-    common = next((place for place, (a, b) in enumerate(zip(one.sql, two, strict=False)) if a != b), len(one.sql))
-    piece = two[common : common + len(two) - len(one.sql)]
-    sql = one.sql[:common] + piece * (count - 1) + one.sql[common:]
-    dialect = wrapper.dialect
-    steps = [
-        (
-            field.get_save_value,
-            exact_type_of(field),
-            column_type(field).dialect_impl(dialect).bind_processor(dialect),
-        )
-        for field in fields
-    ]
-    # SQLAlchemy names the columns as the table does, whatever the order of the fields.
-    names = list(table_of(model).columns.keys())
-    order = sorted(range(len(fields)), key=lambda place: names.index(fields[place].column))
-    return Plan(sql, None, (steps, converters, order))
-
-
-def _dialect_insert(model: Any, wrapper: Any) -> Any:
-    table = table_of(model)
-    if wrapper.vendor == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-
-        return postgresql_insert(table)
-    if wrapper.vendor == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-
-        return sqlite_insert(table)
-    if wrapper.vendor == "mysql":
-        from sqlalchemy.dialects.mysql import insert as mysql_insert
-
-        return mysql_insert(table)
-    return table.insert()
-
-
-def _conflicts(
-    statement: Any, model: Any, wrapper: Any, ignore: bool, update_fields: Fields, unique_fields: Fields
-) -> Any:
-    """The INSERT with what it does about rows that are there already."""
-    if not ignore and not update_fields:
-        return statement
-    if wrapper.vendor not in ("sqlite", "postgresql", "mysql"):
-        raise NotSupportedError(f"{wrapper.vendor} cannot ignore or update rows that are there when it inserts.")
-    table = table_of(model)
-    if ignore:
-        if wrapper.vendor == "sqlite" and model._meta.auto_created:
-            # A third quicker; it would also leave out rows with NULL, of which rows between two keys have none.
-            return statement.prefix_with("OR IGNORE")
-        return statement.prefix_with("IGNORE") if wrapper.vendor == "mysql" else statement.on_conflict_do_nothing()
-    if wrapper.vendor == "mysql":
-        return statement.on_duplicate_key_update(
-            {field.column: statement.inserted[field.column] for field in update_fields}
-        )
-    return statement.on_conflict_do_update(
-        index_elements=[table.c[field.column] for field in unique_fields],
-        set_={field.column: statement.excluded[field.column] for field in update_fields},
-    )
-
-
 # --- plans ------------------------------------------------------------------------------------------------------
-
-
-def slot_for(field: Any, index: int, slots: dict[str, Slot]) -> sqlalchemy.BindParameter[Any]:
-    """A parameter for a value of a field, noted in `slots`."""
-    name = f"_literal_{index}"
-    slots[name] = Slot(index, field.get_save_value, exact_type_of(field))
-    return bindparam(name, type_=column_type(field))
-
-
-class NotPlain(Exception):
-    """A value is an expression: the plans for whole instances are not for it."""
-
-
-def attribute_slot(field: Any, index: int, slots: dict[str, Slot]) -> sqlalchemy.BindParameter[Any]:
-    """A parameter for the value that the dictionary of an instance has for a field."""
-    convert = field.get_save_value
-
-    def checked(value: Any) -> Any:
-        if value is not None and is_expression(value):
-            raise NotPlain
-        return convert(value)
-
-    name = f"_literal_{index}"
-    slots[name] = Slot(str(field.attname), checked, exact_type_of(field))
-    return bindparam(name, type_=column_type(field))
 
 
 def insert_plan_for_instances(model: Any, fields: Fields, wrapper: Any, returning: Fields) -> Plan:
@@ -392,26 +204,6 @@ def update_plan_for_instances(model: Any, fields: Fields, wrapper: Any) -> Plan:
     return _update_plan(model, model._meta.pk, 1, fields, wrapper, attribute_slot)
 
 
-def is_expression(value: Any) -> bool:
-    """Whether a value is to be built into the SQL, not passed as a parameter."""
-    return hasattr(value, "build") and hasattr(value, "key")
-
-
-def _returning(
-    model: Any, wrapper: Any, returning: Fields, always: bool = False
-) -> tuple[list[Any], tuple[Any, ...] | None]:
-    """The columns to return, and the conversions of their values (None: there are none)."""
-    table = table_of(model)
-    columns = [table.c[field.column] for field in returning]
-    converters = tuple(
-        result_converter(column.type, field, wrapper) for field, column in zip(returning, columns, strict=True)
-    )
-    only_key = len(columns) == 1 and columns[0] is table.autoincrement_column
-    if not wrapper.features.can_return_from_insert or (only_key and wrapper.vendor == "sqlite" and not always):
-        columns = []  # the driver knows the key without being asked
-    return columns, converters if any(converters) else None
-
-
 def _insert_plan(model: Any, fields: Fields, wrapper: Any, returning: Fields, slot: MakeSlot = slot_for) -> Plan:
     table = table_of(model)
     slots: dict[str, Slot] = {}
@@ -419,7 +211,7 @@ def _insert_plan(model: Any, fields: Fields, wrapper: Any, returning: Fields, sl
     if fields:
         named = {table.c[field.column]: slot(field, index, slots) for index, field in enumerate(fields)}
         statement = statement.values(named)
-    columns, converters = _returning(model, wrapper, returning)
+    columns, converters = returned_columns(model, wrapper, returning)
     if columns:
         statement = statement.returning(*columns)
     return make_plan(statement, wrapper, slots, len(fields), converters, columns=None if fields else [])
@@ -491,13 +283,13 @@ def _insert_expressions(
     if plan is None:
         scope = QueryScope(model, Statement(wrapper, literals))
         statement = table_of(model).insert().values(_set(scope, fields, values)).inline()
-        columns, converters = _returning(model, wrapper, returning)
+        columns, converters = returned_columns(model, wrapper, returning)
         if columns:
             statement = statement.returning(*columns)
         plan = make_plan(statement, wrapper, scope.statement.slots, len(literals), converters)
         wrapper.plans[key] = plan
     row = wrapper.insert(plan.sql, plan.arguments(tuple(literals))) or ()
-    return row if plan.answer is None else _converted(row, plan.answer)
+    return row if plan.answer is None else converted_row(row, plan.answer)
 
 
 def _update_expressions(
