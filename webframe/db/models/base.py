@@ -23,7 +23,7 @@ from webframe.core.exceptions import (
 from webframe.db.errors import ObjectNotUpdated
 from webframe.db.models.conditions import Q
 from webframe.db.models.construction import build, general_init
-from webframe.db.models.deletion import CASCADE, Collector, delete_simply
+from webframe.db.models.deletion import CASCADE, Collector
 from webframe.db.models.fields.numbers import BigAutoField
 from webframe.db.models.loading import Loading
 from webframe.db.models.manager import Manager
@@ -32,6 +32,7 @@ from webframe.db.models.related.fields import OneToOneField
 from webframe.db.models.saving import Saving, alias_for
 from webframe.db.models.sending import emit
 from webframe.db.models.signals import class_prepared
+from webframe.db.models.simple_deletion import delete_simply
 from webframe.db.models.state import ModelState, StateDescriptor, is_adding, state_db
 from webframe.db.models.validation import Validating
 
