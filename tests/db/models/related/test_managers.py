@@ -244,3 +244,23 @@ def test_changing_undoes_what_was_prefetched(heard, world, book, tags):
     assert list(found.tags.all()) == []
     found.tags.add(*tags)
     assert found.tags.count() == 3 and len(found.tags.all()) == 3
+
+
+def test_what_a_manager_of_ones_own_does_when_it_creates_is_done(define, create_tables):
+    class Loud(models.Manager):
+        def create(self, **values):
+            return super().create(**{**values, "name": values["name"].upper()})
+
+    Owner = define("Owner")
+    Pet = define(
+        "Pet",
+        name=models.CharField(max_length=9),
+        owner=models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="pets"),
+        friends=models.ManyToManyField(Owner, related_name="animals"),
+        objects=Loud(),
+    )
+    create_tables()
+    owner = Owner.objects.create()
+    assert owner.pets.create(name="rex").name == "REX"
+    assert owner.animals.create(name="mia", owner=owner).name == "MIA"
+    assert Pet.objects.get(name="REX").owner == owner

@@ -115,6 +115,7 @@ class RelatedManager(Manager):
         if self._db is not None:
             queryset = queryset.using(self._db)
         if router.routers or not is_at_home(instance):
+            queryset = queryset._chain()
             queryset._add_hints(instance=instance)
         return queryset._related_to(self.filter_name, self.filter_value, self.is_sticky)
 
@@ -123,6 +124,10 @@ class RelatedManager(Manager):
         if router.routers:
             return router.db_for_write(model, instance=self.instance)
         return state_db(self.instance) or DEFAULT_ALIAS
+
+    def _to_write(self, alias: str) -> Any:
+        """This manager for the database that is written to, whose superclass may have methods of its own to create."""
+        return self if self._db is None and alias == DEFAULT_ALIAS else self.db_manager(alias)
 
     def _remove_prefetched_objects(self) -> None:
         """Forget what was prefetched, because it is about to change."""
@@ -234,19 +239,17 @@ class ReverseManager(RelatedManager):
         if not isinstance(obj, self.model):
             raise TypeError(f"{self.model._meta.object_name!r} instance expected, got {obj!r}")
 
-    def _for_writing(self) -> Any:
-        """The related model's default manager, for the database that the instance's relatives are written to."""
-        return self._all_of_model().using(self._alias_to_write(self.model))
-
     def create(self, **kwargs: Any) -> Any:
         """Make an object that points here, and save it."""
         self._remove_prefetched_objects()
-        return self._for_writing().create(**{**kwargs, self.field.name: self.instance})
+        made = self._to_write(self._alias_to_write(self.model))
+        return super(ReverseManager, made).create(**{**kwargs, self.field.name: self.instance})
 
     def get_or_create(self, defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> tuple[Any, bool]:
         """The object that points here and matches; made where there is none. Returns it, and whether it was made."""
         self._remove_prefetched_objects()
-        found: tuple[Any, bool] = self._for_writing().get_or_create(
+        made = self._to_write(self._alias_to_write(self.model))
+        found: tuple[Any, bool] = super(ReverseManager, made).get_or_create(
             defaults, **{**kwargs, self.field.name: self.instance}
         )
         return found
@@ -259,7 +262,8 @@ class ReverseManager(RelatedManager):
     ) -> tuple[Any, bool]:
         """Like `get_or_create`, but one that exists gets the values of `defaults`."""
         self._remove_prefetched_objects()
-        found: tuple[Any, bool] = self._for_writing().update_or_create(
+        made = self._to_write(self._alias_to_write(self.model))
+        found: tuple[Any, bool] = super(ReverseManager, made).update_or_create(
             defaults, create_defaults, **{**kwargs, self.field.name: self.instance}
         )
         return found

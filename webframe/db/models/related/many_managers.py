@@ -252,7 +252,7 @@ class ManyRelatedManager(RelatedManager):
 
     def create(self, *, through_defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
         """Make an object, save it and relate it."""
-        created = self._for_writing().create(**kwargs)
+        created = super(ManyRelatedManager, self._for_writing()).create(**kwargs)
         self.add(created, through_defaults=through_defaults)
         return created
 
@@ -264,7 +264,7 @@ class ManyRelatedManager(RelatedManager):
         **kwargs: Any,
     ) -> tuple[Any, bool]:
         """The related object that matches, made and related where there is none; and whether it was made."""
-        found, created = self._for_writing(related=True).get_or_create(defaults, **kwargs)
+        found, created = super(ManyRelatedManager, self._for_writing()).get_or_create(defaults, **kwargs)
         if created:
             self.add(found, through_defaults=through_defaults)
         return found, created
@@ -278,14 +278,15 @@ class ManyRelatedManager(RelatedManager):
         **kwargs: Any,
     ) -> tuple[Any, bool]:
         """Like `get_or_create`, but one that exists gets the values of `defaults`."""
-        found, created = self._for_writing(related=True).update_or_create(defaults, create_defaults, **kwargs)
+        found, created = super(ManyRelatedManager, self._for_writing()).update_or_create(
+            defaults, create_defaults, **kwargs
+        )
         if created:
             self.add(found, through_defaults=through_defaults)
         return found, created
 
-    def _for_writing(self, related: bool = False) -> Any:
-        queryset = self.get_queryset() if related else self._all_of_model()
-        return queryset.using(self._alias_to_write(type(self.instance)))
+    def _for_writing(self) -> Any:
+        return self._to_write(self._alias_to_write(type(self.instance)))
 
     # -- helpers
 
