@@ -92,6 +92,7 @@ class Contender(Protocol):
 
     def begin(self) -> None: ...
     def rollback(self) -> None: ...
+    def rows(self, sql: str) -> list[Any]: ...
 
     # Each returns what tells whether it did the right thing; objects of its own kind where there are any.
     def get(self, key: int) -> Any: ...
@@ -153,6 +154,28 @@ class Writing:
         self.contender.rollback()
 
 
+class Committing:
+    """A batch of operations each of which is a transaction of its own; the rows that it made are deleted afterwards."""
+
+    def __init__(self, operation: Callable[[Any], Any], material: Callable[[int], Sequence[Any]], undo: Any) -> None:
+        self.operation = operation
+        self.material = material
+        self.undo = undo
+        self.ready: Sequence[Any] = ()
+
+    def prepare(self, times: int) -> None:
+        self.ready = self.material(times)
+
+    def __call__(self, times: int) -> None:
+        operation = self.operation
+        for each in self.ready:
+            operation(each)
+
+    def finish(self) -> None:
+        self.ready = ()
+        self.undo()
+
+
 def batches(contender: Contender) -> dict[str, Any]:
     """Every operation of a contender, by the name of its case."""
 
@@ -169,6 +192,14 @@ def batches(contender: Contender) -> dict[str, Any]:
         "exists": Reading(contender.exists),
         "m2m_list": Reading(lambda: contender.list_tags(tagged)),
         "insert": Writing(contender, contender.insert, range),
+        "insert_and_commit": Committing(
+            contender.insert, range, lambda: contender.rows(f"DELETE FROM book WHERE id > {BOOKS}")
+        ),
+        "update_and_commit": Committing(
+            lambda pair: contender.update(*pair),
+            lambda times: list(zip([contender.loaded(3)] * times, range(1, times + 1), strict=True)),
+            lambda: None,
+        ),
         "update": Writing(
             contender,
             lambda pair: contender.update(*pair),

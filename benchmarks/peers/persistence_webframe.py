@@ -78,6 +78,8 @@ class Library:
     def __init__(self, engine, place):
         if not settings.configured:
             settings.configure(DATABASES={"default": f"sqlite:///{place}" if engine == "sqlite" else place})
+        if engine == "sqlite":
+            self.rows("PRAGMA synchronous = NORMAL")
         self.books = [book(number) for number in range(1000)]
 
     def rows(self, sql):
