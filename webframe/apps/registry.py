@@ -309,9 +309,7 @@ class Apps:
             app_label, model_name = split_model_name(app_label)
         return self.get_app_config(app_label).get_model(model_name, require_ready=require_ready)
 
-    def register_model(
-        self, app_label: str, model: ModelClass, announce: Callable[[], object] | None = None
-    ) -> None:
+    def register_model(self, app_label: str, model: ModelClass, announce: Callable[[], object] | None = None) -> None:
         """Note that a model is defined, call `announce`, then do what waited for the model."""
         name = model._meta.model_name
         with self._models_lock:

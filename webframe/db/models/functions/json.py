@@ -95,9 +95,7 @@ def is_mariadb(scope: Scope) -> bool:
 def mariadb_path(name: Any) -> str:
     """Like `key_path`, but raises `NotSupportedError` for keys that MariaDB would not find."""
     if str(name).startswith("-"):
-        raise NotSupportedError(
-            f"MariaDB finds no key of a document that begins with a minus, as {name!r} does."
-        )
+        raise NotSupportedError(f"MariaDB finds no key of a document that begins with a minus, as {name!r} does.")
     return key_path(name)
 
 
