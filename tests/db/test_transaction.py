@@ -266,7 +266,7 @@ def test_on_a_running_loop_a_block_is_refused() -> None:
     import asyncio
 
     async def main() -> None:
-        with pytest.raises(SynchronousOnlyOperation, match="async with atomic"), atomic():
+        with pytest.raises(SynchronousOnlyOperation, match="workers.run"), atomic():
             pass
         with pytest.raises(SynchronousOnlyOperation, match="would block"):
             numbers()

@@ -184,6 +184,8 @@ def _new_holder(lessee: Lessee | None) -> Holder:
             outermost.holder = surrounding_holder() or Holder(outermost)
         lessee.holder = outermost.holder
         made: Holder = lessee.holder
+        if made.owner is not None and getattr(outermost, "finished", False):
+            made.over = True  # made by a worker that its cancelled request has left behind: nobody will release it
         return made
 
 

@@ -41,7 +41,7 @@ class Atomic:
 
     def __enter__(self) -> None:
         if on_running_loop():
-            refuse_on_loop("with atomic()", "async with atomic()")
+            refuse_on_loop("with atomic()", "webframe.workers.run(function), with the block in that function,")
         self._nodes.append(self._enter())
 
     def __exit__(
@@ -91,7 +91,10 @@ class Atomic:
         @wraps(function)
         def in_block(*args: Any, **kwargs: Any) -> Any:
             if on_running_loop():
-                refuse_on_loop(f"{function.__qualname__}(), which is atomic,", "async with atomic()")
+                refuse_on_loop(
+                    f"{function.__qualname__}(), which is atomic,",
+                    "webframe.workers.run(function), with the block in that function,",
+                )
             node = self._enter()
             try:
                 result = function(*args, **kwargs)
