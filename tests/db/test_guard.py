@@ -94,3 +94,23 @@ def test_many_threads_never_have_it_at_once() -> None:
     assert (most, inside) == (1, 0)
     assert done >= 4 * 300
     assert guard.try_acquire()
+
+
+def test_an_errand_is_run_with_the_guard_taken_as_soon_as_it_is_free() -> None:
+    guard = Guard()
+    seen: list[bool] = []
+    guard.when_free(lambda: seen.append(guard.try_acquire()))
+    assert seen == [False]
+    guard.acquire()
+    guard.when_free(lambda: seen.append(guard.try_acquire()))
+    assert seen == [False]
+    guard.release()
+    assert seen == [False, False]
+    assert guard.try_acquire()
+
+
+def test_an_errand_that_fails_hands_the_guard_on() -> None:
+    guard = Guard()
+    with pytest.raises(ZeroDivisionError):
+        guard.when_free(lambda: 1 / 0)
+    assert guard.try_acquire()

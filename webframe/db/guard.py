@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from threading import get_ident
 
 
@@ -23,8 +24,9 @@ class Guard:
     __slots__ = ("_free", "_line", "owner")
 
     def __init__(self) -> None:
-        # The locks of those who wait, each held until it is its owner's turn; a deque once anybody has had to wait.
-        self._line: deque[threading.Lock] | tuple[()] = ()
+        # The locks of those who wait, each held until it is its owner's turn, and errands; a deque once anybody has had
+        # to wait.
+        self._line: deque[threading.Lock | _Errand] | tuple[()] = ()
         # The thread that has the guard; 0: nobody. Another thread may give back what this one has taken.
         self.owner = 0
         # Has one thing in it while nobody has the guard. Taking it out is one step, and quicker than a lock.
@@ -60,6 +62,11 @@ class Guard:
         if self._line:
             self._hand_on()
 
+    def when_free(self, errand: Callable[[], object]) -> None:
+        """Call `errand` with the guard taken: at once, or when it is its turn, by whoever hands the guard on."""
+        self._stand_in_line(_Errand(self, errand))
+        self._hand_on()
+
     def _take(self) -> bool:
         try:
             self._free.pop()
@@ -84,7 +91,7 @@ class Guard:
             raise TimeoutError
         self.owner = get_ident()
 
-    def _stand_in_line(self, turn: threading.Lock) -> None:
+    def _stand_in_line(self, turn: threading.Lock | _Errand) -> None:
         line = self._line
         if isinstance(line, tuple):
             with _lines_lock:
@@ -109,6 +116,24 @@ class Guard:
                 continue
             turn.release()
             return
+
+
+class _Errand:
+    """Stands in line like the lock of somebody who waits; what is called when its turn comes."""
+
+    __slots__ = ("errand", "guard")
+
+    def __init__(self, guard: Guard, errand: Callable[[], object]) -> None:
+        self.guard = guard
+        self.errand = errand
+
+    def release(self) -> None:
+        """It is its turn: it has the guard."""
+        self.guard.owner = get_ident()
+        try:
+            self.errand()
+        finally:
+            self.guard.release()
 
 
 # Held while a guard gets its line.

@@ -17,6 +17,7 @@ import os
 import threading
 import weakref
 from contextvars import ContextVar
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -140,12 +141,9 @@ class Holder:
             if self.slots.get(slot.alias) is slot:
                 del self.slots[slot.alias]
             slot.over = True
-            if slot.link is not None and slot.guard.try_acquire():
-                try:
-                    if slot.link is not None:
-                        slot.wrapper.give_back(slot)
-                finally:
-                    slot.guard.release()
+            if slot.link is not None:
+                # Whoever is using it may have looked already whether the slot is over.
+                slot.guard.when_free(partial(slot.wrapper.give_back, slot))
 
 
 # The holder of this thread or task; inside of requests the request itself has it.
