@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from webframe.core.exceptions import FieldError
 from webframe.db import models
+from webframe.db.models import Case, Count, F, Max, OuterRef, Value, When
+from webframe.db.models.functions import Upper
 
 from ..registries import models_of_a_test
 
@@ -50,3 +53,25 @@ def test_a_key_of_a_document_may_be_called_like_a_look_up():
     assert Book.objects.get(data__exact__0=5) == book
     assert Book.objects.get(data__in__gt__gt=2) == book
     assert not Book.objects.filter(data__in__gt__gt=3).exists()
+
+
+def test_update_takes_no_value_from_rows_that_only_its_conditions_are_about():
+    made, label = Book.objects.create(title="one"), Label.objects.create(name="red")
+    made.labels.add(label)
+    tagged = Book.objects.filter(labels__name="red")
+    joined = tagged.annotate(tag=F("labels__name"))
+    for refused in (
+        lambda: tagged.update(title=F("labels__name")),
+        lambda: tagged.update(title=Upper("labels__name")),
+        lambda: joined.update(title=F("tag")),
+        lambda: tagged.update(title=Case(When(labels__name="red", then=Value("two")), default=F("title"))),
+        lambda: tagged.update(title=Label.objects.filter(name=OuterRef("labels__name")).values("name")[:1]),
+    ):
+        with pytest.raises(FieldError, match="Joined field references"):
+            refused()
+    with pytest.raises(FieldError, match="[Aa]ggregate"):
+        tagged.annotate(n=Count("labels")).update(title=F("n"))
+    with pytest.raises(FieldError, match="[Aa]ggregate"):
+        Book.objects.update(title=Max("title"))
+    assert tagged.update(title=Label.objects.filter(books=OuterRef("pk")).values("name")[:1]) == 1
+    assert Book.objects.get().title == "red"

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import select
+from sqlalchemy.sql.visitors import iterate
 
 from webframe.core.exceptions import FieldError
 from webframe.db.models.building import Built
@@ -161,21 +162,31 @@ def update_plan(
     statement = Statement(wrapper, literals)
     question = Question(model, operations, statement)
     scope = question.scope
-    before = len(scope.tables())
     statement.position = question.end
     named = {}
     table = scope.root.table
     for field, value in assignments:
         if hasattr(value, "references"):
             named[table.c[field.column]] = scope.build(value, scalar(field)).element
+            _check_assigned(scope, field, value, named[table.c[field.column]])
         else:
             named[table.c[field.column]] = statement.take(
                 value, column_type(field), field.get_save_value, exact_type_of(field)
             )
-    if len(scope.tables()) > before:
-        raise FieldError("Joined field references are not permitted in this query.")
     made = _matching(table_of(model).update().values(named), question)
     return _plan(made, statement, None, question.matches_nothing)
+
+
+def _check_assigned(scope: QueryScope, field: Any, value: Any, element: Any) -> None:
+    """Refuse a new value that needs more than the row that is changed: UPDATE has the tables of no joins."""
+    if any(scope.is_aggregate(name) for name in value.references()):
+        raise FieldError(f"Aggregate functions are not allowed in this query (the new value of {field.name!r}).")
+    joined = scope.tables()[1:]
+    if any(getattr(part, "table", None) in joined for part in iterate(element)):
+        raise FieldError(
+            f"Joined field references are not permitted in this query (the new value of {field.name!r}). Take the "
+            "value from a subquery: Model.objects.filter(pk=OuterRef(...)).values(...)[:1]."
+        )
 
 
 def _matching(made: Any, question: Question) -> Any:
