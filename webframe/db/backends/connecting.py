@@ -278,7 +278,16 @@ class Connecting(Watched):
 
     def hint_for(self, error: BaseException) -> str:
         """What to do about an error of the driver, if there is more to say than it says."""
+        if self.misses_table(error):
+            return (
+                f"The database {self.alias!r} has no such table. If it is that of a model, make it with create_all() "
+                "of webframe.db.schema, or see whether DATABASES names another database than the one that has it."
+            )
         return ""
+
+    def misses_table(self, error: BaseException) -> bool:
+        """Whether an error of the driver is about a table that is not there."""
+        return False
 
     def is_lost(self, error: BaseException, link: Link) -> bool:
         """Whether an error means that the connection is gone."""

@@ -107,6 +107,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_lost(self, error: BaseException, link: Link) -> bool:
         return not link.raw.open or super().is_lost(error, link)
 
+    def misses_table(self, error: BaseException) -> bool:
+        return error.args[:1] == (1146,)
+
     @property
     def dialect(self) -> sqlalchemy.Dialect:
         """SQLAlchemy's dialect; what it may write depends on the server, so the first look connects."""

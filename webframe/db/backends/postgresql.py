@@ -99,6 +99,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_lost(self, error: BaseException, link: Link) -> bool:
         return bool(link.raw.closed) or super().is_lost(error, link)
 
+    def misses_table(self, error: BaseException) -> bool:
+        return getattr(error, "sqlstate", None) == "42P01"
+
     @property
     def pg_version(self) -> int:
         """The version of the server: 150018 is 15.18."""

@@ -176,7 +176,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             )
         if "unable to open" in text:
             return f"The database {self.alias!r} is the file {self._path!r}: see that its folder exists."
-        return ""
+        return super().hint_for(error)
+
+    def misses_table(self, error: BaseException) -> bool:
+        return str(error).startswith("no such table")
 
     # --- in memory ------------------------------------------------------------------------------------------------
 

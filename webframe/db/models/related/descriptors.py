@@ -135,11 +135,11 @@ class ForwardManyToOneDescriptor(_OneDescriptor):
     def get_object(self, instance: Any) -> Any:
         """Load the related object. Raises its model's `DoesNotExist` where a row points to nothing."""
         field = self.field
-        model = field.remote_field.model
-        manager = model._base_manager
+        target = field.target_field.name  # `FieldError` where the other model is not defined
+        manager = field.remote_field.model._base_manager
         if router.routers or state_db(instance) not in (None, "default"):
             manager = manager.db_manager(hints={"instance": instance})
-        return manager.get(**{field.target_field.name: getattr(instance, self._attname)})
+        return manager.get(**{target: getattr(instance, self._attname)})
 
     def is_cached(self, instance: Any) -> bool:
         """Whether a question is needless: the object is remembered and still the right one."""
