@@ -18,6 +18,7 @@ import sqlalchemy
 from sqlalchemy import exc as sqlalchemy_errors
 
 from webframe.conf import settings
+from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.features import Features, Operations
 from webframe.db.backends.signals import connection_created
@@ -75,7 +76,7 @@ class Connecting(Watched):
         """
         checkout: Any = None
         try:
-            checkout = self.engine.raw_connection()
+            checkout = self._connected()
             link: Link | None = checkout.info.get(LINK)
             if link is None:
                 link = self.make_link(checkout.driver_connection)
@@ -92,6 +93,15 @@ class Connecting(Watched):
             self._announce(slot)
             checkout.info[LINK] = link
         return link
+
+    def _connected(self) -> Any:
+        try:
+            return self.engine.raw_connection()
+        except TypeError as error:
+            raise ImproperlyConfigured(
+                f"The driver of the database {self.alias!r} takes something else than DATABASES gives it in OPTIONS, "
+                f"or after the '?' of its URL: {error}."
+            ) from error
 
     def _announce(self, slot: Slot) -> None:
         if connection_created.active:
@@ -162,7 +172,13 @@ class Connecting(Watched):
     def _make_engine(self) -> sqlalchemy.Engine:
         with self._lock:
             if self._engine is None:
-                self._engine = self.create_engine()
+                try:
+                    self._engine = self.create_engine()
+                except ImportError as error:
+                    raise ImproperlyConfigured(
+                        f"DATABASES[{self.alias!r}] needs a driver that cannot be imported: {error}. Install the "
+                        "package that has it, or name another driver, as in 'postgresql://...' without a '+'."
+                    ) from error
             return self._engine
 
     def create_engine(self) -> sqlalchemy.Engine:
