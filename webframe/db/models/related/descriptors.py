@@ -12,6 +12,7 @@ is enough to be given another author.
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,19 @@ from webframe.db.models.related.many_managers import new_many_manager_class
 from webframe.db.models.related.rels import MISSING
 from webframe.db.models.state import state_db
 
+# Held while a class is made.
+_making = threading.RLock()
+
+
+class made_once(cached_property[Any]):
+    """A `cached_property` of which threads that come at once get the same value, on every Python."""
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is None:
+            return self
+        with _making:
+            return super().__get__(instance, owner)
+
 
 class _OneDescriptor:
     """What the two descriptors have in common that give one object."""
@@ -28,7 +42,7 @@ class _OneDescriptor:
     # The relation, as the class sees it that the descriptor stands on: a field, or the other end of one.
     relation: Any
 
-    @cached_property
+    @made_once
     def RelatedObjectDoesNotExist(self) -> type[Exception]:
         """What is raised where there is none: `DoesNotExist` of the other model, and an AttributeError."""
         related = self._related_model
@@ -289,7 +303,7 @@ class ReverseManyToOneDescriptor:
         self.rel = rel
         self.field = rel.field
 
-    @cached_property
+    @made_once
     def related_manager_cls(self) -> Any:
         """The class of the managers, made when one is first asked for."""
         return new_reverse_manager_class(type(self.rel.related_model._default_manager), self.rel)
@@ -319,7 +333,7 @@ class ManyToManyDescriptor:
         """The model of the rows between: `Pizza.toppings.through`, the sender of m2m_changed."""
         return self.rel.through
 
-    @cached_property
+    @made_once
     def related_manager_cls(self) -> Any:
         """The class of the managers, made when one is first asked for."""
         model = self.rel.related_model if self.reverse else self.rel.model
