@@ -16,7 +16,7 @@ from typing import Any
 import asgiref.sync
 import pytest
 
-from webframe import waiting, workers
+from webframe import _leases, waiting, workers
 from webframe.workers import Lease, Pool, current_lessee, end_lease, run
 
 number: ContextVar[int] = ContextVar("number", default=0)
@@ -26,7 +26,7 @@ number: ContextVar[int] = ContextVar("number", default=0)
 def own_pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     """Each test has a pool and a shared lease of its own."""
     pool = Pool(4)
-    monkeypatch.setattr(workers, "pool", pool)
+    monkeypatch.setattr(_leases, "pool", pool)
     monkeypatch.setattr(workers, "_shared_lease", Lease())
     return pool
 
@@ -186,7 +186,7 @@ def test_waiting_in_a_worker_hops_back_to_the_loop_that_waits_for_it() -> None:
     asyncio.run(main())
 
 
-def test_to_and_fro_runs_in_the_worker_that_waits() -> None:
+def test_to_and_fro_runs_in_the_worker_that_waits(own_pool: Pool) -> None:
     """plain -> async -> plain -> async -> plain, with a single worker: nobody waits for ever."""
 
     async def fro(depth: int) -> list[str]:
@@ -196,7 +196,7 @@ def test_to_and_fro_runs_in_the_worker_that_waits() -> None:
         return [thread_name(), *(waiting.wait(fro(depth - 1)) if depth else [])]
 
     async def main() -> None:
-        workers.pool.size = 1
+        own_pool.size = 1
         with leased():
             names = await asyncio.wait_for(fro(3), 5)
         assert len(names) == 4
@@ -364,8 +364,6 @@ def test_interrupting_a_thread_that_waits_cancels_what_it_waits_for() -> None:
     assert cancelled.wait(5)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_an_abandoned_request_may_be_collected_in_the_midst_of_leasing(own_pool: Pool) -> None:
     """Its `finally` gives the worker back in whatever thread collects it, even one that is counting workers."""
     request = SimpleNamespace(lease=None)
@@ -375,7 +373,7 @@ def test_an_abandoned_request_may_be_collected_in_the_midst_of_leasing(own_pool:
     done = threading.Event()
 
     def collect() -> None:
-        with workers._leases_lock, own_pool.lock:
+        with Lease.lock, own_pool.lock:
             end_lease(request)
         done.set()
 
@@ -384,6 +382,8 @@ def test_an_abandoned_request_may_be_collected_in_the_midst_of_leasing(own_pool:
     assert own_pool.workers[0].leases == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_after_a_fork_everything_starts_afresh() -> None:
     async def ask() -> str:
         return await run(thread_name)

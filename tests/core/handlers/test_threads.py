@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from webframe import Request, Webframe, current_request, workers
+from webframe import Request, Webframe, _leases, current_request, workers
 from webframe.core.signals import request_finished, request_started
 from webframe.test import AsyncClient, Client
 
@@ -69,7 +69,7 @@ def test_plain_code_beside_async_code_leaves_the_loop_alone(app: Webframe, clien
 def test_a_request_that_is_cancelled_in_line_for_a_worker_ends_for_those_who_heard_it_begin(
     app: Webframe, monkeypatch: pytest.MonkeyPatch, inline: bool
 ) -> None:
-    monkeypatch.setattr(workers, "pool", workers.Pool(1))
+    monkeypatch.setattr(_leases, "pool", workers.Pool(1))
     release = threading.Event()
     events: list[str] = []
 
