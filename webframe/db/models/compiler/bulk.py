@@ -122,7 +122,11 @@ def _conflicts(
         if wrapper.vendor == "sqlite" and model._meta.auto_created:
             # A third quicker; it would also leave out rows with NULL, of which rows between two keys have none.
             return statement.prefix_with("OR IGNORE")
-        return statement.prefix_with("IGNORE") if wrapper.vendor == "mysql" else statement.on_conflict_do_nothing()
+        if wrapper.vendor == "mysql":
+            # INSERT IGNORE would leave out rows that break any other rule, too, or change them until they fit.
+            key = table.c[model._meta.pk.column]
+            return statement.on_duplicate_key_update({key.name: key})
+        return statement.on_conflict_do_nothing()
     if wrapper.vendor == "mysql":
         return statement.on_duplicate_key_update(
             {field.column: statement.inserted[field.column] for field in update_fields}
