@@ -6,7 +6,7 @@ import pytest
 
 from webframe.core.exceptions import FieldDoesNotExist
 from webframe.db import models
-from webframe.db.models.options import DEFAULTS
+from webframe.db.models.meta import DEFAULTS
 
 
 def test_names_are_made_from_the_class_and_the_app(define):

@@ -3,7 +3,8 @@
 Made by the metaclass from the class's `Meta`, then filled by its fields, and by
 relations of other models that point to it. What is computed from that is kept
 until a field or a relation is added: `_expire_cache` forgets it, here and in
-the models that inherit from this one.
+the models that inherit from this one. `meta.py` knows what a `Meta` may say,
+`field_index.py` answers what is asked about fields.
 """
 
 from __future__ import annotations
@@ -16,14 +17,10 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from webframe.apps.registry import Apps
-from webframe.apps.registry import apps as installed_apps
 from webframe.conf import close_match
-from webframe.core.exceptions import FieldDoesNotExist
-from webframe.db.models.naming import normalised_together, spaced
-from webframe.db.models.naming import shortened as shortened
-
-# A model class.
-ModelClass = type[Any]
+from webframe.db.models.field_index import FieldIndex, ModelClass
+from webframe.db.models.meta import DEFAULTS, read_meta
+from webframe.db.models.naming import normalised_together, shortened, spaced
 
 
 class JoinStep(NamedTuple):
@@ -41,50 +38,8 @@ class JoinStep(NamedTuple):
     filter: Any = None
 
 
-# Options with the default that each has. All of them may stand in a class's Meta.
-DEFAULTS: dict[str, Any] = {
-    "abstract": False,
-    "app_label": None,
-    "apps": installed_apps,
-    # The model whose field made this class for itself (the rows of a ManyToManyField); False: nobody's.
-    "auto_created": False,
-    "base_manager_name": None,
-    "constraints": [],
-    "db_table": "",
-    "default_manager_name": None,
-    "default_related_name": None,
-    "get_latest_by": None,
-    "indexes": [],
-    "managed": True,
-    "ordering": [],
-    "proxy": False,
-    "unique_together": [],
-    "verbose_name": None,
-    "verbose_name_plural": None,
-    # Known to Django, kept for whoever reads them, without any effect here.
-    "db_table_comment": "",
-    "db_tablespace": "",
-    "default_permissions": ("add", "change", "delete", "view"),
-    "permissions": [],
-    "required_db_features": [],
-    "required_db_vendor": None,
-    "select_on_save": False,
-    "swappable": None,
-}
-
-# Options that would change what a model does, and that there is nothing for here: what to write instead.
-REFUSED = {
-    "index_together": "List an Index in Meta.indexes instead.",
-    "order_with_respect_to": "Give the model a field for its place, and name it in Meta.ordering.",
-}
-
-
-class Options:
-    """What is known about one model: its names, fields, parents and everything said in its `Meta`.
-
-    Lists of fields are tuples, the parents' fields first: the same object each
-    time until something is added.
-    """
+class Options(FieldIndex):
+    """What is known about one model: its names, fields, parents and everything said in its `Meta`."""
 
     abstract: bool
     apps: Apps
@@ -105,6 +60,7 @@ class Options:
     swappable: str | None
 
     def __init__(self, meta: type | None, app_label: str) -> None:
+        super().__init__()
         # The label of the app: Meta may give another one.
         self.app_label = app_label
         # The class Meta of the model, or None; `original_attrs` is what it says.
@@ -113,25 +69,14 @@ class Options:
         for name, value in DEFAULTS.items():
             if name != "app_label":
                 setattr(self, name, list(value) if isinstance(value, list) else value)
-        # The fields that are declared in this very class, by order of declaration.
-        self.local_fields: list[Any] = []
-        self.local_many_to_many: list[Any] = []
-        # Fields that are no columns and that no query knows; they are initialised by keyword only.
-        self.private_fields: list[Any] = []
         # Managers declared in this class, in order of declaration.
         self.local_managers: list[Any] = []
         self.pk: Any = None
         # The field whose numbers the database gives out.
         self.auto_field: Any = None
-        # Parent model -> the field that links to it; None where the parent is the model that a proxy stands for.
-        self.parents: dict[ModelClass, Any] = {}
-        # The model that has the table: for a proxy another one, None for an abstract model.
-        self.concrete_model: Any = None
         self.proxy_for_model: Any = None
         # No model can be exchanged for another one.
         self.swapped: None = None
-        # Relations of other models that point to this one; those that point to a proxy are at its concrete model.
-        self._pointing_here: list[Any] = []
         # Options of the models that inherit from this one.
         self._heirs: weakref.WeakSet[Options] = weakref.WeakSet()
         # Whether instances may lack fields, which are then loaded when they are read.
@@ -150,7 +95,8 @@ class Options:
         self.object_name = cls.__name__
         self.model_name = cls.__name__.lower()
         if self.meta is not None:
-            self._read(self.meta)
+            self.original_attrs = read_meta(self.meta, self.object_name)
+            vars(self).update(self.original_attrs)
         self.unique_together = normalised_together(self.unique_together)
         if self.verbose_name is None:
             self.verbose_name = spaced(self.object_name)
@@ -161,21 +107,6 @@ class Options:
             self.constraints = [self._own(each) for each in self.constraints]
         if not self.db_table:
             self.db_table = shortened(f"{self.app_label}_{self.model_name}")
-
-    def _read(self, meta: type) -> None:
-        given = {name: getattr(meta, name) for name in dir(meta) if not name.startswith("_")}
-        for name, value in given.items():
-            if name in REFUSED:
-                raise TypeError(f"{self.object_name}: Meta has no option {name!r} here. {REFUSED[name]}")
-            if name not in DEFAULTS:
-                raise TypeError(
-                    f"{self.object_name}: Meta has no option {name!r}.{close_match(name, DEFAULTS)} "
-                    f"Its options are {', '.join(sorted(DEFAULTS))}."
-                )
-            if isinstance(value, (list, set)):
-                value = list(value)
-            setattr(self, name, value)
-            self.original_attrs[name] = value
 
     def _own(self, each: Any) -> Any:
         """An index or a constraint for this model alone: abstract parents share theirs among their children."""
@@ -328,152 +259,6 @@ class Options:
                 f"{close_match(name, self.managers_map)}"
             ) from None
 
-    # -- fields
-
-    @cached_property
-    def _forward(self) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-        """Fields, many-to-many fields and private fields: the parents' first."""
-        fields: dict[Any, None] = {}
-        many: dict[Any, None] = {}
-        private: dict[Any, None] = {}
-        for parent in self.parents:
-            parents = parent._meta._forward
-            fields.update(dict.fromkeys(parents[0]))
-            many.update(dict.fromkeys(parents[1]))
-            private.update(dict.fromkeys(parents[2]))
-        fields.update(dict.fromkeys(self.local_fields))
-        many.update(dict.fromkeys(self.local_many_to_many))
-        private.update(dict.fromkeys(self.private_fields))
-        return tuple(fields), tuple(many), tuple(private)
-
-    @property
-    def fields(self) -> tuple[Any, ...]:
-        """All forward fields that are columns or foreign keys: no many-to-many and no private ones."""
-        return self._forward[0]
-
-    @cached_property
-    def concrete_fields(self) -> tuple[Any, ...]:
-        """The fields with a column, those of parents first: the order of positional arguments of the class."""
-        return tuple(field for field in self.fields if field.column is not None)
-
-    @cached_property
-    def local_concrete_fields(self) -> tuple[Any, ...]:
-        """The fields with a column in the model's own table."""
-        return tuple(field for field in self.local_fields if field.column is not None)
-
-    @property
-    def many_to_many(self) -> tuple[Any, ...]:
-        """The many-to-many fields that the model or its parents declare."""
-        return self._forward[1]
-
-    @cached_property
-    def db_returning_fields(self) -> tuple[Any, ...]:
-        """The fields of the own table whose values the database makes; first the key, which every database tells."""
-        found = [field for field in self.local_concrete_fields if field.db_returning]
-        return tuple(sorted(found, key=lambda field: not field.is_auto_field))
-
-    @cached_property
-    def all_related_objects(self) -> tuple[Any, ...]:
-        """Every relation of other models that points here or to a parent, hidden ones among them."""
-        found: dict[int, Any] = {}
-        for parent in self.parents:
-            for relation in parent._meta.all_related_objects:
-                if not relation.parent_link:
-                    found[id(relation)] = relation
-        if self.concrete_model is not None:
-            for relation in self.concrete_model._meta._pointing_here:
-                found[id(relation)] = relation
-        return tuple(found.values())
-
-    @cached_property
-    def related_objects(self) -> tuple[Any, ...]:
-        """The relations that point here: no hidden ones, save many-to-many."""
-        return tuple(each for each in self.all_related_objects if not each.hidden or each.field.many_to_many)
-
-    def get_fields(self, include_parents: bool = True, include_hidden: bool = False) -> list[Any]:
-        """All fields: relations that point here, then forward fields, many-to-many and private ones.
-
-        ``include_parents=False`` leaves out what comes from parents.
-        """
-        if include_parents:
-            related = self.all_related_objects
-            forward = [*self._forward[0], *self._forward[1], *self._forward[2]]
-        else:
-            related = tuple(self._pointing_here)
-            forward = [*self.local_fields, *self.local_many_to_many, *self.private_fields]
-        return [each for each in related if include_hidden or not each.hidden] + forward
-
-    @cached_property
-    def fields_map(self) -> dict[str, Any]:
-        """Every field by name, and by attname where that differs; relations that point here by their query name."""
-        found: dict[str, Any] = {}
-        for relation in self.all_related_objects:
-            found.setdefault(relation.name, relation)
-        forward = [field for fields in self._forward for field in fields]
-        for field in forward:
-            attname = getattr(field, "attname", None)
-            if attname:
-                found[attname] = field
-        for field in forward:
-            found[field.name] = field
-        return found
-
-    @cached_property
-    def forward_fields_map(self) -> dict[str, Any]:
-        """The fields that the model and its parents declare, by name and by attname."""
-        own = {id(field) for fields in self._forward for field in fields}
-        return {name: field for name, field in self.fields_map.items() if id(field) in own}
-
-    def get_field(self, field_name: str) -> Any:
-        """The field of this name; the attname ("author_id") and the query name of a relation that points here will do.
-
-        Raises FieldDoesNotExist, with the names there are.
-        """
-        try:
-            return self.fields_map[field_name]
-        except KeyError:
-            names = sorted(name for name in self.fields_map if not name.endswith("+"))
-            raise FieldDoesNotExist(
-                f"{self.label} has no field {field_name!r}.{close_match(str(field_name), names)} "
-                f"Its fields are {', '.join(names)}."
-            ) from None
-
-    # -- parents
-
-    @cached_property
-    def all_parents(self) -> tuple[ModelClass, ...]:
-        """All ancestors with a table, nearest first."""
-        found = dict.fromkeys(self.parents)
-        for parent in self.parents:
-            found.update(dict.fromkeys(parent._meta.all_parents))
-        return tuple(found)
-
-    def get_parent_list(self) -> list[ModelClass]:
-        """All ancestors with a table, nearest first."""
-        return list(self.all_parents)
-
-    def get_base_chain(self, model: ModelClass) -> list[ModelClass]:
-        """The parents on the way to the ancestor `model`, nearest first and `model` last; empty if it is none."""
-        if not self.parents:
-            return []
-        if model in self.parents:
-            return [model]
-        for parent in self.parents:
-            chain = parent._meta.get_base_chain(model)
-            if chain:
-                return [parent, *chain]
-        return []
-
-    def get_ancestor_link(self, ancestor: ModelClass) -> Any:
-        """The field of this model that leads to an ancestor, directly or on the way; None if there is none."""
-        if ancestor in self.parents:
-            return self.parents[ancestor]
-        for parent, link in self.parents.items():
-            parent_link = parent._meta.get_ancestor_link(ancestor)
-            if parent_link:
-                return link or parent_link
-        return None
-
     # -- for saving and loading
 
     @cached_property
@@ -541,7 +326,9 @@ class Options:
 
 
 # The attributes that `_expire_cache` forgets.
-COMPUTED = tuple(name for name, value in vars(Options).items() if isinstance(value, cached_property))
+COMPUTED = tuple(
+    name for kind in Options.__mro__ for name, value in vars(kind).items() if isinstance(value, cached_property)
+)
 
 
 def _fields_first(others: Callable[[Any, str], Any], load: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
