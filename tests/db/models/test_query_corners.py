@@ -175,9 +175,25 @@ def test_custom_lookups_and_transforms(define, create_tables):
 
 def test_slices_of_subqueries_and_values_in_them():
     top = Book.objects.filter(rating__isnull=False).order_by("-rating").values("pk")[:2]
-    if connection.vendor == "mysql":
-        return  # MySQL and MariaDB take no LIMIT in a subquery of IN
     assert sorted(book.title for book in Book.objects.filter(pk__in=top)) == ["Four", "Two"]
+    assert sorted(book.title for book in Book.objects.exclude(pk__in=top[1:])) == ["One", "Three", "Two"]
+    first = Author.objects.order_by("name")[:1]
+    assert sorted(book.title for book in Book.objects.filter(author__in=first)) == ["One", "Two"]
+    assert Book.objects.filter(author__name__in=first.values("name"), title="One").get().title == "One"
+    either = Author.objects.filter(name="Cid").union(Author.objects.filter(name="Bob")).order_by("name")[:1]
+    assert sorted(book.title for book in Book.objects.filter(author__in=either)) == ["Four", "Three"]
+    assert Book.objects.filter(Q(pk__in=top) | Q(rating=99)).update(rating=4) == 2
+    assert Book.objects.filter(pk__in=Book.objects.order_by("title")[:1]).delete()[0] >= 1
+
+
+def test_slices_of_subqueries_that_refer_to_the_query_around_them():
+    best = Book.objects.filter(author=OuterRef("author"), rating__gt=0).order_by("-rating").values("pk")[:1]
+    if connection.vendor == "mysql":
+        with pytest.raises(errors.NotSupportedError, match="OuterRef"):
+            Book.objects.filter(pk__in=best).count()
+    else:
+        assert sorted(book.title for book in Book.objects.filter(pk__in=best)) == ["Four", "Two"]
+    assert sorted(book.title for book in Book.objects.filter(pk=Subquery(best))) == ["Four", "Two"]
 
 
 def test_sums_of_subqueries():

@@ -22,7 +22,9 @@ from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Text, func
+from sqlalchemy.sql.visitors import iterate
 
+from webframe.db.errors import NotSupportedError
 from webframe.db.models import sql
 from webframe.db.models.building import Built, Literals, Scope, key_of
 
@@ -242,7 +244,10 @@ class In(Lookup):
     def build(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[bool]:
         if is_expression(value):
             queryset = getattr(value, "queryset", value)
-            return lhs.element.in_(scope.subquery(queryset))
+            selected = scope.subquery(queryset)
+            if queryset.is_sliced and scope.dialect_name in sql.MYSQL:
+                selected = _made_before(selected, scope)
+            return lhs.element.in_(selected)
         expressions, literals = cls.split(value)
         operands = [scope.build(expression, lhs.field).element for expression in expressions]
         operands += [cls.literal(lhs, literal, scope) for literal in literals]
@@ -269,6 +274,17 @@ class In(Lookup):
     def possible(cls, literal: Any) -> bool:
         """Whether any row may have that value."""
         return True
+
+
+def _made_before(selected: Any, scope: Any) -> Any:
+    """A slice for IN on MySQL, which takes no LIMIT there unless it is that of a table made before (error 1235)."""
+    outer = scope.tables()
+    if any(getattr(part, "table", None) in outer for part in iterate(selected)):
+        raise NotSupportedError(
+            "MySQL and MariaDB do not take a slice of a queryset in 'in' that refers to the query around it by "
+            "OuterRef. Compare with one value, Subquery(queryset[:1]), or say without a slice which rows are meant."
+        )
+    return sqlalchemy.select(selected.subquery("chosen"))
 
 
 class Range(Lookup):
