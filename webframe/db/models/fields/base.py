@@ -15,10 +15,11 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partialmethod
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Never, Self, overload
 
 from webframe.apps.registry import apps
 from webframe.core.exceptions import FieldError, ValidationError
+from webframe.db.models.fields.arguments import unknown_arguments
 from webframe.db.models.fields.choices import Choosing
 from webframe.db.models.fields.defaults import DATABASE_DEFAULT as DATABASE_DEFAULT
 from webframe.db.models.fields.defaults import NOT_PROVIDED as NOT_PROVIDED
@@ -117,7 +118,10 @@ class Field(Choosing, RegisterLookupMixin):
         error_messages: Mapping[str, str] | None = None,
         db_comment: str | None = None,
         db_default: Any = NOT_PROVIDED,
+        **unknown: Never,
     ) -> None:
+        if unknown:
+            raise unknown_arguments(self, unknown)
         if name is not None:
             self.name = name
         # As it was given, and as it is shown: made from the name where none was given.
@@ -135,7 +139,7 @@ class Field(Choosing, RegisterLookupMixin):
         self.unique_for_date = unique_for_date
         self.unique_for_month = unique_for_month
         self.unique_for_year = unique_for_year
-        self._choices = choices
+        self.choices = choices
         self.help_text = help_text
         self.db_column = db_column
         self.db_tablespace = db_tablespace
@@ -183,7 +187,8 @@ class Field(Choosing, RegisterLookupMixin):
         self.set_attributes_from_name(name)
         self.model = cls
         cls._meta.add_field(self, private=private_only)
-        if self.choices is not None and f"get_{self.name}_display" not in vars(cls):
+        self.check_choices()
+        if self._choices is not None and f"get_{self.name}_display" not in vars(cls):
             setattr(cls, f"get_{self.name}_display", partialmethod(cls._get_field_display, field=self))
 
     def set_attributes_from_name(self, name: str) -> None:
@@ -459,13 +464,10 @@ def _load_field(app_label: str, model_name: str, field_name: str) -> Any:
     return apps.get_registered_model(app_label, model_name)._meta.get_field(field_name)
 
 
-def refuse_together(field: Field, *names: str) -> None:
-    """Raise TypeError where two arguments are given that cannot both hold."""
-    given = [name for name in names if getattr(field, name)]
-    if len(given) > 1:
-        raise TypeError(f"{type(field).__name__} cannot have both {' and '.join(given)}.")
-
-
 def not_a(what: str, field: Field, value: Any, error: Exception) -> Exception:
     """An error of the same class that names the field: a TypeError stays one, a ValueError too."""
-    return type(error)(f"Field {getattr(field, 'name', '?')!r} expected {what} but got {value!r}.")
+    try:
+        shown = repr(value)
+    except ValueError:  # more digits than Python writes out
+        shown = f"one with {value.bit_length()} bits"
+    return type(error)(f"Field {getattr(field, 'name', '?')!r} expected {what} but got {shown}.")

@@ -29,16 +29,45 @@ class Choosing:
         found = getattr(choices, "choices", None)  # Choices, the enumeration
         if found is None:
             found = choices() if callable(choices) else choices
-        if isinstance(found, Mapping):
-            found = found.items()
-        return [
-            (value, list(label.items()) if isinstance(label, Mapping) else label) for value, label in list(found)
-        ] or None
+        return [self._pair(each) for each in self._listed(found)] or None
 
     @choices.setter
     def choices(self, value: Any) -> None:
-        self._choices = value
+        self._choices = list(value) if isinstance(value, Iterator) else value
         self.__dict__.pop("_labels", None)
+
+    def _listed(self, choices: Any) -> list[Any]:
+        """What was given, a mapping or anything that can be gone through, as a list."""
+        if isinstance(choices, Mapping):
+            return list(choices.items())
+        if isinstance(choices, str) or not isinstance(choices, Iterable):
+            raise self._no_choices(f"{choices!r} is")
+        return list(choices)
+
+    def _pair(self, given: Any) -> tuple[Any, Any]:
+        """A value and its label, or a group's name and its pairs."""
+        # A text of two characters could be taken apart, too, and nobody means that.
+        if isinstance(given, str) or not isinstance(given, Iterable) or len(pair := tuple(given)) != 2:
+            raise self._no_choices(f"{given!r} among them is")
+        value, label = pair
+        if isinstance(label, Mapping):
+            label = list(label.items())
+        if isinstance(label, (list, tuple)):
+            for each in label:
+                if isinstance(each, str) or not isinstance(each, Iterable) or len(tuple(each)) != 2:
+                    raise self._no_choices(f"{each!r} in the group {value!r} is")
+        return value, label
+
+    def _no_choices(self, what: str) -> TypeError:
+        return TypeError(
+            f"The choices of {self} are pairs (value, label), and {what} not. Write [('s', 'small'), ('l', 'large')], "
+            f"a mapping {{'s': 'small'}}, or an enumeration such as models.TextChoices."
+        )
+
+    def check_choices(self) -> None:
+        """Raise TypeError for choices that are no pairs; those of a callable are looked at when it is called."""
+        if self._choices is not None and not callable(self._choices):
+            _ = self.choices
 
     @property
     def flatchoices(self) -> list[tuple[Any, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import math
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ class IntegerField(Field):
             return value
         try:
             return int(value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise not_a("a number", self, value, error) from error
 
     def _own_validators(self) -> list[Callable[[Any], object]]:
@@ -163,6 +164,8 @@ class FloatField(Field):
             return value
         try:
             return float(value)
+        except OverflowError as error:
+            raise not_a(f"a number of at most {sys.float_info.max:.3g}", self, value, error) from error
         except (TypeError, ValueError) as error:
             raise not_a("a number", self, value, error) from error
 

@@ -15,7 +15,7 @@ from webframe.apps.registry import split_model_name
 from webframe.core.exceptions import FieldError, ValidationError
 from webframe.db.connections import router
 from webframe.db.models.deletion import SET_DEFAULT, SET_NULL
-from webframe.db.models.fields.base import Field
+from webframe.db.models.fields.base import NOT_PROVIDED, Field
 from webframe.db.models.fields.numbers import BigIntegerField, IntegerField, SmallIntegerField
 from webframe.db.models.options import JoinStep
 from webframe.db.models.related.descriptors import (
@@ -137,6 +137,17 @@ def check_target(field: Any, to: Any) -> None:
         raise TypeError(f"{type(field).__name__} cannot point to {to.__name__}: an abstract model has no rows.")
 
 
+def check_on_delete(field: Any, to: Any, on_delete: Any) -> None:
+    if callable(on_delete):
+        return
+    target = to if isinstance(to, str) else to._meta.label
+    what = "needs on_delete" if on_delete is NOT_PROVIDED else f"has on_delete={on_delete!r}, which cannot be called"
+    raise TypeError(
+        f"{type(field).__name__} to {target!r} {what}. Say what becomes of an object when the one that it points to is "
+        f"deleted: on_delete=models.CASCADE, or PROTECT, RESTRICT, SET_NULL, SET_DEFAULT, SET(...), DO_NOTHING."
+    )
+
+
 class ForeignKey(RelatedField):
     """A reference to one object of another model (or of the same one: "self"), by its primary key or `to_field`.
 
@@ -155,7 +166,7 @@ class ForeignKey(RelatedField):
     def __init__(
         self,
         to: Any,
-        on_delete: Any,
+        on_delete: Any = NOT_PROVIDED,
         related_name: str | None = None,
         related_query_name: str | None = None,
         limit_choices_to: Any = None,
@@ -165,11 +176,7 @@ class ForeignKey(RelatedField):
         **options: Any,
     ) -> None:
         check_target(self, to)
-        if not callable(on_delete):
-            raise TypeError(
-                f"on_delete={on_delete!r}: give one of models.CASCADE, PROTECT, RESTRICT, SET_NULL, SET_DEFAULT, "
-                f"SET(...) and DO_NOTHING."
-            )
+        check_on_delete(self, to, on_delete)
         options.setdefault("db_index", True)
         super().__init__(**options)
         self.db_constraint = db_constraint
@@ -332,7 +339,7 @@ class OneToOneField(ForeignKey):
     rel_class = OneToOneRel
     forward_descriptor = ForwardOneToOneDescriptor
 
-    def __init__(self, to: Any, on_delete: Any, to_field: str | None = None, **options: Any) -> None:
+    def __init__(self, to: Any, on_delete: Any = NOT_PROVIDED, to_field: str | None = None, **options: Any) -> None:
         options["unique"] = True
         super().__init__(to, on_delete, to_field=to_field, **options)
 
