@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 import threading
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db import DatabaseError, OperationalError, connection, connections, transaction
+from webframe.db.backends.drivers.pymysql import TLSContexts
 from webframe.test import override_settings
 
 
@@ -128,6 +132,42 @@ def test_an_update_counts_the_rows_that_match(engine: Any) -> None:
 @pytest.mark.engines("mysql")
 def test_text_of_four_bytes_a_letter(engine: Any) -> None:
     assert connection.fetch("SELECT %s", ("🍕",)) == [("🍕",)]
+
+
+@pytest.mark.engines("mysql")
+def test_connections_share_what_they_need_for_tls(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    make = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda **files: made.append(files) or make(**files))
+    with with_options(engine, ssl_disabled=False):
+        streams = [connection.iterate("SELECT 1", (), 1) for _ in range(3)]
+        assert [next(stream) for stream in streams] == [[(1,)]] * 3
+        assert connections["default"].engine.pool.checkedout() >= 3
+        for stream in streams:
+            stream.close()
+    assert len(made) == 1
+
+
+def test_certificates_that_have_changed_are_read_anew(tmp_path: Path) -> None:
+    contexts, made = TLSContexts(), []
+    authorities = tmp_path / "ca.pem"
+
+    def make(options: dict[str, Any]) -> object:
+        made.append(dict(options))
+        return object()
+
+    options = {"ca": str(authorities)}
+    assert contexts.get(options, make) is not contexts.get(options, make)  # no such file: nothing to share
+    authorities.write_text("")
+    first = contexts.get(options, make)
+    assert contexts.get(dict(options), make) is first
+    os.utime(authorities, ns=(1, 1))
+    second = contexts.get(options, make)
+    assert second is not first and contexts.get(options, make) is second
+    assert contexts.get({**options, "check_hostname": False}, make) is not second
+    own = object()
+    assert contexts.get(own, lambda given: given) is own
+    assert len(made) == 5
 
 
 @pytest.mark.engines("mysql")

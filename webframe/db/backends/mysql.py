@@ -9,7 +9,7 @@ import sqlalchemy
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends import base
 from webframe.db.backends.drivers.base import Link
-from webframe.db.backends.drivers.pymysql import PyMySQLLink
+from webframe.db.backends.drivers.pymysql import PyMySQLLink, TLSContexts
 from webframe.db.backends.features import Features
 from webframe.db.errors import Error, IntegrityError, OperationalError
 
@@ -78,9 +78,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
             database=self.settings_dict["NAME"] or None,
         )
         options.setdefault("charset", "utf8mb4")
-        return sqlalchemy.create_engine(
+        engine = sqlalchemy.create_engine(
             url, isolation_level="AUTOCOMMIT", paramstyle="format", connect_args=options, **pool
         )
+        contexts = TLSContexts()
+
+        @sqlalchemy.event.listens_for(engine, "do_connect")
+        def connect(dialect: Any, record: Any, arguments: Any, keywords: Any) -> Any:
+            return contexts.connect(keywords)
+
+        return engine
 
     def make_link(self, raw: Any) -> Link:
         return PyMySQLLink(raw)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pymysql
+from pymysql.connections import Connection
 from pymysql.constants import SERVER_STATUS
 from pymysql.cursors import SSCursor
 
@@ -64,3 +66,50 @@ class PyMySQLLink(Link):
 
     def ping(self) -> None:
         self.raw.ping(reconnect=False)
+
+
+class TLSContexts:
+    """The context for TLS that all connections to a database share.
+
+    PyMySQL would make one for each connection, unless TLS is turned off, and read
+    all certificates of the system for it, which takes 20 ms and more. Files that
+    have changed are read anew.
+    """
+
+    def __init__(self) -> None:
+        # The options, when their files were changed, and what was made of them; replaced as a whole.
+        self._made: tuple[Any, Any, Any] = (None, None, None)
+
+    def connect(self, options: Mapping[str, Any]) -> Any:
+        """A new connection of PyMySQL."""
+        return _Sharing(self, options)
+
+    def get(self, options: Any, make: Any) -> Any:
+        """The context for these options, which `make` makes of them."""
+        if not isinstance(options, dict):
+            return make(options)
+        try:
+            changed = [
+                os.stat(options[name]).st_mtime_ns for name in ("ca", "capath", "cert", "key") if options.get(name)
+            ]
+        except OSError:
+            return make(options)  # which says what is wrong with the file
+        known, then, context = self._made
+        if options != known or changed != then:
+            context = make(options)
+            self._made = (dict(options), changed, context)
+        return context
+
+
+class _Sharing(Connection):  # type: ignore[misc]  # PyMySQL has no annotations
+    """A connection whose context is shared.
+
+    Should PyMySQL call the method otherwise one day, each has its own again.
+    """
+
+    def __init__(self, contexts: TLSContexts, options: Mapping[str, Any]) -> None:
+        self._contexts = contexts
+        super().__init__(**options)
+
+    def _create_ssl_ctx(self, options: Any) -> Any:
+        return self._contexts.get(options, super()._create_ssl_ctx)
