@@ -1,12 +1,14 @@
 """How code waits: the one room where plain code meets awaitables.
 
 Plain code that has to wait for an awaitable calls `wait`, and never asks which
-thread, loop or protocol it lives under. Three answers exist:
+thread, loop or protocol it lives under. Four answers exist:
 
 * in a worker thread, the awaitable runs on the event loop that waits for that
   worker; `workers.py` says so by setting `here.strategy`;
-* on a running event loop there is no way to wait without stopping everybody
-  else, so `SynchronousOnlyOperation` is raised;
+* in a greenlet that `greenlets.bridge` has started, the task awaits it, and the
+  event loop is free meanwhile;
+* elsewhere on a running event loop there is no way to wait without stopping
+  everybody else, so `SynchronousOnlyOperation` is raised;
 * in any other thread the awaitable goes to the process loop: `workers.py` makes
   that the default of `here.strategy`.
 """
@@ -23,9 +25,15 @@ from webframe.core.exceptions import SynchronousOnlyOperation
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from typing import Any, TypeVar
+    from typing import Any, Protocol, TypeVar
 
     T = TypeVar("T")
+
+    class Suspending(Protocol):
+        """A greenlet that can wait."""
+
+        def suspend(self, awaitable: Awaitable[T]) -> T: ...
+
     Strategy = Callable[[Awaitable[Any]], Any]
 
 
@@ -43,9 +51,13 @@ def wait(awaitable: Awaitable[T]) -> T:
     """Wait for an awaitable from plain code and return its result.
 
     Raises `SynchronousOnlyOperation` on a running event loop, where waiting
-    would stop every other task; `await` it there instead.
+    would stop every other task; `await` it there instead. In a greenlet of
+    `greenlets.bridge` it suspends the task.
     """
     if on_running_loop():
+        greenlet = current_greenlet()
+        if greenlet is not None:
+            return greenlet.suspend(awaitable)
         discard(awaitable)
         raise SynchronousOnlyOperation(
             f"Cannot wait for {awaitable!r} here: an event loop is running in this thread. Await it instead."
@@ -58,11 +70,11 @@ def wait(awaitable: Awaitable[T]) -> T:
 
 
 def refuse_on_loop(what: str, instead: str) -> None:
-    """Raise `SynchronousOnlyOperation` when an event loop runs in this thread.
+    """Raise `SynchronousOnlyOperation` where waiting would block an event loop that runs in this thread.
 
     `what` names the call that would block, `instead` what to call there.
     """
-    if on_running_loop():
+    if on_running_loop() and current_greenlet() is None:
         raise SynchronousOnlyOperation(f"{what} would block the running event loop. Use {instead} instead.")
 
 
@@ -83,6 +95,14 @@ def _look_for_loop() -> bool:
     # Not there yet while another thread is importing asyncio.
     _running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
     return _running_loop is not None and _running_loop() is not None
+
+
+def _no_greenlet() -> Suspending | None:
+    return None
+
+
+# The greenlet that this code runs in, if waiting in it suspends a task; `greenlets.py`, once it is loaded, knows.
+current_greenlet: Callable[[], Suspending | None] = _no_greenlet
 
 
 def step(coroutine: Coroutine[Any, Any, T]) -> T:
