@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.db import DatabaseError, OperationalError, connection, connections, transaction
+from webframe.db import DatabaseError, OperationalError, connection, connections, models, transaction
 from webframe.db.backends.drivers.pymysql import TLSContexts
+from webframe.db.models.functions import ExtractDay, TruncDay, TruncHour, TruncMonth
 from webframe.test import override_settings
+from webframe.utils import timezone
 
 
 def one(sql: str) -> Any:
@@ -110,6 +113,48 @@ def test_a_session_is_in_utc_and_reads_what_is_committed(engine: Any) -> None:
         assert one("SELECT @@session.tx_isolation") == "SERIALIZABLE"
     with with_options(engine, isolation_level="cosy"), pytest.raises(ImproperlyConfigured, match="cosy"):
         connection.cursor().execute("SELECT 1")
+
+
+@pytest.mark.engines("mysql")
+def test_a_time_zone_that_the_server_does_not_know_is_an_error(engine: Any, define: Any, create_tables: Any) -> None:
+    Event = define("Event", at=models.DateTimeField())
+    create_tables()
+    Event.objects.create(at=datetime(2024, 1, 1, 11, 30, tzinfo=UTC))
+
+    def days() -> list[int]:
+        return [event.day for event in Event.objects.annotate(day=ExtractDay("at"))]
+
+    with timezone.override("Pacific/Chatham"):
+        for ask in (days, lambda: list(Event.objects.annotate(month=TruncMonth("at")))):
+            with pytest.raises(OperationalError, match="'Pacific/Chatham'.*tzinfo"):
+                ask()
+        engine.server.execute("INSERT INTO mysql.time_zone VALUES (4711, 'N')")
+        engine.server.execute("INSERT INTO mysql.time_zone_name VALUES ('Pacific/Chatham', 4711)")
+        engine.server.execute("INSERT INTO mysql.time_zone_transition_type VALUES (4711, 0, 45900, 0, 'CHAST')")
+        try:
+            assert days() == [2]
+            asked: list[str] = []
+            with connection.execute_wrapper(lambda execute, *what: (asked.append(what[0]), execute(*what))[1]):
+                assert days() == [2]
+            assert len(asked) == 1  # not again what the server knows
+        finally:
+            for table in ("time_zone", "time_zone_name", "time_zone_transition_type"):
+                key = "Name = 'Pacific/Chatham'" if table == "time_zone_name" else "Time_zone_id = 4711"
+                engine.server.execute(f"DELETE FROM mysql.{table} WHERE {key}")
+    with override_settings(USE_TZ=False, TIME_ZONE="Pacific/Apia"), pytest.raises(OperationalError) as caught:
+        one("SELECT 1")
+    assert "mysql_tzinfo_to_sql" in caught.value.__notes__[0]
+
+
+def test_zones_that_never_change_need_no_name(engine: Any, define: Any, create_tables: Any) -> None:
+    Event = define("Event", at=models.DateTimeField())
+    create_tables()
+    Event.objects.create(at=datetime(2024, 1, 1, 11, 30, tzinfo=UTC))
+    for name, hour in (("UTC", 11), ("Etc/GMT-3", 14), ("Etc/GMT+5", 6), ("Zulu", 11)):
+        with timezone.override(name):
+            assert Event.objects.filter(at__hour=hour).exists()
+            found = Event.objects.annotate(hour=TruncHour("at"), day=TruncDay("at")).get()
+            assert found.hour == datetime(2024, 1, 1, 11, tzinfo=UTC) and found.day.astimezone(ZoneInfo(name)).hour == 0
 
 
 @pytest.mark.engines("mysql")

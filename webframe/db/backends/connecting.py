@@ -301,6 +301,9 @@ class Connecting(Watched):
             )
         return ""
 
+    def check_time_zone(self, name: str) -> None:
+        """Raise `OperationalError` if statements cannot use a time zone: "Europe/Berlin" or "+02:00"."""
+
     def misses_table(self, error: BaseException) -> bool:
         """Whether an error of the driver is about a table that is not there."""
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import sqlalchemy
@@ -55,11 +56,24 @@ class MySQLFeatures(Features):
         return not self.connection.is_mariadb and self.connection.mysql_version >= (8, 0, 13)
 
 
+# What a server says that does not know a time zone, and what helps.
+UNKNOWN_TIME_ZONE = 1298
+LOAD_TIME_ZONES = (
+    "Time zones with a name are in tables of the server, which are empty at first. Whoever administers it fills them "
+    "with: mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql -u root mysql (mariadb-tzinfo-to-sql and mariadb on MariaDB)"
+)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """One MySQL or MariaDB database."""
 
     vendor: ClassVar[str] = "mysql"
     features_class = MySQLFeatures
+
+    def __init__(self, settings_dict: Mapping[str, Any], alias: str = "default") -> None:
+        super().__init__(settings_dict, alias)
+        # Time zones that the server is known to know.
+        self._time_zones: set[str] = set()
 
     def create_engine(self) -> sqlalchemy.Engine:
         options = dict(self.settings_dict["OPTIONS"])
@@ -110,6 +124,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if isinstance(ours, OperationalError) and ours.args and ours.args[0] in INTEGRITY_CODES:
             return IntegrityError(*ours.args)
         return ours
+
+    def hint_for(self, error: BaseException) -> str:
+        return LOAD_TIME_ZONES if error.args[:1] == (UNKNOWN_TIME_ZONE,) else super().hint_for(error)
+
+    def check_time_zone(self, name: str) -> None:
+        if name in self._time_zones:
+            return
+        # The answer for a zone that it does not know is NULL, as would be the answers of statements that use it.
+        if self.fetch("SELECT CONVERT_TZ('2000-01-01 12:00:00', '+00:00', %s)", (name,)) == [(None,)]:
+            raise OperationalError(
+                f"The server of the database {self.alias!r} does not know the time zone {name!r}. {LOAD_TIME_ZONES}."
+            )
+        self._time_zones.add(name)
 
     def is_lost(self, error: BaseException, link: Link) -> bool:
         return not link.raw.open or super().is_lost(error, link)

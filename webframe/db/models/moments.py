@@ -34,13 +34,13 @@ def zone_name(zone: datetime.tzinfo | None) -> str:
         zone = timezone.get_current_timezone() if settings.USE_TZ else datetime.UTC
     if zone is datetime.UTC:
         return "UTC"
-    name = getattr(zone, "key", None)
-    if name is None:
-        distance = zone.utcoffset(None)
-        if distance is None:
-            raise ValueError(f"{zone!r} has no name that a database knows; use zoneinfo.ZoneInfo or a fixed distance.")
+    distance = zone.utcoffset(None)  # that of zones in which it is always the same; those of zoneinfo, too
+    name: str | None = getattr(zone, "key", None)
+    if distance is not None:
         minutes = round(distance.total_seconds() / 60)
         name = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    if name is None:
+        raise ValueError(f"{zone!r} has no name that a database knows; use zoneinfo.ZoneInfo or a fixed distance.")
     if not ZONE.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a time zone.")
     return "UTC" if name == "+00:00" else name

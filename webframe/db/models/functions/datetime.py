@@ -44,6 +44,13 @@ class Zoned(Transform):
             raise FieldError(f"{type(self).__name__}() takes a date, a time or both, not {what}.")
         return str(kind)
 
+    def zone(self, kind: str, scope: Scope) -> str:
+        """The name of the time zone; raises `OperationalError` if the database needs to know it and does not."""
+        name = moments.zone_name(self.tzinfo)
+        if kind == "datetime" and name != "UTC":
+            scope.wrapper.check_time_zone(name)
+        return name
+
 
 class Extract(Zoned):
     """One part of a date or time as a number: ``Extract("born", "year")``."""
@@ -65,8 +72,7 @@ class Extract(Zoned):
         kind = self.kind(argument)
         if self.part in (OF_TIMES if kind == "date" else OF_DATES if kind == "time" else ()):
             raise FieldError(f"A {type(argument.field).__name__} has no {self.part}.")
-        zone = moments.zone_name(self.tzinfo)
-        return moments.extract(self.part, argument.element, kind, zone, scope.dialect_name)
+        return moments.extract(self.part, argument.element, kind, self.zone(kind, scope), scope.dialect_name)
 
 
 class ExtractYear(Extract):
@@ -154,7 +160,7 @@ class TruncBase(Zoned):
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         argument = arguments[0]
         kind = self.kind(argument)
-        unit, zone, dialect_name = self.begins(), moments.zone_name(self.tzinfo), scope.dialect_name
+        unit, zone, dialect_name = self.begins(), self.zone(kind, scope), scope.dialect_name
         wanted = kind if self._output_field is None else outputs.kind_of(self._output_field)
         if unit in (OF_TIMES if "date" in (kind, wanted) else OF_DATES if "time" in (kind, wanted) else ()):
             what = argument.field if self._output_field is None else self._output_field
@@ -248,8 +254,8 @@ class TruncDate(Zoned):
 
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         argument = arguments[0]
-        kind, zone = self.kind(argument), moments.zone_name(self.tzinfo)
-        return moments.date_of(argument.element, kind, zone, sql_type, scope.dialect_name)
+        kind = self.kind(argument)
+        return moments.date_of(argument.element, kind, self.zone(kind, scope), sql_type, scope.dialect_name)
 
 
 class TruncTime(Zoned):
@@ -260,8 +266,8 @@ class TruncTime(Zoned):
 
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         argument = arguments[0]
-        kind, zone = self.kind(argument), moments.zone_name(self.tzinfo)
-        return moments.time_of(argument.element, kind, zone, sql_type, scope.dialect_name)
+        kind = self.kind(argument)
+        return moments.time_of(argument.element, kind, self.zone(kind, scope), sql_type, scope.dialect_name)
 
 
 class Now(Func):
