@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import operator
 import uuid
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ import pytest
 
 from webframe.core.exceptions import FieldError
 from webframe.db import DatabaseError, models
-from webframe.db.models import F, Lookup, Q, Transform, Value
+from webframe.db.models import F, Lookup, Max, Q, Transform, Value
 from webframe.db.models.building import Literals
 from webframe.db.models.lookups import DEFAULT_LOOKUPS
 from webframe.utils import timezone
@@ -338,6 +339,66 @@ def test_parts_of_moments_in_the_current_time_zone(things):
     with timezone.override(datetime.timezone(-datetime.timedelta(hours=8))):
         assert names(things.objects.filter(moment__day=30, moment__hour=15)) == ["a"]
     assert names(things.objects.filter(moment__day=30, moment__hour=23)) == ["a"]
+
+
+COMPARISONS = {"exact": operator.eq, "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
+PERIODS = {
+    "year": [2023, 2024, 2025, 1, 0, 9999, 10_000, 10**30, 2023.5, "2024", True],
+    "iso_year": [2023, 2024, 2025, 1, 0, 9999, 10_000, 10**30],
+    "date": [datetime.date(2023, 12, 31), datetime.date(2024, 1, 1), datetime.date.min, datetime.date.max],
+}
+
+
+@pytest.mark.parametrize("part", list(PERIODS))
+@pytest.mark.parametrize("hours", [0, -8, 10])
+def test_years_and_days_are_those_of_every_row(things, part, hours):
+    zone = datetime.timezone(datetime.timedelta(hours=hours))
+    days = ((2023, 1, 2), (2024, 1, 1), (2024, 12, 30), (2025, 1, 1), (2024, 6, 1))
+    marks = [datetime.datetime(*day, tzinfo=zone) for day in days]
+    for mark in marks:
+        for shift in (-1, 0, 1):
+            moment = mark + datetime.timedelta(microseconds=shift)
+            things.objects.create(moment=moment, day=moment.date())
+    things.objects.create()
+    of = {"year": lambda day: day.year, "iso_year": lambda day: day.isocalendar()[0], "date": lambda day: day}[part]
+    with timezone.override(zone):
+        for field in ("moment",) if part == "date" else ("moment", "day"):
+            for name, compare in COMPARISONS.items():
+                for value in PERIODS[part]:
+                    rows = things.objects.filter(**{f"{field}__{part}__{name}": value})
+                    wanted = {
+                        thing.pk for thing in things.objects.exclude(moment=None)
+                        if compare(of(thing.day), int(value) if isinstance(value, str) else value)
+                    }  # fmt: skip
+                    assert {thing.pk for thing in rows} == wanted, (field, name, value)
+                    others = things.objects.exclude(**{f"{field}__{part}__{name}": value})
+                    assert others.count() == 16 - len(wanted), (field, name, value)
+    assert things.objects.filter(moment__year=None).count() == 1
+
+
+def test_years_and_days_are_asked_of_the_column_so_that_an_index_serves(things):
+    for condition in (
+        {"moment__year": 2024},
+        {"day__iso_year__lt": 2024},
+        {"moment__date__gte": datetime.date.today()},
+    ):
+        sql = str(things.objects.filter(**condition).query).partition("WHERE")[2].upper()
+        assert ">=" in sql or " < " in sql
+        assert not any(word in sql for word in ("EXTRACT", "YEARWEEK", "CAST", "WEBFRAME_")), sql
+    rows = things.objects.annotate(latest=Max("moment")).filter(latest__year=2024)
+    assert "HAVING" in str(rows.query)
+    assert rows.count() == 0
+    assert things.objects.filter(day__year=F("number") + 1).count() == 0
+    assert things.objects.filter(moment__year__in=[2024], moment__year__range=(2023, 2025)).count() == 0
+
+
+def test_a_year_begins_in_the_zone_that_is_current_when_the_query_is_run(things):
+    things.objects.create(name="new", moment=datetime.datetime(2023, 12, 31, 23, 30, tzinfo=UTC))
+    rows = things.objects.filter(moment__year=2024)
+    assert not rows.all()
+    with timezone.override("Europe/Berlin"):
+        assert names(rows.all()) == ["new"]
+        assert names(things.objects.filter(moment__date=datetime.date(2024, 1, 1))) == ["new"]
 
 
 @pytest.mark.engines("sqlite", "postgresql")

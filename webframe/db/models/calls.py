@@ -12,7 +12,7 @@ statement, a string or a comment.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy
@@ -186,6 +186,8 @@ class Transform(Func):
 
     lookup_name: ClassVar[str] = ""
     arity = 1
+    # Look-ups that ask the column itself what others ask of the result, by name; see `periods.py`.
+    of_column: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def apply(cls, lhs: Built, scope: Scope) -> Built:

@@ -68,13 +68,15 @@ def leaf_of(name: str, path: Path, field: Any, model: Any) -> Leaf:
     if field is not None and field.is_relation:
         field = scalar(field)
     transforms: list[Any] = []
+    # The field that the transforms so far lead to, and those before.
+    fields = [field]
     for place, part in enumerate(path.rest):
         last = place == len(path.rest) - 1
         lookup = field.get_lookup(part) if last and field is not None else None
         if lookup is not None:
             if path.relation is not None and not transforms and part not in FOR_RELATIONS:
                 raise FieldError(f"Related Field got invalid lookup: {part}. Name a field of it first, as in {name!r}.")
-            return Leaf(path, tuple(transforms), lookup, field)
+            return _leaf(path, transforms, lookup, fields)
         transform = field.get_transform(part) if field is not None else None
         if transform is None:
             raise unresolvable(name, part, path, model, path.rest[:place])
@@ -82,8 +84,18 @@ def leaf_of(name: str, path: Path, field: Any, model: Any) -> Leaf:
             raise FieldError(f"Related Field got invalid lookup: {part}. Name a field of it first, as in {name!r}.")
         transforms.append(transform)
         field = transform.result_field(field)
+        fields.append(field)
     lookup = field.get_lookup("exact") if field is not None else None
-    return Leaf(path, tuple(transforms), lookup or Exact, field)
+    return _leaf(path, transforms, lookup or Exact, fields)
+
+
+def _leaf(path: Path, transforms: list[Any], lookup: Any, fields: list[Any]) -> Leaf:
+    """The leaf; without the last transform where a look-up of the column itself asks the same."""
+    if transforms:
+        of_column = getattr(transforms[-1], "of_column", {}).get(lookup.lookup_name)
+        if of_column is not None and of_column.transform is transforms[-1] and of_column.of_part is lookup:
+            return Leaf(path, tuple(transforms[:-1]), of_column, fields[-2])
+    return Leaf(path, tuple(transforms), lookup, fields[-1])
 
 
 class QueryLiterals(Literals):

@@ -19,6 +19,9 @@ from webframe.db.models.building import Built, Scope
 from webframe.db.models.calls import Func, Transform
 from webframe.db.models.expressions import sql_type_of
 from webframe.db.models.fields.dates import DateField, DateTimeField, TimeField
+from webframe.db.models.integers import INTEGER_LOOKUPS
+from webframe.db.models.lookups import DEFAULT_LOOKUPS
+from webframe.db.models.periods import Day, ISOYear, Year, period_lookups
 
 DATED = ("date", "datetime", "time")
 # What a time has no part or beginning of, and what a date has none of.
@@ -297,3 +300,7 @@ for _field_with_time in (TimeField, DateTimeField):
         _field_with_time.register_lookup(_part)
 DateTimeField.register_lookup(TruncDate)
 DateTimeField.register_lookup(TruncTime)
+
+ExtractYear.of_column = period_lookups(Year, ExtractYear, INTEGER_LOOKUPS)
+ExtractIsoYear.of_column = period_lookups(ISOYear, ExtractIsoYear, INTEGER_LOOKUPS)
+TruncDate.of_column = period_lookups(Day, TruncDate, DEFAULT_LOOKUPS)
