@@ -80,21 +80,23 @@ def refuse_on_loop(what: str, instead: str) -> None:
 
 def on_running_loop() -> bool:
     """Whether an event loop is running in this thread; never loads asyncio to find out."""
-    if _running_loop is not None:
-        return _running_loop() is not None
-    return _look_for_loop()
+    return running_loop() is not None
 
 
-# asyncio's way to ask, once it is loaded. asyncio exports this name for event loops; the public one raises where there
-# is none, which costs ten times as much, before each query of a database.
-_running_loop: Callable[[], object] | None = None
-
-
-def _look_for_loop() -> bool:
-    global _running_loop
+def _look_for_loop() -> object:
+    global running_loop
     # Not there yet while another thread is importing asyncio.
-    _running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
-    return _running_loop is not None and _running_loop() is not None
+    found: Callable[[], object] | None = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    if found is None:
+        return None
+    running_loop = found
+    return running_loop()
+
+
+# The event loop that runs in this thread, or None: call it as `waiting.running_loop()`, because it becomes asyncio's
+# own function once that is loaded. asyncio exports this name for event loops; the public one raises where there is none,
+# which costs ten times as much, before each query of a database.
+running_loop: Callable[[], object] = _look_for_loop
 
 
 def _no_greenlet() -> Suspending | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy
 
+from webframe import waiting
 from webframe.conf import settings
 from webframe.db import transaction
 from webframe.db.backends.connecting import Connecting
@@ -27,7 +28,7 @@ from webframe.db.errors import Error, TransactionManagementError
 from webframe.db.guard import NoGuard, WouldWaitForItself
 from webframe.db.holder import Slot, announced, entered, held, holder_here, holder_if_any
 from webframe.db.nodes import Node, acquire_for, broken_error, node_here
-from webframe.waiting import on_running_loop, refuse_on_loop
+from webframe.waiting import refuse_on_loop
 from webframe.workers import current_lessee
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class DatabaseWrapper(Connecting):
 
         Raises `SynchronousOnlyOperation` on a running event loop.
         """
-        if on_running_loop():
+        if waiting.running_loop() is not None:
             self.refuse_on_loop()
         if self.announcing and (slot := announced.get()) is not None and slot.wrapper is self:
             return _Opening(slot)
