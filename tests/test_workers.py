@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,8 @@ import pytest
 
 from webframe import _leases, waiting, workers
 from webframe.workers import Lease, Pool, current_lessee, end_lease, run
+
+from . import interrupts
 
 number: ContextVar[int] = ContextVar("number", default=0)
 
@@ -356,10 +359,10 @@ def test_interrupting_a_thread_that_waits_cancels_what_it_waits_for() -> None:
 
     def interrupt() -> None:
         time.sleep(0.05)
-        os.kill(os.getpid(), 2)
+        os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), interrupts.heeded():
         waiting.wait(forever())
     assert cancelled.wait(5)
 

@@ -27,6 +27,7 @@ import httpx
 
 import webframe
 
+from .. import interrupts
 from .kinds import PREFIX, Kind
 
 # Seconds to wait for what must happen: generous, because machines are slow sometimes.
@@ -74,7 +75,7 @@ class Server:
         """Start the server and wait until it answers."""
         for _ in range(3):
             self.port = _free_port()
-            with self._output_file.open("ab") as output:
+            with self._output_file.open("ab") as output, interrupts.heeded():
                 self.process = subprocess.Popen(
                     self._command(),
                     cwd=self.directory,

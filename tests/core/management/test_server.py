@@ -17,6 +17,8 @@ import pytest
 
 from webframe.core.management.server import address, choose_protocol, is_debug_expected, is_loopback, listen
 
+from ... import interrupts
+
 APP = """
 import time
 from webframe import Webframe
@@ -45,14 +47,15 @@ class Server:
 
     def __init__(self, folder: Any, *arguments: str, **variables: str) -> None:
         self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            folder.command(*arguments),
-            env=folder.environ(**variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with interrupts.heeded():
+            self.process = subprocess.Popen(
+                folder.command(*arguments),
+                env=folder.environ(**variables),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
