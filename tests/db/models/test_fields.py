@@ -188,6 +188,22 @@ def test_values_come_back_as_they_were_saved(name, define, create_tables):
             assert Thing.objects.filter(value=value, pk=saved.pk).exists()
 
 
+@pytest.mark.parametrize("name", VALUES)
+def test_values_come_back_as_they_were_written_in_bulk(name, define, create_tables):
+    field, values = VALUES[name]
+    Thing = define("Thing", maybe=_nullable(field))
+    create_tables(Thing)
+    given = [*values, None] * 10
+    things = Thing.objects.bulk_create([Thing() for _ in given])
+    if things[0].pk is None:  # MySQL does not tell
+        things = list(Thing.objects.order_by("pk"))
+    for some in (given, given[::-1], [given[0]] * len(given), [None] * len(given)):
+        for thing, value in zip(things, some, strict=True):
+            thing.maybe = value
+        assert Thing.objects.bulk_update(things, ["maybe"]) == len(things)
+        assert [repr(thing.maybe) for thing in Thing.objects.order_by("pk")] == list(map(repr, some))
+
+
 def _nullable(field):
     copy = field.clone()
     copy.null = True

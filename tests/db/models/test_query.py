@@ -9,7 +9,7 @@ import pickle
 import pytest
 
 from webframe.core.exceptions import FieldDoesNotExist, FieldError, Http404
-from webframe.db import IntegrityError, connection, models, transaction
+from webframe.db import DatabaseError, IntegrityError, connection, models, transaction
 from webframe.db.models import Count, F, Max, Q, Sum, Value
 from webframe.db.models.functions import Lower
 
@@ -479,6 +479,58 @@ def test_bulk_update(library):
         Book.objects.bulk_update(books, ["id"])
     with pytest.raises(FieldDoesNotExist):
         Book.objects.bulk_update(books, ["nix"])
+
+
+def test_bulk_update_of_many_rows_takes_few_statements(library):
+    asked = []
+
+    def note(execute, sql, params, many, context):
+        asked.append((len(params) if many else 1) if sql.startswith("UPDATE") else 0)
+        return execute(sql, params, many, context)
+
+    tags = Tag.objects.bulk_create([Tag(pk=5000 + number, name="?") for number in range(301)])
+    for tag in tags:
+        tag.name = f"tag {tag.pk}"
+    for batch_size, statements in ((None, {"mysql": 4}), (100, {"mysql": 4, "postgresql": 4, "sqlite": 4})):
+        asked.clear()
+        with connection.execute_wrapper(note):
+            assert Tag.objects.bulk_update(tags, ["name"], batch_size=batch_size) == 301
+        assert len([rows for rows in asked if rows]) == statements.get(connection.vendor, 1)
+        assert all(tag.name == f"tag {tag.pk}" for tag in Tag.objects.filter(pk__in=[tag.pk for tag in tags]))
+        Tag.objects.filter(pk__in=[tag.pk for tag in tags]).update(name="!")
+
+
+def test_bulk_update_counts_the_rows_that_there_are(library):
+    tags = Tag.objects.bulk_create([Tag(pk=5000 + number, name="?") for number in range(3)])
+    gone, twice = Tag(pk=4000, name="gone"), Tag(pk=5000, name="twice")
+    assert Tag.objects.bulk_update([*tags, gone], ["name"]) == 3
+    assert Tag.objects.bulk_update([*tags, twice], ["name"]) == 3
+    assert Tag.objects.get(pk=5000).name == "twice"
+    tags[1].name = Lower(Value("EXPRESSION"))
+    tags[2].name = "plain"
+    assert Tag.objects.bulk_update(tags[1:], ["name"]) == 2
+    assert sorted(Tag.objects.filter(pk__in=[tag.pk for tag in tags[1:]]).values_list("name", flat=True)) == [
+        "expression",
+        "plain",
+    ]
+    tags[0].name = "x" * 51
+    more = Tag.objects.bulk_create([Tag(pk=6000 + number, name="?") for number in range(30)])
+    if connection.vendor != "sqlite":  # which has no lengths
+        with pytest.raises(DatabaseError):
+            Tag.objects.bulk_update([*more, tags[0]], ["name"])
+    novels = [Novel.objects.create(title=f"{number}", pages=number, author=library.ann) for number in range(25)]
+    for novel in novels:
+        novel.title, novel.pages = f"Volume {novel.title}", novel.pages + 100
+    assert Novel.objects.bulk_update(novels, ["title", "pages"]) == 25
+    assert {novel.title: novel.pages for novel in Novel.objects.all()} == {
+        f"Volume {number}": number + 100 for number in range(25)
+    }
+    books = list(Book.objects.order_by("title"))
+    for book in books:
+        book.author = library.cid
+        book.editor = None
+    assert Book.objects.bulk_update(books, ["author", "editor"]) == len(books)
+    assert Book.objects.filter(author=library.cid, editor=None).count() == len(books)
 
 
 def test_raw(library):

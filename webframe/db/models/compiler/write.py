@@ -22,6 +22,7 @@ from webframe.db.models.compiler.bulk import (
     prepared_columns,
     rows_at_once,
 )
+from webframe.db.models.compiler.bulk_updates import can_update_together, update_together
 from webframe.db.models.compiler.literals import Names, QueryLiterals
 from webframe.db.models.compiler.plans import Plan, Slot, exact_type_of, make_plan
 from webframe.db.models.compiler.scope import QueryScope, Statement
@@ -78,15 +79,24 @@ def update(model: Any, pk_value: Any, fields: Fields, values: Sequence[Any], ali
     return count
 
 
-def update_many(model: Any, fields: Fields, rows: Sequence[Sequence[Any]], alias: str) -> int:
-    """Update rows one by one with values of their own, the primary key last; returns how many matched."""
+def update_many(
+    model: Any, fields: Fields, rows: Sequence[Sequence[Any]], alias: str, batch_size: int | None = None
+) -> int:
+    """Update rows with values of their own, the primary key last; returns how many matched.
+
+    There is no expression among the values, and no key is there twice.
+    """
     wrapper = connections[alias]
+    if can_update_together(model, fields, wrapper, min(len(rows), batch_size or len(rows))):
+        return update_together(model, fields, rows, wrapper, batch_size)
     key = ("update", model, fields)
     plan = wrapper.plans.get(key)
     if plan is None:
         plan = wrapper.plans[key] = _update_plan(model, model._meta.pk, 1, fields, wrapper)
     parameters = plan.parameters
-    count: int = wrapper.run_many(plan.sql, rows if parameters is None else list(map(parameters, rows)))
+    prepared = rows if parameters is None else list(map(parameters, rows))
+    size = batch_size or len(rows)
+    count: int = sum(wrapper.run_many(plan.sql, prepared[start : start + size]) for start in range(0, len(rows), size))
     return count
 
 

@@ -102,7 +102,10 @@ class Bulk(Writing):
         return (*updated, *[field for field in hooked if field not in updated]), unique
 
     def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
-        """Write these fields of all instances; returns how many rows matched."""
+        """Write these fields of all instances; returns how many rows matched.
+
+        `batch_size` is how many rows one statement writes at most; None: as many as is good.
+        """
         if batch_size is not None and batch_size <= 0:
             raise ValueError("Batch size must be a positive integer.")
         names = list(fields)
@@ -128,7 +131,7 @@ class Bulk(Writing):
         matched = 0
         with transaction.atomic(using=alias, savepoint=False):
             for model, own in tables.items():
-                matched = max(matched, _update_each(model, tuple(own), objs, alias))
+                matched = max(matched, _update_each(model, tuple(own), objs, alias, batch_size))
         return matched
 
 
@@ -265,19 +268,17 @@ def _getter(fields: Fields) -> Callable[[Any], tuple[Any, ...]]:
     return getter
 
 
-def _has_expressions(rows: Sequence[Sequence[Any]]) -> bool:
-    """Whether any value is to be built into the SQL."""
-    kinds: set[type] = set()
-    for column in zip(*rows, strict=True):
-        kinds.update(map(type, column))
-    return not kinds <= PLAIN_TYPES and any(is_expression(value) for row in rows for value in row)
-
-
-def _update_each(model: Any, fields: Fields, instances: Sequence[Any], alias: str) -> int:
-    """One statement, executed for each instance."""
-    pk = model._meta.pk
-    rows = [[field.pre_save(instance, False) for field in fields] for instance in instances]
-    keys = [getattr(instance, pk.attname) for instance in instances]
-    if _has_expressions(rows):
-        return sum(write.update(model, key, fields, row, alias) for key, row in zip(keys, rows, strict=True))
-    return write.update_many(model, fields, [(*row, key) for key, row in zip(keys, rows, strict=True)], alias)
+def _update_each(model: Any, fields: Fields, instances: Sequence[Any], alias: str, batch_size: int | None) -> int:
+    """As many rows in one statement as is good; those with expressions each in one of its own."""
+    key_of = attrgetter(model._meta.pk.attname)
+    together: dict[Any, Sequence[Any]] = {}
+    apart: list[tuple[Any, Sequence[Any]]] = []
+    for instance in instances:
+        key = key_of(instance)
+        row = [field.pre_save(instance, False) for field in fields]
+        if PLAIN_TYPES.issuperset(map(type, row)) or not any(map(is_expression, row)):
+            together[key] = (*row, key)  # of instances of the same row the last one counts
+        else:
+            apart.append((key, row))
+    matched = write.update_many(model, fields, list(together.values()), alias, batch_size) if together else 0
+    return matched + sum(write.update(model, key, fields, row, alias) for key, row in apart)
