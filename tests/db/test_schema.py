@@ -232,7 +232,8 @@ class TestCreateAll:
 
     def test_takes_tables_that_refer_to_each_other(self, connection: Any, state: States) -> None:
         state("Hen", egg=models.ForeignKey("tests.Egg", CASCADE, null=True, related_name="+"))
-        state("Egg", hen=models.ForeignKey("tests.Hen", CASCADE, null=True), other=models.ForeignKey("self", CASCADE))
+        hen = models.ForeignKey("tests.Hen", CASCADE, null=True, related_name="eggs")
+        state("Egg", hen=hen, other=models.ForeignKey("self", CASCADE))
         assert create_all(apps=state.registry) == ["tests_hen", "tests_egg"]
         assert foreign_keys("tests_hen") == {("egg_id", "tests_egg", "id")}
         assert len(foreign_keys("tests_egg")) == 2

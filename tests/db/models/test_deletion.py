@@ -211,8 +211,8 @@ def test_rows_of_one_table_that_point_to_each_other(heard, define, create_tables
 
 
 def test_tables_that_point_to_each_other(heard, define, create_tables):
-    Hen = define("Hen", egg=models.ForeignKey("Egg", on_delete=models.CASCADE, null=True))
-    Egg = define("Egg", hen=models.ForeignKey(Hen, on_delete=models.CASCADE, null=True))
+    Hen = define("Hen", egg=models.ForeignKey("Egg", on_delete=models.CASCADE, null=True, related_name="hens"))
+    Egg = define("Egg", hen=models.ForeignKey(Hen, on_delete=models.CASCADE, null=True, related_name="eggs"))
     create_tables()
     hen = Hen.objects.create()
     hen.egg = Egg.objects.create(hen=hen)

@@ -21,6 +21,7 @@ from webframe.core.exceptions import (
     ObjectDoesNotExist,
 )
 from webframe.db.errors import ObjectNotUpdated
+from webframe.db.models.clashes import refuse_clashing_fields, refuse_needed_name
 from webframe.db.models.conditions import Q
 from webframe.db.models.construction import build, general_init
 from webframe.db.models.deletion import CASCADE, Collector
@@ -71,6 +72,7 @@ class ModelBase(type):
     def add_to_class(cls, name: str, value: Any) -> None:
         """Set an attribute; what has a `contribute_to_class`, as fields and managers do, does that itself."""
         if _contributes(value):
+            refuse_needed_name(cls, getattr(value, "name", None) or name, value)
             value.contribute_to_class(cls, name)
         else:
             setattr(cls, name, value)
@@ -98,7 +100,7 @@ def _add_options(model: Any, own_meta: Any, parents: list[Any]) -> None:
     meta = own_meta or getattr(model, "Meta", None)
     abstract = getattr(own_meta, "abstract", False)
     options = Options(meta, getattr(meta, "app_label", None) or app_label_of(model.__module__))
-    model.add_to_class("_meta", options)
+    options.contribute_to_class(model, "_meta")
     if not abstract:
         options.abstract = False  # what it inherits from an abstract parent's Meta is not that
     if not options.abstract:
@@ -246,6 +248,8 @@ def _finish_abstract(model: Any, own_meta: Any) -> None:
 def _prepare(model: Any) -> None:
     """Complete a model whose fields are known: primary key, managers, constructor."""
     meta = model._meta
+    if not meta.proxy:
+        refuse_clashing_fields(model)
     if meta.pk is None:
         _add_primary_key(model)
     plain = Manager()
@@ -287,6 +291,11 @@ def _add_primary_key(model: Any) -> None:
         meta.setup_pk(link)
         meta._expire_cache()
     else:
+        if any("id" in (field.name, field.attname) for field in (*meta.local_fields, *meta.local_many_to_many)):
+            raise FieldError(
+                f"{meta.label} has a field 'id' that is not its primary key, and no other key. Give it "
+                f"primary_key=True, or another name."
+            )
         model.add_to_class("id", BigAutoField(verbose_name="ID", primary_key=True, auto_created=True))
 
 

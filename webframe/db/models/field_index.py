@@ -80,6 +80,22 @@ class FieldIndex:
         return tuple(sorted(found, key=lambda field: not field.is_auto_field))
 
     @cached_property
+    def local_related_objects(self) -> tuple[Any, ...]:
+        """Every relation that points to this very model, by the models that declare them.
+
+        Of each the foreign keys come first, then many-to-many, in the order in which it declares them.
+        """
+        places: dict[ModelClass, int] = {}
+        for relation in self._pointing_here:
+            places.setdefault(relation.related_model, len(places))
+
+        def place(relation: Any) -> tuple[int, bool, int]:
+            field = relation.field
+            return places[relation.related_model], field.many_to_many, field.creation_counter
+
+        return tuple(sorted(self._pointing_here, key=place))
+
+    @cached_property
     def all_related_objects(self) -> tuple[Any, ...]:
         """Every relation of other models that points here or to a parent, hidden ones among them."""
         found: dict[int, Any] = {}
@@ -88,7 +104,7 @@ class FieldIndex:
                 if not relation.parent_link:
                     found[id(relation)] = relation
         if self.concrete_model is not None:
-            for relation in self.concrete_model._meta._pointing_here:
+            for relation in self.concrete_model._meta.local_related_objects:
                 found[id(relation)] = relation
         return tuple(found.values())
 
@@ -100,15 +116,17 @@ class FieldIndex:
     def get_fields(self, include_parents: bool = True, include_hidden: bool = False) -> list[Any]:
         """All fields: relations that point here, then forward fields, many-to-many and private ones.
 
-        ``include_parents=False`` leaves out what comes from parents.
+        What comes from parents stands before that; ``include_parents=False`` leaves it out.
         """
+        found: dict[Any, None] = {}
         if include_parents:
-            related = self.all_related_objects
-            forward = [*self._forward[0], *self._forward[1], *self._forward[2]]
-        else:
-            related = tuple(self._pointing_here)
-            forward = [*self.local_fields, *self.local_many_to_many, *self.private_fields]
-        return [each for each in related if include_hidden or not each.hidden] + forward
+            for parent in self.parents:
+                for each in parent._meta.get_fields(include_hidden=include_hidden):
+                    if not getattr(each, "parent_link", False):
+                        found[each] = None
+        found.update((each, None) for each in self.local_related_objects if include_hidden or not each.hidden)
+        found.update(dict.fromkeys((*self.local_fields, *self.local_many_to_many, *self.private_fields)))
+        return list(found)
 
     @cached_property
     def fields_map(self) -> dict[str, Any]:

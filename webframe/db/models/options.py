@@ -160,6 +160,13 @@ class Options(FieldIndex):
         """What is computed for `heir` depends on this model."""
         self._heirs.add(heir)
 
+    def heirs_with_tables(self) -> Iterator[Options]:
+        """Of all models that inherit from this one, those that have a table of their own."""
+        for heir in list(self._heirs):
+            if heir.concrete_model is heir.model:
+                yield heir
+            yield from heir.heirs_with_tables()
+
     def _expire_cache(self) -> None:
         """Forget everything that was computed from the fields and relations, here and in models that inherit."""
         for name in COMPUTED:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from webframe.apps.registry import split_model_name
 from webframe.core.exceptions import FieldError, ValidationError
 from webframe.db.connections import router
+from webframe.db.models.clashes import refuse_bad_related_name, refuse_clashes
 from webframe.db.models.deletion import SET_DEFAULT, SET_NULL
 from webframe.db.models.fields.base import NOT_PROVIDED, Field
 from webframe.db.models.fields.numbers import BigIntegerField, IntegerField, SmallIntegerField
@@ -77,13 +78,15 @@ class RelatedField(Cached, Field):
         words = {"class": cls.__name__.lower(), "model_name": meta.model_name, "app_label": meta.app_label}
         related_name = rel.related_name or meta.default_related_name
         if related_name:
-            rel.related_name = str(related_name) % words
+            rel.related_name = fill_in(self, "related_name", related_name, words)
         if rel.related_query_name:
-            rel.related_query_name = str(rel.related_query_name) % words
+            rel.related_query_name = fill_in(self, "related_query_name", rel.related_query_name, words)
+        refuse_bad_related_name(self)
         when_defined(cls, self._complete, rel.model)
 
     def _complete(self, model: Any, target: Any) -> None:
         self.remote_field.model = target
+        refuse_clashes(self)
         self.contribute_to_related_class(target, self.remote_field)
 
     def contribute_to_related_class(self, cls: Any, related: Any) -> None:
@@ -100,6 +103,16 @@ class RelatedField(Cached, Field):
         if rel.limit_choices_to:
             given["limit_choices_to"] = rel.limit_choices_to
         return given
+
+
+def fill_in(field: Any, argument: str, text: Any, words: dict[str, str]) -> str:
+    """The text of an argument with the words for a model in it."""
+    try:
+        return str(text) % words
+    except (KeyError, ValueError, TypeError):
+        raise FieldError(
+            f"{field} has {argument}={text!r}: what may stand in it is {', '.join(f'%({word})s' for word in words)}."
+        ) from None
 
 
 def when_defined(model: Any, function: Callable[..., object], *targets: Any) -> None:
