@@ -15,6 +15,8 @@ import sqlalchemy
 
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends import base, sqlite_functions
+from webframe.db.backends.drivers import threaded
+from webframe.db.backends.drivers.adaptive import AdaptiveLink, Line
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
 from webframe.db.backends.features import Features, Operations
@@ -93,6 +95,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.is_in_memory = self.is_in_memory or uri_options.get("mode") == "memory"
         self._path = name
         self._options = options
+        # The seconds that writers wait for others of this process; those of other processes are waited for by SQLite.
+        self._line_timeout = float(options.get("pool_timeout", 30.0))
+        self._line = Line(self._line_timeout)
         # For a database in memory: the one connection, and the guard of everybody who uses it.
         self._shared_guard = Guard()
         self._shared_link: Link | None = None
@@ -142,6 +147,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def make_link(self, raw: Any) -> Link:
         return SQLiteLink(raw, self.transaction_mode)
 
+    def connect_async(self) -> Link:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        assert self.engine is not None  # making it has taken those out of the options that are about the pool
+        raw = threaded.connect(self._connect, sqlite3.Connection.close)
+        return AdaptiveLink(SQLiteLink(raw, self.transaction_mode), loop, self._line)
+
     def init_connection(self, link: Link) -> None:
         sqlite_functions.install(link.raw)  # after SQLAlchemy, which has put a regexp() of its own there
         for command in str(self.settings_dict["OPTIONS"].get("init_command") or "").split(";"):
@@ -183,8 +196,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     # --- in memory ------------------------------------------------------------------------------------------------
 
-    def new_slot(self) -> Slot:
-        return Slot(self, self._shared_guard if self.is_in_memory else None)
+    def new_slot(self, loop: asyncio.AbstractEventLoop | None = None) -> Slot:
+        slot = super().new_slot(loop)
+        if self.is_in_memory:
+            slot.guard, slot.shared = self._shared_guard, True
+        return slot
 
     def open(self, slot: Slot) -> Link:
         if not self.is_in_memory:
@@ -234,6 +250,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         _inherited.append((self._shared_link, self._shared_checkout))
         self._shared_guard = Guard()
         self._shared_link = self._shared_checkout = None
+        self._line = Line(self._line_timeout)
 
 
 # Connections of the parent of a fork, kept as they are.

@@ -19,6 +19,7 @@ class SQLiteLink(Link):
         # How a transaction that may write is begun: IMMEDIATE takes the lock for writing at once, and waits for it.
         # A deferred one that reads first and then writes fails at once when somebody else has written meanwhile.
         self._begin = f"BEGIN {begin}"
+        self.is_deferred = begin == "DEFERRED"
         self._execute = raw.execute
 
     def fetch(self, sql: str, params: Params) -> list[Row]:
@@ -55,10 +56,10 @@ class SQLiteLink(Link):
                 self._execute("PRAGMA query_only=OFF")
             raise
         self.begun = True
-        self._read_only = read_only
+        self.is_read_only = read_only
 
     # Whether the transaction now is one that must not write.
-    _read_only = False
+    is_read_only = False
 
     def commit(self) -> None:
         self._execute("COMMIT")
@@ -72,8 +73,8 @@ class SQLiteLink(Link):
 
     def _ended(self) -> None:
         self.begun = False
-        if self._read_only:
-            self._read_only = False
+        if self.is_read_only:
+            self.is_read_only = False
             self._execute("PRAGMA query_only=OFF")
 
     def is_in_transaction(self) -> bool:
