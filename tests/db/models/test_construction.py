@@ -272,3 +272,140 @@ def test_receivers_may_come_and_go_in_other_threads_while_instances_are_made(Piz
         thread.join()
     assert errors == []
     assert Pizza.__init__ is Pizza._meta.quick
+
+
+# --- create -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def Cake(define, create_tables):
+    Cake = define(
+        "Cake",
+        name=models.CharField(max_length=50),
+        price=models.IntegerField(default=9),
+        toppings=models.JSONField(default=list),
+    )
+    create_tables(Cake)
+    return Cake
+
+
+def test_create_takes_what_the_constructor_takes_by_name(Cake):
+    cake = Cake.objects.create(name="Sacher", toppings=["apricot"])
+    assert (cake.name, cake.price, cake.toppings) == ("Sacher", 9, ["apricot"])
+    assert Cake.objects.create(pk=70, name="b").id == 70
+    assert Cake.objects.values_list("name", "price").get(pk=cake.pk) == ("Sacher", 9)
+    assert Cake.objects.create(name="c").toppings is not Cake.objects.create(name="c").toppings
+    with pytest.raises(TypeError, match=r"Cake\(\) got unexpected keyword arguments: nmae. Did you mean name\?"):
+        Cake.objects.create(nmae="x")
+    with pytest.raises(TypeError, match="positional"):
+        Cake.objects.create(7)
+    assert "self" in inspect.signature(type(Cake.objects).create).parameters
+
+
+def test_create_is_heard_by_those_who_begin_to_listen_after_it_was_used(Cake):
+    Cake.objects.create(name="a")
+    heard = []
+
+    def hear(*, kwargs=None, instance=None, **others):
+        heard.append(dict(kwargs) if instance is None else instance.name)
+
+    with pre_init.connected_to(hear, sender=Cake), post_init.connected_to(hear, sender=Cake):
+        Cake.objects.create(name="b", price=9)
+    Cake.objects.create(name="c")
+    assert heard == [{"name": "b", "price": 9}, "b"]
+
+
+def test_create_saves_with_the_save_of_the_class(Cake, monkeypatch):
+    Cake.objects.create(name="a")
+    saved = []
+    monkeypatch.setattr(Cake, "save", lambda self, **arguments: saved.append((self.name, arguments)))
+    Cake.objects.create(name="b")
+    assert saved == [("b", {"force_insert": True})]
+
+
+def test_create_uses_a_constructor_that_comes_later(Cake, monkeypatch):
+    Cake.objects.create(name="a")
+    generated = Cake.__init__
+
+    def dear(self, *args, **kwargs):
+        generated(self, *args, **kwargs)
+        self.price *= 2
+
+    monkeypatch.setattr(Cake, "__init__", dear)
+    assert Cake.objects.create(name="b").price == 18
+
+
+def test_create_knows_a_field_that_comes_later(Pizza, monkeypatch):
+    monkeypatch.setattr(Pizza, "save", lambda self, **arguments: None)
+    Pizza.objects.create(name="a")
+    models.IntegerField(default=3).contribute_to_class(Pizza, "stars")
+    assert Pizza.objects.create(name="b", stars=4).stars == 4
+    assert Pizza.objects.create(name="c").stars == 3
+
+
+def test_create_of_managers_that_do_more_calls_them(define, create_tables):
+    class Dear(models.Manager):
+        def create(self, **kwargs):
+            return super().create(price=100, **kwargs)
+
+    class Careful(models.QuerySet):
+        def create(self, **kwargs):
+            return super().create(**{**kwargs, "name": "careful"})
+
+    Cake = define(
+        "Cake",
+        name=models.CharField(max_length=50),
+        price=models.IntegerField(default=9),
+        objects=models.Manager(),
+        dear=Dear(),
+        careful=Careful.as_manager(),
+    )
+    create_tables(Cake)
+    assert Cake.objects.create(name="a").price == 9
+    assert Cake.dear.create(name="a").price == 100
+    assert Cake.careful.create(name="a").name == "careful"
+
+
+def test_create_of_an_heir_makes_heirs(Cake, define):
+    Cake.objects.create(name="a")
+    Torte = define("Torte", Cake, Meta={"proxy": True})
+    assert type(Torte.objects.create(name="b")) is Torte
+    assert type(Cake.objects.create(name="c")) is Cake
+
+
+def test_create_takes_related_objects_and_refuses_those_that_are_not_saved(define, create_tables):
+    Author = define("Author", name=models.CharField(max_length=50))
+    Book = define("Book", author=models.ForeignKey(Author, models.CASCADE))
+    create_tables(Author, Book)
+    author = Author.objects.create(name="a")
+    book = Book.objects.create(author=author)
+    assert book.author is author
+    assert Book.objects.create(author_id=author.pk).author == author
+    with pytest.raises(ValueError, match="unsaved related object"):
+        Book.objects.create(author=Author(name="b"))
+
+
+def test_create_of_fields_that_are_called_as_python_calls_its_parameters(define, create_tables):
+    Thing = define("Thing", self=models.IntegerField(), kwargs=models.IntegerField(), model=models.IntegerField())
+    create_tables(Thing)
+    thing = Thing.objects.create(self=1, kwargs=2, model=3)
+    assert Thing.objects.values_list("self", "kwargs", "model").get(pk=thing.pk) == (1, 2, 3)
+
+
+def test_create_asks_the_metaclass_that_makes_instances(define, create_tables):
+    class Counting(type(models.Model)):
+        made = 0
+
+        def __call__(cls, *args, **kwargs):
+            Counting.made += 1
+            return super().__call__(*args, **kwargs)
+
+    class Counted(models.Model, metaclass=Counting):
+        class Meta:
+            abstract = True
+
+    Thing = define("Thing", Counted, name=models.CharField(max_length=50))
+    create_tables(Thing)
+    Thing.objects.create(name="a")
+    Thing.objects.create(name="b")
+    assert Counting.made == 2

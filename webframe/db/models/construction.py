@@ -182,46 +182,97 @@ def _generated(model: type[Any], deferred: bool) -> Callable[..., None]:
 
     With `deferred`, a value that is DEFERRED is not set.
     """
-    fields = model._meta.concrete_fields
-    names = {field.attname for field in fields} | {field.name for field in fields}
-    this, rest = ("self" if "self" not in names else "self__"), ("kwargs" if "kwargs" not in names else "kwargs__")
-    namespace: dict[str, Any] = {"MISSING__": MISSING, "DEFERRED__": DEFERRED, "others__": _set_others}
-    positional: list[str] = []
-    by_keyword: list[str] = []
-    lines: list[str] = []
-    for place, field in enumerate(fields):
+    code = _Code(model, deferred)
+    positional, by_keyword = code.positional, code.by_keyword
+    parameters = [code.this, "/", *positional, *(["*", *by_keyword] if by_keyword else []), f"**{code.rest}"]
+    made = code.function("__init__", parameters, code.lines)
+    made.is_generated = True  # type: ignore[attr-defined]
+    return made
+
+
+def creator(model: type[Any]) -> Callable[..., Any] | None:
+    """What ``objects.create`` comes to for a model: the quick constructor and `save` in one function.
+
+    Named parameters reach it as they were written, and never are a dictionary, which would cost more than all else
+    that is done here::
+
+        def create(*, id=None, name='', price=MISSING, customer_id=None, customer=MISSING, **kwargs):
+            self = new(model)
+            ...  # as in the constructor
+            self.save(force_insert=True)
+            return self
+
+    None for a model whose instances are made in a way of its own. As the quick constructor, it sends no signals of
+    its own. It is kept among the plans of the model, which are forgotten when its fields change.
+    """
+    meta = model._meta
+    if meta.quick is None or not meta.plain_values or type(model).__call__ is not type.__call__:
+        return None
+    code = _Code(model, deferred=False)
+    code.namespace.update(new__=object.__new__, model__=model)
+    parameters = ["*", *code.positional, *code.by_keyword, f"**{code.rest}"]
+    lines = [
+        f"{code.this} = new__(model__)",
+        *code.lines,
+        f"{code.this}.save(force_insert=True)",
+        f"return {code.this}",
+    ]
+    created = meta.plans["create"] = code.function("create", parameters, lines)
+    return created
+
+
+class _Code:
+    """The parts of the functions that are generated for a model."""
+
+    def __init__(self, model: type[Any], deferred: bool) -> None:
+        self.model = model
+        fields = model._meta.concrete_fields
+        names = {field.attname for field in fields} | {field.name for field in fields}
+        # What the instance and the other keywords are called, so that no field is called the same.
+        this = self.this = "self" if "self" not in names else "self__"
+        rest = self.rest = "kwargs" if "kwargs" not in names else "kwargs__"
+        self.namespace: dict[str, Any] = {"MISSING__": MISSING, "DEFERRED__": DEFERRED, "others__": _set_others}
+        # Parameters for values and for related objects; and what is done with them.
+        self.positional: list[str] = []
+        self.by_keyword: list[str] = []
+        self.lines: list[str] = []
+        for place, field in enumerate(fields):
+            self._take(place, field, deferred)
+        self.lines += [f"if {rest}:", f"    others__({this}, {rest})"]
+
+    def _take(self, place: int, field: Any, deferred: bool) -> None:
         name = field.attname
         value = name
         # `field.get_default` knows what becomes of a default that is a callable, or an object that is related.
         constant = not callable(field.default) and (not field.is_relation or not field.has_default())
         if constant:
-            namespace[f"default__{place}"] = field.get_default()
-            positional.append(f"{name}=default__{place}")
+            self.namespace[f"default__{place}"] = field.get_default()
+            self.positional.append(f"{name}=default__{place}")
         else:
-            namespace[f"default__{place}"] = field.get_default
-            positional.append(f"{name}=MISSING__")
+            self.namespace[f"default__{place}"] = field.get_default
+            self.positional.append(f"{name}=MISSING__")
             value = f"{name} if {name} is not MISSING__ else default__{place}()"
-        assignment = [f"{this}.{name} = {value}"]
+        assignment = [f"{self.this}.{name} = {value}"]
         if deferred:
             assignment = [f"if {name} is not DEFERRED__:", f"    {assignment[0]}"]
         if field.name != name:
-            by_keyword.append(f"{field.name}=MISSING__")
-            lines.append(f"if {field.name} is not MISSING__:")
-            lines.append(f"    {this}.{field.name} = {field.name}")
-            lines.append("else:")
-            lines.extend(f"    {line}" for line in assignment)
+            self.by_keyword.append(f"{field.name}=MISSING__")
+            self.lines.append(f"if {field.name} is not MISSING__:")
+            self.lines.append(f"    {self.this}.{field.name} = {field.name}")
+            self.lines.append("else:")
+            self.lines.extend(f"    {line}" for line in assignment)
         else:
-            lines.extend(assignment)
-    lines += [f"if {rest}:", f"    others__({this}, {rest})"]
-    parameters = ", ".join([this, "/", *positional, *(["*", *by_keyword] if by_keyword else []), f"**{rest}"])
-    # Names here are those of fields: identifiers, as `Field.set_attributes_from_name` makes sure.
-    source = f"def __init__({parameters}):\n" + "".join(f"    {line}\n" for line in lines)
-    exec(compile(source, f"<constructor of {model._meta.label}>", "exec"), namespace)
-    made: Callable[..., None] = namespace["__init__"]
-    made.__qualname__ = f"{model.__qualname__}.__init__"
-    made.__module__ = model.__module__
-    made.is_generated = True  # type: ignore[attr-defined]
-    return made
+            self.lines.extend(assignment)
+
+    def function(self, name: str, parameters: list[str], lines: list[str]) -> Callable[..., Any]:
+        """The function with these parameters and lines."""
+        # Names here are those of fields: identifiers, as `Field.set_attributes_from_name` makes sure.
+        source = f"def {name}({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
+        exec(compile(source, f"<{name} of {self.model._meta.label}>", "exec"), self.namespace)
+        made: Callable[..., Any] = self.namespace[name]
+        made.__qualname__ = f"{self.model.__qualname__}.{name}"
+        made.__module__ = self.model.__module__
+        return made
 
 
 def _set_others(instance: Any, given: dict[str, Any]) -> None:

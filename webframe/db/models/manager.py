@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from webframe.db.connections import connections, router
@@ -17,12 +18,34 @@ from webframe.db.models.compiler import answers
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.plans import Plan
 from webframe.db.models.compiler.select import Slices
+from webframe.db.models.construction import creator
 from webframe.db.models.query import QuerySet
 from webframe.db.models.querysets.chaining import NO_ORDER
 from webframe.db.models.querysets.reading import MAX_GET_RESULTS, wrong_number
 from webframe.db.models.querysets.state import NOTHING
 
 LIMITED = Slices(limit=True)
+
+
+class _Create:
+    """Decorates ``create``: gives the function that is generated for the model, where that does the same."""
+
+    def __init__(self, general: Callable[..., Any]) -> None:
+        self.general = general
+        self.__doc__ = general.__doc__
+
+    def __get__(self, manager: Any, owner: Any = None) -> Callable[..., Any]:
+        if manager is None:
+            return self.general
+        if manager._creates_simply and manager._db is None:
+            model = manager.model
+            meta = model._meta
+            # Nobody listens to the making of instances, or has put another constructor in the place of ours.
+            if model.__init__ is meta.quick:
+                create: Callable[..., Any] | None = meta.plans.get("create") or creator(model)
+                if create is not None:
+                    return create
+        return MethodType(self.general, manager)
 
 
 class BaseManager:
@@ -203,6 +226,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
             return plan.answer(rows, alias)[0]
         raise wrong_number(model, len(rows), (), kwargs, limited=not operation.unique)
 
+    @_Create
     def create(self, **kwargs: Any) -> Any:
         """Make an instance with these values and save it."""
         if not self._creates_simply or self._db is not None:

@@ -49,30 +49,35 @@ class Saving:
         Raises `Model.NotUpdated` where a row had to exist and does not, ValueError
         for arguments that contradict each other, and errors of `webframe.db`.
         """
-        meta = self._meta
         attributes = self.__dict__
-        writing: Writing = meta.plans.get("writing") or writing_of(type(self))
+        writing: Writing = self._meta.plans.get("writing") or writing_of(type(self))
         for name in writing.caches:
             if name in attributes:
                 prepare_related_fields_for_save(self, operation_name="save")
                 break
         if using is None:
-            using = (attributes.get("_db") if router.has_none else None) or alias_for(self)
+            known = router.has_none and "_state" not in attributes
+            using = attributes.get("_db", DEFAULT_ALIAS) if known else alias_for(self)
         if force_insert and (force_update or update_fields is not None):
             raise ValueError("Cannot force both insert and updating in model saving.")
+        columns = writing.without_key
         if update_fields is not None:
-            update_fields = frozenset(update_fields)
-            if update_fields not in writing.parts:  # those have been asked for before
-                if not update_fields:
-                    return
-                if not update_fields <= meta.update_field_names:
-                    raise _no_such_fields(self, update_fields)
-        elif meta.deferred_enabled and not force_insert:
-            update_fields = _loaded_fields(self, using)
-        if not (force_update or pre_save.active or post_save.active):
-            if writing.is_simple and _save_simply(self, writing, using, bool(force_insert), update_fields):
+            update_fields = tuple(update_fields)
+            if not update_fields:
                 return
-        self.save_base(False, force_insert, force_update, using, update_fields)
+            columns = writing.parts.get(update_fields) or writing.part(_checked(self, update_fields))
+        elif self._meta.deferred_enabled and not force_insert:
+            update_fields = _loaded_fields(self, using)
+            columns = writing.part(update_fields)
+        if writing.is_simple and not (force_update or pre_save.active or post_save.active):
+            key = attributes.get(writing.pk_name, DEFERRED)
+            may_exist = not (key is None or force_insert)
+            if may_exist and _update_simply(self, writing, columns, using, update_fields is not None):
+                return
+            if update_fields is None and _insert_simply(self, writing, key, using):
+                return
+        names = None if update_fields is None else frozenset(update_fields)
+        self.save_base(False, force_insert, force_update, using, names)
 
     def save_base(
         self,
@@ -130,23 +135,26 @@ def alias_for(instance: Any) -> str:
     return state_db(instance) or DEFAULT_ALIAS
 
 
-def _no_such_fields(instance: Any, names: frozenset[str]) -> ValueError:
+def _checked(instance: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names for update_fields, all of which are known."""
     meta = instance._meta
-    unknown = sorted(map(str, names - meta.update_field_names))
-    return ValueError(
+    unknown = sorted(map(str, set(names) - meta.update_field_names))
+    if not unknown:
+        return names
+    raise ValueError(
         f"update_fields of {meta.label} cannot have {', '.join(unknown)}: name fields that are columns, and not the "
         f"primary key.{close_match(unknown[0], meta.update_field_names)}"
     )
 
 
-def _loaded_fields(instance: Any, using: str) -> frozenset[str] | None:
+def _loaded_fields(instance: Any, using: str) -> tuple[str, ...] | None:
     """The attnames that an instance was loaded with, if some are missing and it goes back to where it came from."""
     attributes = instance.__dict__
     meta = instance._meta
     missing = [name for name in meta.attnames if name not in attributes]
     if not missing or using != state_db(instance):
         return None
-    loaded = frozenset(
+    loaded = tuple(
         field.attname for field in meta.concrete_fields if not field.primary_key and field.attname in attributes
     )
     return loaded or None
@@ -196,40 +204,40 @@ def _save_parents(
     return inserted
 
 
-def _save_simply(
-    instance: Any, writing: Writing, using: str, insert: bool, update_fields: frozenset[str] | None
-) -> bool:
-    """Do what `save_base` does for a model that has nothing special; False: it is better asked to do it itself."""
+def _update_simply(instance: Any, writing: Writing, columns: Columns, using: str, strict: bool) -> bool:
+    """Do what `save_base` does for a model that has nothing special and a row, which must exist if this is `strict`.
+
+    False: there is no such row, or `save_base` is better asked to do it itself.
+    """
     attributes = instance.__dict__
-    key = attributes.get(writing.pk_name, DEFERRED)
-    if key is DEFERRED or (key is None and update_fields):
-        return False
     wrapper = connections[using]
-    columns = writing.without_key
-    if key is not None:
-        if not insert:
-            if update_fields is not None:
-                columns = writing.parts.get(update_fields) or writing.part(update_fields)
-            plan = wrapper.plans.get(columns.update_key) or columns.update_plan(writing.model, wrapper)
-            if columns.clocks:
-                columns.run_clocks(instance, False)
-            try:
-                parameters = plan.parameters(attributes)
-            except (KeyError, write.NotPlain):
-                return False
-            if wrapper.run(plan.sql, parameters):
-                if attributes.get("_db") != using:
-                    mark_saved(instance, using)
-                return True
-            if update_fields:
-                raise instance.NotUpdated("Save with update_fields did not affect any rows.")
-        columns = writing.all
+    plan = wrapper.plans.get(columns.update_key) or columns.update_plan(writing.model, wrapper)
+    if columns.clocks:
+        columns.run_clocks(instance, False)
+    try:
+        parameters = plan.parameters(attributes)
+    except (KeyError, write.NotPlain):  # a value is missing, or is an expression
+        return False
+    if wrapper.run(plan.sql, parameters):
+        if attributes.get("_db") != using:
+            mark_saved(instance, using)
+        return True
+    if strict:
+        raise instance.NotUpdated("Save with update_fields did not affect any rows.")
+    return False
+
+
+def _insert_simply(instance: Any, writing: Writing, key: Any, using: str) -> bool:
+    """The same for a new row, whose key is None if the database is to make it."""
+    attributes = instance.__dict__
+    wrapper = connections[using]
+    columns = writing.without_key if key is None else writing.all
     plan = wrapper.plans.get(columns.insert_key) or columns.insert_plan(writing.model, wrapper, key is None)
     if columns.clocks:
         columns.run_clocks(instance, True)
     try:
         parameters = plan.parameters(attributes)
-    except (KeyError, write.NotPlain):  # a value is missing, or is an expression
+    except (KeyError, write.NotPlain):
         return False
     row = wrapper.insert(plan.sql, parameters)
     if key is None and row:
@@ -274,7 +282,7 @@ class Writing:
             and len(fields) > 1
         )
 
-    def part(self, update_fields: frozenset[str] | None) -> Columns:
+    def part(self, update_fields: frozenset[str] | tuple[str, ...] | None) -> Columns:
         """The columns that an update with these `update_fields` writes."""
         if update_fields is None:
             return self.without_key
