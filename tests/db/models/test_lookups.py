@@ -461,7 +461,7 @@ def documents(things):
         ({"data": "hello"}, ["text"]),
         ({"data": 5}, ["number"]),
         ({"data": ["a", "b"]}, ["list"]),
-        ({"data": None}, ["null"]),
+        ({"data": None}, []),
         ({"data__isnull": True}, ["null"]),
         ({"data__has_key": "name"}, ["cat", "dog"]),
         ({"data__has_key": "chip"}, ["dog"]),
@@ -484,6 +484,32 @@ def documents(things):
 )
 def test_documents(documents, conditions, expected):
     assert names(documents.filter(**conditions)) == expected
+
+
+def test_a_document_that_is_null_is_not_the_same_as_none(documents):
+    null = Value(None, models.JSONField())
+    created = documents.create(name="created", data=null)
+    changed = documents.create(name="changed", data={"a": 1})
+    changed.data = null
+    changed.save()
+    documents.model.objects.bulk_create([documents.model(name="bulk", data=null), documents.model(name="bulk none")])
+    documents.create(name="updated")
+    documents.filter(name="updated").update(data=null)
+    nulls = ["bulk", "changed", "created", "updated"]
+    assert names(documents.filter(data=None)) == names(documents.filter(data=null)) == nulls
+    assert names(documents.filter(data__isnull=True)) == ["bulk none", "null"]
+    assert names(documents.filter(~Q(data=None) & Q(data__isnull=True))) == ["bulk none", "null"]
+    assert names(documents.exclude(data=None).filter(name__in=[*nulls, "text"])) == ["text"]
+    assert documents.get(name="created").data is None
+    created.refresh_from_db()
+    assert created.data is None
+    created.save()  # None is NULL again
+    assert names(documents.filter(data=None)) == ["bulk", "changed", "updated"]
+    for thing in (rows := list(documents.filter(name__in=nulls))):
+        thing.data = null
+    assert documents.bulk_update(rows, ["data"]) == 4
+    assert names(documents.filter(data=None)) == nulls
+    assert documents.filter(data__in=[None, "hello"]).get().name == "text"
 
 
 def test_values_in_documents(documents):

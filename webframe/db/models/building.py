@@ -84,6 +84,10 @@ class Scope(Protocol):
         """
         ...
 
+    def tables(self) -> Iterable[Any]:
+        """The tables of this scope, as elements of SQLAlchemy."""
+        ...
+
     def condition(self, q: Any) -> ColumnElement[bool]:
         """The condition a Q, or an expression with boolean values, stands for; for When(...), filter=Q(...) and kin."""
         ...

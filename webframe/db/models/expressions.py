@@ -352,7 +352,10 @@ _set_name = vars(F)["name"].__set__
 
 
 class Value(Expression):
-    """A literal: ``Value("ham")``, ``Value(None, output_field=CharField())``."""
+    """A literal: ``Value("ham")``, ``Value(None, output_field=CharField())``.
+
+    None is NULL, but as a document it is null: ``Value(None, JSONField())``.
+    """
 
     def __init__(self, value: Any, output_field: Any = None) -> None:
         super().__init__(output_field)
@@ -373,7 +376,9 @@ class Value(Expression):
         """A parameter of the type of the output field, or of that which suits the literal."""
         field = self._output_field
         if self.value is None:
-            return Built(sqlalchemy.null(), field)
+            is_document = outputs.kind_of(field) == "json"
+            element = sql.json_null(sql_type_of(field), scope.dialect_name) if is_document else sqlalchemy.null()
+            return Built(element, field)
         if field is None:
             field = outputs.of_value(self.value)
         element = scope.value(self.value, field)

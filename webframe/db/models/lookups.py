@@ -22,9 +22,7 @@ from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Text, func
-from sqlalchemy.sql.visitors import iterate
 
-from webframe.db.errors import NotSupportedError
 from webframe.db.models import sql
 from webframe.db.models.building import Built, Literals, Scope, key_of
 
@@ -106,6 +104,8 @@ class Lookup:
     plain_int: bool = False
     # Whether it may be true of NULL.
     true_of_null: bool = False
+    # Whether None, for "exact" and "iexact", asks for NULL, and is no value of its own.
+    none_is_null: bool = True
     # What makes a condition of a look-up with both sides given; set by `cases.py`, which knows expressions.
     as_condition: ClassVar[Callable[[type[Any], Any, Any], Any] | None] = None
 
@@ -246,7 +246,7 @@ class In(Lookup):
             queryset = getattr(value, "queryset", value)
             selected = scope.subquery(queryset)
             if queryset.is_sliced and scope.dialect_name in sql.MYSQL:
-                selected = _made_before(selected, scope)
+                selected = sql.made_before(selected, scope.tables())
             return lhs.element.in_(selected)
         expressions, literals = cls.split(value)
         operands = [scope.build(expression, lhs.field).element for expression in expressions]
@@ -274,17 +274,6 @@ class In(Lookup):
     def possible(cls, literal: Any) -> bool:
         """Whether any row may have that value."""
         return True
-
-
-def _made_before(selected: Any, scope: Any) -> Any:
-    """A slice for IN on MySQL, which takes no LIMIT there unless it is that of a table made before (error 1235)."""
-    outer = scope.tables()
-    if any(getattr(part, "table", None) in outer for part in iterate(selected)):
-        raise NotSupportedError(
-            "MySQL and MariaDB do not take a slice of a queryset in 'in' that refers to the query around it by "
-            "OuterRef. Compare with one value, Subquery(queryset[:1]), or say without a slice which rows are meant."
-        )
-    return sqlalchemy.select(selected.subquery("chosen"))
 
 
 class Range(Lookup):

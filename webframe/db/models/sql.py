@@ -6,7 +6,7 @@ Every function takes the name of the dialect; names are never made from values.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy
@@ -14,9 +14,10 @@ from sqlalchemy import DOUBLE_PRECISION, BigInteger, ColumnElement, Float, Integ
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import BinaryExpression, Grouping
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import String, TypeEngine
 
-from webframe.db.errors import DataError
+from webframe.db.errors import DataError, NotSupportedError
 
 __all__ = [
     "Template",
@@ -25,8 +26,10 @@ __all__ = [
     "fold",
     "glob",
     "infix",
+    "json_null",
     "length",
     "like",
+    "made_before",
     "position",
     "power",
     "regex",
@@ -43,6 +46,25 @@ Element = ColumnElement[Any]
 def infix(left: Element, operator: str, right: Element, sql_type: TypeEngine[Any]) -> Element:
     """Two operands with an operator between, in brackets wherever it stands in something larger."""
     return left.op(operator, return_type=sql_type)(right)
+
+
+def made_before(selected: Any, outer: Iterable[Any]) -> Any:
+    """A slice for IN on MySQL, which takes no LIMIT there unless it is that of a table made before (error 1235).
+
+    `outer` are the tables of the query around it, which such a table cannot refer to.
+    """
+    tables = list(outer)
+    if any(getattr(part, "table", None) in tables for part in iterate(selected)):
+        raise NotSupportedError(
+            "MySQL and MariaDB do not take a slice of a queryset in 'in' that refers to the query around it by "
+            "OuterRef. Compare with one value, Subquery(queryset[:1]), or say without a slice which rows are meant."
+        )
+    return sqlalchemy.select(selected.subquery("chosen"))
+
+
+def json_null(sql_type: TypeEngine[Any], dialect_name: str) -> Element:
+    """The document null, which is a value and not NULL."""
+    return sqlalchemy.literal_column("'null'::jsonb" if dialect_name == "postgresql" else "'null'", sql_type)
 
 
 def arithmetic(left: Element, operator: str, right: Element, sql_type: TypeEngine[Any], dialect_name: str) -> Element:

@@ -173,7 +173,7 @@ def _asks_for_null(lookup: Any, value: Any) -> bool | None:
     """True: the lookup is true of NULL alone; False: of everything else; None: it asks for something else."""
     if lookup.lookup_name == "isnull":
         return bool(value)
-    if lookup.lookup_name in ("exact", "iexact") and value is None:
+    if lookup.lookup_name in ("exact", "iexact") and value is None and getattr(lookup, "none_is_null", True):
         return True
     return None
 

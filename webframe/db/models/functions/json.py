@@ -3,7 +3,7 @@
 Every name behind a field with documents is a key, or the place in a list where
 it is a number, unless it is the last one and a look-up. Keys come from outside;
 they are parameters of the statement. A key that is missing is NULL; one whose
-value is null is equal to None.
+value is null is equal to None, as is a document that is null.
 """
 
 from __future__ import annotations
@@ -138,13 +138,16 @@ class JSONLookup(Lookup):
 
 
 class JSONExact(JSONLookup):
-    """The same document; None asks for NULL."""
+    """The same document; None is the document null, and not NULL."""
 
     lookup_name = "exact"
+    none_is_null = False
 
     @classmethod
     def build(cls, lhs: Built, value: Any, scope: Scope) -> Element:
-        return lhs.element.is_(None) if value is None else super().build(lhs, value, scope)
+        if value is None:
+            return is_json_null(lhs.element, scope.dialect_name)
+        return super().build(lhs, value, scope)
 
     @classmethod
     def compare(cls, lhs: Element, rhs: Element, scope: Scope) -> Element:
@@ -253,16 +256,6 @@ class HasAnyKeys(HasKeys):
 # -- look-ups of values of keys
 
 
-class KeyExact(JSONExact):
-    """The same value; None asks for a key whose value is null."""
-
-    @classmethod
-    def build(cls, lhs: Built, value: Any, scope: Scope) -> Element:
-        if value is None:
-            return is_json_null(lhs.element, scope.dialect_name)
-        return super().build(lhs, value, scope)
-
-
 def is_json_null(element: Element, dialect_name: str) -> Element:
     """Whether a document is null, which is not the same as being NULL."""
     if dialect_name == "postgresql":
@@ -280,11 +273,11 @@ class KeyIn(Lookup):
 
     @classmethod
     def key(cls, value: Any, values: Literals) -> Hashable:
-        return tuple([KeyExact.key(item, values) for item in value])
+        return tuple([JSONExact.key(item, values) for item in value])
 
     @classmethod
     def build(cls, lhs: Built, value: Any, scope: Scope) -> Element:
-        tests = [KeyExact.build(lhs, item, scope) for item in value]
+        tests = [JSONExact.build(lhs, item, scope) for item in value]
         return sqlalchemy.or_(*tests) if tests else sqlalchemy.false()
 
 
@@ -359,6 +352,8 @@ def _of_text(lookup: type[Lookup]) -> type[Lookup]:
     """A look-up of text, for the value of a key as text."""
 
     class OfKey(lookup):  # type: ignore[valid-type, misc]  # made from what is given
+        none_is_null = False
+
         @classmethod
         def build(cls, lhs: Built, value: Any, scope: Scope) -> Element:
             if value is None:
@@ -375,7 +370,6 @@ def _of_text(lookup: type[Lookup]) -> type[Lookup]:
 for _lookup in (JSONExact, JSONContains, JSONContainedBy, HasKey, HasKeys, HasAnyKeys):
     JSONField.register_lookup(_lookup)
 OF_KEYS: tuple[type[Lookup], ...] = (
-    KeyExact,
     KeyIn,
     KeyGreaterThan,
     KeyGreaterThanOrEqual,
