@@ -23,6 +23,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from configparser import ConfigParser
 from contextlib import redirect_stderr, redirect_stdout
 from doctest import ELLIPSIS, OutputChecker
 from importlib import import_module
@@ -307,6 +308,16 @@ def test_every_dependency_is_explained():
     names = {re.match(r"[\w-]+", each)[0].lower() for each in requirements if isinstance(each, str)}
     text = (DOCS / "explanation" / "dependencies.md").read_text().lower()
     assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_the_oldest_versions_that_we_promise_are_those_that_are_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    drivers = [*project["optional-dependencies"]["mysql"], *project["optional-dependencies"]["postgresql"]]
+    promised = dict(each.split(">=") for each in [*project["dependencies"], *drivers])
+    tox = ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    tested = dict(each.split("==") for each in tox["testenv:min"]["deps"].split())
+    assert {name: version.removesuffix(".0") for name, version in tested.items()} == promised
 
 
 def subclasses(kind: type) -> Iterator[type]:
