@@ -47,7 +47,7 @@ class PyMySQLLink(Link):
 
     def stream(self, sql: str, params: Params, size: int) -> Any:
         # Until its last row is read, nothing else can be asked on this connection: it needs one of its own.
-        cursor = self.raw.cursor(SSCursor)
+        cursor = _StreamCursor(self)
         cursor.execute(sql, params)
         return cursor
 
@@ -66,6 +66,27 @@ class PyMySQLLink(Link):
 
     def ping(self) -> None:
         self.raw.ping(reconnect=False)
+
+
+class _StreamCursor(SSCursor):  # type: ignore[misc]  # PyMySQL has no annotations
+    """Rows as they are asked for. When it is left before the last one, its connection is of no use any more.
+
+    The server cannot be told to stop. PyMySQL would receive all the rest, be it millions of rows.
+    """
+
+    def __init__(self, link: PyMySQLLink) -> None:
+        super().__init__(link.raw)
+        self._link = link
+
+    def close(self) -> None:
+        result = self._result
+        if result is not None and result.unbuffered_active:
+            self._link.stale = True
+            result.unbuffered_active, result.connection, self.connection = False, None, None
+        else:
+            super().close()
+
+    __del__ = close
 
 
 class TLSContexts:
