@@ -20,6 +20,7 @@ from collections.abc import (
     Mapping,
     MutableMapping,
 )
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -349,7 +350,7 @@ def cancel_at(
     loop = asyncio.get_running_loop()
     iterator = coroutine.__await__()
     number = -1
-    step: Callable[[], Any] = lambda: next(iterator)  # noqa: E731  # replaced below
+    step = partial(next, iterator)
     try:
         while True:
             waited_for = step()
@@ -358,9 +359,9 @@ def cancel_at(
                 loop.call_soon(task.cancel)
             try:
                 yield waited_for
-                step = lambda: next(iterator)  # noqa: E731
+                step = partial(next, iterator)
             except BaseException as error:
-                step = lambda error=error: iterator.throw(error)  # noqa: E731
+                step = partial(iterator.throw, error)
     except StopIteration:
         pass
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,6 +23,8 @@ from webframe.core.handlers.base import LOOP, PLAIN
 from webframe.core.signals import got_request_exception, request_finished, request_started
 from webframe.test.client import Client
 from webframe.waiting import step
+
+from .generators import asynchronously
 
 
 class Handled(Exception):
@@ -236,30 +238,6 @@ class Trial:
                 raise
             answer = repr(error)
         return Result(answer, list(self.events), list(self.log))
-
-
-def asynchronously(function: Callable[[Request], Iterator[Any]]) -> Callable[[Request], AsyncIterator[Any]]:
-    """An async middleware that does what a plain one does."""
-
-    async def middleware(request: Request) -> AsyncIterator[Any]:
-        generator: Any = function(request)
-        step: Callable[[], Any] = lambda: next(generator)  # noqa: E731  # replaced below
-        while True:
-            try:
-                answer = step()
-            except StopIteration as stop:
-                if stop.value is not None:
-                    yield stop.value  # an async generator cannot return it
-                return
-            try:
-                response = yield answer
-            except BaseException as error:
-                step = lambda error=error: generator.throw(error)  # noqa: E731
-            else:
-                step = lambda response=response: generator.send(response)  # noqa: E731
-
-    middleware.__qualname__ = function.__qualname__
-    return middleware
 
 
 class Ear(logging.Handler):

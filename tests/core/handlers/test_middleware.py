@@ -13,6 +13,8 @@ from webframe import Group, Request, Response, Webframe
 from webframe.core.exceptions import Http404, ImproperlyConfigured, MiddlewareError
 from webframe.test.client import Client
 
+from .generators import asynchronously
+
 
 @pytest.fixture(params=["plain view", "async view"])
 def make_view(request: pytest.FixtureRequest) -> Callable[[Callable[[Request], Any]], Any]:
@@ -34,29 +36,7 @@ def make_middleware(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     """Makes a plain or an async middleware of a plain generator function."""
     if request.param == "plain middleware":
         return lambda function: function
-
-    def make(function: Callable[[Request], Any]) -> Any:
-        async def middleware(request: Request) -> Any:
-            generator = function(request)
-            try:
-                answer = next(generator)
-            except StopIteration:
-                return
-            while True:
-                try:
-                    response = yield answer
-                except BaseException as error:
-                    step: Callable[[], Any] = lambda error=error: generator.throw(error)  # noqa: E731  # bound now
-                else:
-                    step = lambda response=response: generator.send(response)  # noqa: E731  # bound now
-                try:
-                    answer = step()
-                except StopIteration:
-                    return
-
-        return middleware
-
-    return make
+    return asynchronously
 
 
 class Site:
