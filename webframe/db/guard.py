@@ -1,9 +1,10 @@
 """One user at a time, in order of arrival.
 
 A `Guard` serialises what is done on one connection, or within one transaction,
-by threads that share it. Whoever has to wait stands in line and is handed the
-guard by the one before; no lock is held meanwhile. A thread that would wait for
-itself is told so, instead of waiting for ever.
+by threads and tasks that share it. Whoever has to wait stands in line and is
+handed the guard by the one before; no lock is held meanwhile, and a task waits
+without its event loop. A thread or task that would wait for itself is told so,
+instead of waiting for ever.
 """
 
 from __future__ import annotations
@@ -12,10 +13,26 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from webframe import waiting
+from webframe.waiting import wait
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class WouldWaitForItself(Exception):
-    """The guard is held by this very thread."""
+    """The guard is held by this very thread or task."""
+
+
+def flow() -> object:
+    """Who this code is: the identity of its thread or, on a running event loop, its task."""
+    if waiting.running_loop() is None:
+        return get_ident()
+    import asyncio
+
+    return asyncio.current_task()
 
 
 class Guard:
@@ -24,20 +41,27 @@ class Guard:
     __slots__ = ("_free", "_line", "owner")
 
     def __init__(self) -> None:
-        # The locks of those who wait, each held until it is its owner's turn, and errands; a deque once anybody has had
-        # to wait.
-        self._line: deque[threading.Lock | _Errand] | tuple[()] = ()
-        # The thread that has the guard; 0: nobody. Another thread may give back what this one has taken.
-        self.owner = 0
+        # The turns of those who wait, and errands; a deque once anybody has had to wait.
+        self._line: deque[_Turn] | tuple[()] = ()
+        # The `flow` that has the guard; 0: nobody. Another one may give back what this one has taken.
+        self.owner: object = 0
         # Has one thing in it while nobody has the guard. Taking it out is one step, and quicker than a lock.
         self._free: list[None] = [None]
 
     def acquire(self, timeout: float | None = None) -> None:
         """Take the guard, after all who have asked before.
 
-        Raises `WouldWaitForItself` if this thread has it, and `TimeoutError`
-        after `timeout` seconds.
+        Raises `WouldWaitForItself` if this thread or task has it, and
+        `TimeoutError` after `timeout` seconds. On an event loop it is for
+        code in a greenlet (see `greenlets.py`).
         """
+        if self._line or not self._take():
+            self._wait(timeout)
+        else:
+            self.owner = flow()
+
+    def acquire_in_thread(self, timeout: float | None = None) -> None:
+        """The same, a little quicker, where no event loop is running in this thread."""
         if self._line:
             self._wait(timeout)
             return
@@ -52,7 +76,7 @@ class Guard:
         """Take the guard if nobody has it and nobody waits."""
         if self._line or not self._take():
             return False
-        self.owner = get_ident()
+        self.owner = flow()
         return True
 
     def release(self) -> None:
@@ -75,30 +99,31 @@ class Guard:
         return True
 
     def _wait(self, timeout: float | None) -> None:
-        if self.owner == get_ident():
+        here = flow()
+        if self.owner == here:
             raise WouldWaitForItself
-        turn = threading.Lock()
-        turn.acquire()
+        loop = waiting.running_loop()
+        turn = _TurnOfThread() if loop is None else _TurnOfTask(loop)
         self._stand_in_line(turn)
         self._hand_on()  # it may have become free just before
         try:
-            came = turn.acquire(timeout=-1 if timeout is None else timeout)
+            came = turn.wait(timeout)
         except BaseException:
             if not self._leave_line(turn):
                 self.release()
             raise
         if not came and self._leave_line(turn):
             raise TimeoutError
-        self.owner = get_ident()
+        self.owner = here
 
-    def _stand_in_line(self, turn: threading.Lock | _Errand) -> None:
+    def _stand_in_line(self, turn: _Turn) -> None:
         line = self._line
         if isinstance(line, tuple):
             with _lines_lock:
                 line = self._line = deque() if isinstance(self._line, tuple) else self._line
         line.append(turn)
 
-    def _leave_line(self, turn: threading.Lock) -> bool:
+    def _leave_line(self, turn: _Turn) -> bool:
         """Stop waiting; False if the guard was handed to us at that very moment."""
         assert not isinstance(self._line, tuple)
         try:
@@ -114,12 +139,79 @@ class Guard:
             except IndexError:  # the last in line has just given up
                 self._free.append(None)
                 continue
-            turn.release()
-            return
+            if turn.come():
+                return
+            self._free.append(None)
 
 
-class _Errand:
-    """Stands in line like the lock of somebody who waits; what is called when its turn comes."""
+class _Turn:
+    """The place of one in the line."""
+
+    __slots__ = ()
+
+    def come(self) -> bool:
+        """It has the guard; called in any thread. False if nobody is there any more to take it."""
+        raise NotImplementedError
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for the turn to come; False if it has not."""
+        raise NotImplementedError
+
+
+class _TurnOfThread(_Turn):
+    """Somebody waits, and a thread with him."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def come(self) -> bool:
+        self._lock.release()
+        return True
+
+    def wait(self, timeout: float | None) -> bool:
+        return self._lock.acquire(timeout=-1 if timeout is None else timeout)
+
+
+class _TurnOfTask(_Turn):
+    """Somebody waits in a greenlet, and nobody with him."""
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._future: asyncio.Future[bool] = loop.create_future()
+
+    def come(self) -> bool:
+        if waiting.running_loop() is self._loop:
+            self._settle(True)
+            return True
+        try:
+            self._loop.call_soon_threadsafe(self._settle, True)
+        except RuntimeError:  # the loop has been closed
+            return False
+        return True
+
+    def _settle(self, came: bool) -> None:
+        if not self._future.done():
+            self._future.set_result(came)
+
+    def wait(self, timeout: float | None) -> bool:
+        return wait(self._wait(timeout))
+
+    async def _wait(self, timeout: float | None) -> bool:
+        late: Any = None if timeout is None else self._loop.call_later(timeout, self._settle, False)
+        try:
+            return await self._future
+        finally:
+            if late is not None:
+                late.cancel()
+
+
+class _Errand(_Turn):
+    """Nobody waits: what is to be done when the turn has come."""
 
     __slots__ = ("errand", "guard")
 
@@ -127,13 +219,13 @@ class _Errand:
         self.guard = guard
         self.errand = errand
 
-    def release(self) -> None:
-        """It is its turn: it has the guard."""
-        self.guard.owner = get_ident()
+    def come(self) -> bool:
+        self.guard.owner = flow()
         try:
             self.errand()
         finally:
             self.guard.release()
+        return True
 
 
 # Held while a guard gets its line.
@@ -148,9 +240,18 @@ class NoGuard:
     def acquire(self, timeout: float | None = None) -> None:
         """There is nothing to be taken."""
 
+    acquire_in_thread = acquire
+
     def try_acquire(self) -> bool:
         """There is nothing to be taken, which always succeeds."""
         return True
 
     def release(self) -> None:
         """Nothing was taken."""
+
+    def when_free(self, errand: Callable[[], object]) -> None:
+        """Call it at once."""
+        errand()
+
+
+NO_GUARD = NoGuard()

@@ -7,8 +7,13 @@ it takes over the holder of the code around it if that is in the middle of a
 transaction, as a test is. Elsewhere a context variable has it.
 
 A slot has at most one connection, and keeps it until `release`. One at a time
-uses it, behind the slot's guard. A slot that is `over` belongs to nobody any
-more: whoever still uses it gives the connection back after each use.
+uses it, behind the slot's guard. A slot that is `over` belongs to nobody, or to
+nobody any more: whoever uses it gives the connection back after each use.
+
+That is for plain threads. On an event loop nothing is kept: each statement has a
+connection of the loop's pool for itself, and each transaction has one from its
+beginning to its end, in a slot of its own. Such slots, and the transactions in
+them, are of the *side* of that loop; the others are of the side of threads.
 """
 
 from __future__ import annotations
@@ -21,10 +26,12 @@ from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
-from webframe.db.guard import Guard
+from webframe.db.guard import Guard, NoGuard
 from webframe.workers import current_lessee
 
 if TYPE_CHECKING:
+    import asyncio
+
     from webframe.workers import Lessee
 
 
@@ -36,7 +43,7 @@ class Wrapper(Protocol):
     # Seconds to wait for a slot that several holders share; None: no limit.
     guard_timeout: float | None
 
-    def new_slot(self) -> Slot: ...
+    def new_slot(self, loop: asyncio.AbstractEventLoop | None = None) -> Slot: ...
     def open(self, slot: Slot) -> Any: ...
     def give_back(self, slot: Slot) -> None: ...
     def discard(self, slot: Slot) -> None: ...
@@ -59,6 +66,7 @@ class Slot:
         "checkout",
         "guard",
         "link",
+        "loop",
         "over",
         "pool",
         "savepoint_number",
@@ -69,9 +77,11 @@ class Slot:
     def __init__(self, wrapper: Wrapper, guard: Guard | None = None) -> None:
         self.wrapper = wrapper
         self.alias = wrapper.alias
+        # The event loop whose side it is of; None: that of threads.
+        self.loop: asyncio.AbstractEventLoop | None = None
         # Several holders may have a guard in common, where they share one connection.
         self.shared = guard is not None
-        self.guard = guard or Guard()
+        self.guard: Guard | NoGuard = guard or Guard()
         # The connection as its driver's module knows it; None until it is needed. Changes only under the guard.
         self.link: Any = None
         # What the pool gave out, and that pool.
@@ -104,7 +114,7 @@ class Slot:
     def __del__(self) -> None:
         # Its thread or task has ended without a release, perhaps in the midst of a transaction.
         if self.link is not None:
-            if self._root is None and self.autocommit:
+            if self._root is None and self.autocommit and self.loop is None:
                 self.wrapper.give_back(self)
                 return
             self.wrapper.discard(self)

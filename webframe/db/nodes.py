@@ -10,6 +10,9 @@ which they came.
 
 Who is in which node is a matter of the context: copies of a context are in the
 same one, and a node that has ended is looked through.
+
+Threads and tasks may be in the same node. Its connection is of the side (see
+`holder.py`) on which its outermost block was entered.
 """
 
 from __future__ import annotations
@@ -212,10 +215,18 @@ class Node:
         if self.closed:
             return ()
         abandoned = False
+        interruption: BaseException | None = None
         try:
             self.guard.acquire()
         except WouldWaitForItself:
             abandoned = True
+        except BaseException as error_of_waiting:
+            if self.slot.loop is None:
+                raise
+            # Another task is still using it: whatever it does there ends with the connection.
+            interruption = error_of_waiting
+            self.lose(interruption)
+            self.slot.wrapper.discard(self.slot)
         try:
             if abandoned:
                 self._abandon_children()
@@ -227,8 +238,11 @@ class Node:
         finally:
             self.closed = True
             self.link = None
-            self.guard.release()
+            if interruption is None:
+                self.guard.release()
             self._leave_context()
+        if interruption is not None:
+            raise interruption
         if abandoned and error is None:
             raise TransactionManagementError(
                 "An atomic block ended while a block within it was still open, so both were rolled back. Leave the "

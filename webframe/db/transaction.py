@@ -4,6 +4,9 @@
         order.save()
         transaction.on_commit(print_receipt)
 
+    async with transaction.atomic():
+        await order.asave()
+
 The names and the meanings are Django's; see `nodes.py` for how it is done.
 """
 
@@ -12,14 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, TypeVar, overload
 
+from webframe import waiting
 from webframe.db.connections import connections
-from webframe.db.errors import DatabaseError, Error, ProgrammingError
+from webframe.db.errors import DatabaseError, Error, NotSupportedError, ProgrammingError
 from webframe.db.errors import TransactionManagementError as TransactionManagementError
-from webframe.db.holder import Slot, announced, entered, holder_here, holder_if_any
+from webframe.db.holder import Holder, Slot, announced, entered, holder_here, holder_if_any
 from webframe.db.nodes import Hook, Mark, Node, acquire_for, node_here
 from webframe.db.routers import DEFAULT_ALIAS
+from webframe.greenlets import bridge
 from webframe.waiting import is_async, on_running_loop, refuse_on_loop, wait
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,13 +46,22 @@ class Atomic:
 
     def __enter__(self) -> None:
         if on_running_loop():
-            refuse_on_loop("with atomic()", "webframe.workers.run(function), with the block in that function,")
+            refuse_on_loop("with atomic()", "'async with atomic()' in an async function")
         self._nodes.append(self._enter())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _leave(self._nodes.pop() if len(self._nodes) == 1 else self._node_to_leave(), error)
+
+    async def __aenter__(self) -> None:
+        # Nothing is waited for: the transaction begins at its first statement.
+        self._nodes.append(self._enter())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await bridge(_leave, self._nodes.pop() if len(self._nodes) == 1 else self._node_to_leave(), error)
 
     def _enter(self) -> Node | Mark:
         holder = holder_here()
@@ -58,7 +72,7 @@ class Atomic:
         if guardless:
             parent = None  # a receiver of connection_created: what is around it has not begun, and waits for it
         else:
-            slot = _slot_here(self.using) if parent is None else parent.slot
+            slot = _new_place(self.using, holder) if parent is None else parent.slot
         assert slot is not None
         if self.durable and parent is not None and not parent.of_test:
             raise RuntimeError(
@@ -85,15 +99,17 @@ class Atomic:
         return self._nodes.pop()
 
     def __call__(self, function: F) -> F:
-        """Run every call of a function in a block of its own."""
+        """Run every call of a function, plain or ``async def``, in a block of its own."""
         _refuse_to_decorate(function)
+        return (self._around_async if is_async(function) else self._around_plain)(function)  # type: ignore[return-value]
 
+    def _around_plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def in_block(*args: Any, **kwargs: Any) -> Any:
             if on_running_loop():
                 refuse_on_loop(
                     f"{function.__qualname__}(), which is atomic,",
-                    "webframe.workers.run(function), with the block in that function,",
+                    "an async function with 'async with atomic()', or webframe.workers.run(function),",
                 )
             node = self._enter()
             try:
@@ -104,16 +120,21 @@ class Atomic:
             _leave(node, None)
             return result
 
-        return in_block  # type: ignore[return-value]  # it takes and returns what the function does
+        return in_block
 
-    async def __aenter__(self) -> NoReturn:
-        raise NotImplementedError(
-            "'async with atomic()' is not there yet. Put the transaction into a plain function and await "
-            "webframe.workers.run(function)."
-        )
+    def _around_async(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        async def in_block(*args: Any, **kwargs: Any) -> Any:
+            node = self._enter()
+            try:
+                result = await function(*args, **kwargs)
+            except BaseException as error:
+                await bridge(_leave, node, error)
+                raise
+            await bridge(_leave, node, None)
+            return result
 
-    async def __aexit__(self, *error: object) -> None:
-        """Never reached."""
+        return in_block
 
 
 @overload
@@ -125,7 +146,8 @@ def atomic(
 def atomic(using: Any = None, savepoint: bool = True, durable: bool = False, *, read_only: bool = False) -> Any:
     """A block that is committed as a whole when it is left, or rolled back when an error leaves it.
 
-    A context manager, and a decorator of plain functions (``@atomic`` or
+    A context manager, ``with`` in plain code and ``async with`` in async code, and a
+    decorator of functions of both kinds (``@atomic`` or
     ``@atomic(using="other")``). A block within another one is a savepoint, unless
     ``savepoint=False``: then an error that leaves it breaks the outer block.
     `durable` raises `RuntimeError` where the block would stand within another.
@@ -144,15 +166,11 @@ def _refuse_to_decorate(function: Callable[..., Any]) -> None:
     import inspect
 
     name = getattr(function, "__qualname__", repr(function))
-    if is_async(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(
-            f"{name} is async, and atomic() does not decorate async functions yet. Put the transaction into a plain "
-            "function and await webframe.workers.run(function)."
-        )
-    if inspect.isgeneratorfunction(function):
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        block = "async with atomic():" if inspect.isasyncgenfunction(function) else "with atomic():"
         raise TypeError(
             f"{name} is a generator function: calling it does nothing yet, so there would be nothing to commit. "
-            "Write 'with atomic():' in its body."
+            f"Write '{block}' in its body."
         )
 
 
@@ -302,6 +320,21 @@ def savepoint_rollback(sid: str | None, using: str | None = None) -> None:
         _end_savepoint("savepoint_rollback()", sid, using, ["rollback_to", "release"])
 
 
+async def asavepoint(using: str | None = None) -> str | None:
+    """The twin of `savepoint` for async code."""
+    return await bridge(savepoint, using)
+
+
+async def asavepoint_commit(sid: str | None, using: str | None = None) -> None:
+    """The twin of `savepoint_commit` for async code."""
+    await bridge(savepoint_commit, sid, using)
+
+
+async def asavepoint_rollback(sid: str | None, using: str | None = None) -> None:
+    """The twin of `savepoint_rollback` for async code."""
+    await bridge(savepoint_rollback, sid, using)
+
+
 def clean_savepoints(using: str | None = None) -> None:
     """Taken for the sake of code written for Django: names of savepoints are never used twice here."""
 
@@ -337,6 +370,8 @@ def get_autocommit(using: str | None = None) -> bool:
     """Whether each statement is committed by itself here; never connects."""
     alias = using or DEFAULT_ALIAS
     holder = holder_if_any()
+    if on_running_loop():
+        return node_here(alias, holder) is None
     if holder is None:
         return bool(connections[alias].autocommit)
     if node_here(alias, holder) is not None:
@@ -346,10 +381,14 @@ def get_autocommit(using: str | None = None) -> bool:
 
 
 def set_autocommit(autocommit: bool, using: str | None = None) -> None:
-    """Turn autocommit off, to end transactions with `commit` and `rollback`, or on again; it lasts until a release."""
+    """Turn autocommit off, to end transactions with `commit` and `rollback`, or on again; it lasts until a release.
+
+    That is for plain code in threads: async code has `atomic` alone.
+    """
     alias = using or DEFAULT_ALIAS
+    _refuse_on_loop("set_autocommit()")
     _refuse_in_block("set_autocommit()", alias)
-    slot = _slot_here(alias)
+    slot = _slot_here(alias, holder_here())
     slot.guard.acquire()
     try:
         if autocommit and slot.link is not None and slot.link.begun:
@@ -371,14 +410,23 @@ def rollback(using: str | None = None) -> None:
 
 def _end_by_hand(step: str, using: str | None) -> None:
     alias = using or DEFAULT_ALIAS
+    _refuse_on_loop(f"{step}()")
     _refuse_in_block(f"{step}()", alias)
-    slot = _slot_here(alias)
+    slot = _slot_here(alias, holder_here())
     slot.guard.acquire()
     try:
         if slot.link is not None and slot.link.begun:
             slot.wrapper.control(slot, slot.link, step)
     finally:
         slot.guard.release()
+
+
+def _refuse_on_loop(what: str) -> None:
+    if on_running_loop():
+        raise NotSupportedError(
+            f"{what} has no meaning in async code, where each statement outside of atomic blocks has a connection of "
+            "its own and is committed by itself. Use 'async with atomic()'."
+        )
 
 
 def _refuse_in_block(what: str, alias: str) -> None:
@@ -389,8 +437,16 @@ def _refuse_in_block(what: str, alias: str) -> None:
         )
 
 
-def _slot_here(alias: str) -> Slot:
-    holder = holder_here()
+def _new_place(alias: str, holder: Holder) -> Slot:
+    """The slot of an outermost block that is entered here."""
+    loop = waiting.running_loop()
+    if loop is None:
+        return _slot_here(alias, holder)
+    slot: Slot = connections[alias].new_slot(loop)
+    return slot
+
+
+def _slot_here(alias: str, holder: Holder) -> Slot:
     slot = holder.slots.get(alias)
     wrapper = connections[alias]
     return slot if slot is not None and slot.wrapper is wrapper else holder.slot_for(wrapper)
@@ -403,6 +459,9 @@ __all__ = [
     "Error",
     "ProgrammingError",
     "TransactionManagementError",
+    "asavepoint",
+    "asavepoint_commit",
+    "asavepoint_rollback",
     "atomic",
     "clean_savepoints",
     "commit",

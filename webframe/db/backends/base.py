@@ -1,11 +1,10 @@
 """The wrapper of one database: what runs a statement, on the right connection and in the right transaction.
 
-A statement finds its *place*: the innermost atomic block of the code that asks,
-or else the slot of its holder. Behind the guard of that place it runs on the
-link, and errors of the driver become those of `errors.py`. The pool is
-SQLAlchemy's; its connections are in autocommit, and BEGIN is ours to say.
+A statement finds its place (see `places.py`), runs on the link behind the guard of
+that place, and errors of the driver become those of `errors.py`.
 
-One wrapper per alias serves the whole process, all its threads and tasks.
+One wrapper per alias serves the whole process, all its threads, event loops and
+tasks.
 """
 
 from __future__ import annotations
@@ -19,23 +18,22 @@ import sqlalchemy
 
 from webframe import waiting
 from webframe.conf import settings
+from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db import transaction
-from webframe.db.backends.connecting import Connecting
 from webframe.db.backends.cursors import Cursor
 from webframe.db.backends.drivers.base import Link, Params, Row, StreamOfRows
+from webframe.db.backends.places import Placing
 from webframe.db.backends.streams import Stream
-from webframe.db.errors import Error, TransactionManagementError
-from webframe.db.guard import NoGuard, WouldWaitForItself
-from webframe.db.holder import Slot, announced, entered, held, holder_here, holder_if_any
-from webframe.db.nodes import Node, acquire_for, broken_error, node_here
-from webframe.waiting import refuse_on_loop
-from webframe.workers import current_lessee
+from webframe.db.errors import Error, NotSupportedError, TransactionManagementError
+from webframe.db.guard import WouldWaitForItself
+from webframe.db.holder import Slot, holder_if_any
+from webframe.db.nodes import Node, broken_error, node_here
 
 if TYPE_CHECKING:
     from webframe.db.nodes import Hook
 
 
-class DatabaseWrapper(Connecting):
+class DatabaseWrapper(Placing):
     """One database of DATABASES."""
 
     # What makes and changes tables; a name, because it stands above.
@@ -176,7 +174,7 @@ class DatabaseWrapper(Connecting):
     def _open_stream(self, sql: str, params: Params, size: int) -> Stream:
         place = self._enter()
         own = place.over or (self.features.streams_need_own_connection and place is place.slot)
-        if own:
+        if own and place.slot.loop is None:
             if place.over:
                 self.give_back(place)
             place.guard.release()
@@ -184,7 +182,7 @@ class DatabaseWrapper(Connecting):
             place.guard.acquire(self.guard_timeout)
         stream: Stream | None = None
         try:
-            if own:
+            if place.link is None:
                 self.open(place)
             stream = self._stream_in(place, sql, params, size, own)
             return stream
@@ -202,84 +200,6 @@ class DatabaseWrapper(Connecting):
         cursor = link.stream(sql, params, size)
         link.streams.add(cursor)
         return Stream(self, place, link, cursor, own)
-
-    # --- where a statement runs -----------------------------------------------------------------------------------
-
-    def _enter(self) -> Any:
-        """The place of the code here, its guard taken and its link ready; the caller releases the guard.
-
-        Raises `SynchronousOnlyOperation` on a running event loop.
-        """
-        if waiting.running_loop() is not None:
-            self.refuse_on_loop()
-        if self.announcing and (slot := announced.get()) is not None and slot.wrapper is self:
-            return _Opening(slot)
-        lessee = current_lessee.get()
-        holder = held.get() if lessee is None else lessee.holder
-        if holder is None:
-            holder = holder_here()
-        node = entered.get()
-        if node is not None:
-            if node.closed or node.holder is not holder or node.alias != self.alias:
-                node = node_here(self.alias, holder)
-            if node is not None:
-                try:
-                    node.guard.acquire()
-                except WouldWaitForItself:
-                    acquire_for(node)  # raises, saying why
-                return node if node.link is not None and node.broken is None else self._make_node_ready(node)
-        slot = holder.slots.get(self.alias)
-        if slot is None or slot.wrapper is not self:
-            slot = holder.slot_for(self)
-        try:
-            slot.guard.acquire(self.guard_timeout)
-        except WouldWaitForItself:
-            return self._enter_beside(slot)
-        except TimeoutError:
-            raise self.nothing_else_to_use(slot) from None
-        if slot.link is None or not slot.autocommit:
-            self._make_ready(slot)
-        return slot
-
-    def _make_node_ready(self, node: Node) -> Any:
-        try:
-            if not node.closed:
-                node.prepare()
-                return node
-        except BaseException:
-            node.guard.release()
-            raise
-        node.guard.release()  # it ended while we were waiting for it
-        return self._enter()
-
-    def _enter_beside(self, slot: Slot) -> Any:
-        """The place for a statement when this very thread has the guard of the slot."""
-        # It is in a transaction that this code is no part of: that must not be disturbed.
-        beside = self.new_slot()
-        if beside.shared:
-            raise self.nothing_else_to_use(slot)
-        beside.over = True
-        beside.guard.acquire()
-        self.open(beside)
-        return beside
-
-    def _make_ready(self, slot: Slot) -> None:
-        """Connect, and begin a transaction where autocommit is off; on failure the guard is released."""
-        try:
-            if slot.link is None:
-                self.open(slot)
-            if not slot.autocommit and not slot.link.begun:
-                self.control(slot, slot.link, "begin", False)
-        except BaseException:
-            slot.guard.release()
-            raise
-
-    def refuse_on_loop(self) -> None:
-        """Raise `SynchronousOnlyOperation` on a running event loop."""
-        refuse_on_loop(
-            f"A query of the database {self.alias!r}",
-            "the twin that begins with 'a' of the method you called, or webframe.workers.run(function),",
-        )
 
     # --- transactions ---------------------------------------------------------------------------------------------
 
@@ -444,8 +364,19 @@ class DatabaseWrapper(Connecting):
         It neither begins nor commits nor closes anything. Beside it nothing else
         may use the connection.
         """
+        if waiting.running_loop() is not None:
+            raise SynchronousOnlyOperation(
+                "SQLAlchemy, and with it the schema editor, uses a connection of plain code, which would block the "
+                "running event loop. Put it into a plain function, and await webframe.workers.run(function)."
+            )
         place = self._enter()
         slot = place.slot
+        if slot.loop is not None:
+            place.guard.release()
+            raise NotSupportedError(
+                "The transaction here was begun by async code, on a connection that SQLAlchemy, and with it the schema "
+                "editor, cannot use. Do it outside of 'async with atomic()'."
+            )
         try:
             yield sqlalchemy.Connection(self.engine, connection=cast(Any, _Borrowed(slot.checkout)))
         except BaseException as error:
@@ -454,18 +385,6 @@ class DatabaseWrapper(Connecting):
             if place.over:
                 self.give_back(place)
             place.guard.release()
-
-
-class _Opening:
-    """The place of receivers of `connection_created`: their thread has the guard already."""
-
-    over = False
-    broken = None
-    guard = NoGuard()
-
-    def __init__(self, slot: Slot) -> None:
-        self.slot = slot
-        self.link = slot.link
 
 
 class _Borrowed:

@@ -12,19 +12,34 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import sqlalchemy
 from sqlalchemy import exc as sqlalchemy_errors
 
+from webframe import waiting
 from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
+from webframe.db.backends.drivers import threaded, threads
 from webframe.db.backends.drivers.base import Link
+from webframe.db.backends.drivers.borrowed import BorrowedLink
 from webframe.db.backends.features import Features, Operations
+from webframe.db.backends.pools import LoopPool
 from webframe.db.backends.signals import connection_created
 from webframe.db.backends.watching import Watched
-from webframe.db.errors import TREE, DataError, Error, OperationalError
+from webframe.db.errors import TREE, DataError, Error, OperationalError, TransactionManagementError
+from webframe.db.guard import NO_GUARD
 from webframe.db.holder import Slot, announced
+from webframe.greenlets import bridge
+from webframe.waiting import wait
+
+if TYPE_CHECKING:
+    import asyncio
+
+# The connections that a pool keeps, those beyond that, and the seconds that one waits for one; see OPTIONS.
+POOL_SIZE = 10
+MAX_OVERFLOW = 30
+POOL_TIMEOUT = 30.0
 
 # Where a physical connection keeps its link, in what the pool lets us keep with it.
 LINK = "webframe.link"
@@ -57,6 +72,9 @@ class Connecting(Watched):
         self.announcing = 0
         # Made at first need, under the lock.
         self._engine: sqlalchemy.Engine | None = None
+        # The pools of event loops, and the one that was asked for last.
+        self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
+        self._last_pool: LoopPool | None = None
         _wrappers.add(self)
 
     def __repr__(self) -> str:
@@ -64,9 +82,14 @@ class Connecting(Watched):
 
     # --- connections ----------------------------------------------------------------------------------------------
 
-    def new_slot(self) -> Slot:
-        """A place for one connection."""
-        return Slot(self)
+    def new_slot(self, loop: asyncio.AbstractEventLoop | None = None) -> Slot:
+        """A place for one connection, on the side of threads or of an event loop."""
+        slot = Slot(self)
+        if loop is not None:
+            # It serves one statement or one transaction, and nobody else can come; statements outside of transactions
+            # are committed by themselves.
+            slot.loop, slot.guard, slot.over, slot.autocommit = loop, NO_GUARD, True, True
+        return slot
 
     def open(self, slot: Slot) -> Link:
         """Give a slot its connection, from the pool; call it with the slot's guard held.
@@ -74,12 +97,14 @@ class Connecting(Watched):
         A connection that is new is announced by `connection_created`; when a
         receiver raises, it is closed again.
         """
+        if slot.loop is not waiting.running_loop():
+            return self._open_there(slot)
         checkout: Any = None
         try:
-            checkout = self._connected()
+            pool, checkout = self._take(slot)
             link: Link | None = checkout.info.get(LINK)
             if link is None:
-                link = self.make_link(checkout.driver_connection)
+                link = self.make_link(checkout.driver_connection) if slot.loop is None else checkout.link
                 self.init_connection(link)
         except BaseException as error:
             if checkout is not None:
@@ -88,11 +113,78 @@ class Connecting(Watched):
             if ours is None:
                 raise
             raise ours from error
-        slot.link, slot.checkout, slot.pool = link, checkout, self.engine.pool
+        slot.link, slot.checkout, slot.pool = link, checkout, pool
         if LINK not in checkout.info:
             self._announce(slot)
             checkout.info[LINK] = link
         return link
+
+    def _open_there(self, slot: Slot) -> Link:
+        """Open a slot of the other side: code of a thread in a transaction of an event loop, or the reverse."""
+        if slot.loop is None:
+            return threads.call(self.open, slot)
+        if waiting.running_loop() is not None:
+            raise self.on_another_loop()
+        return wait(bridge(self.open, slot))
+
+    def _take(self, slot: Slot) -> tuple[Any, Any]:
+        """A pool, and what it gives for a slot."""
+        if slot.loop is None:
+            return self.engine.pool, self._connected()
+        pool = self.loop_pool(slot.loop)
+        try:
+            return pool, pool.take()
+        except TimeoutError:
+            raise self._all_in_use() from None
+
+    def loop_pool(self, loop: asyncio.AbstractEventLoop) -> LoopPool:
+        """The pool of an event loop, for code that runs on it."""
+        pool = self._last_pool
+        if pool is None or pool.loop is not loop:
+            pool = self._last_pool = self._pools.get(loop) or self._make_loop_pool(loop)
+        return pool
+
+    def _make_loop_pool(self, loop: asyncio.AbstractEventLoop) -> LoopPool:
+        options, max_age = self.settings_dict["OPTIONS"], self.settings_dict["CONN_MAX_AGE"]
+        size, overflow = options.get("pool_size", POOL_SIZE), options.get("max_overflow", MAX_OVERFLOW)
+
+        def end() -> None:
+            with self._lock:
+                self._pools.pop(loop, None)
+                if self._last_pool is pool:
+                    self._last_pool = None
+
+        pool = LoopPool(
+            loop,
+            self.connect_async,
+            size=0 if max_age == 0 else size,
+            limit=None if max_age == 0 or overflow < 0 else size + overflow,
+            timeout=options.get("pool_timeout", POOL_TIMEOUT),
+            max_age=max_age or None,
+            ping=bool(self.settings_dict["CONN_HEALTH_CHECKS"]),
+            ended=end,
+        )
+        with self._lock:
+            for other in [other for other in self._pools if other.is_closed()]:
+                del self._pools[other]
+            return self._pools.setdefault(loop, pool)
+
+    def connect_async(self) -> Link:
+        """A new connection for code on the running event loop; for code in a greenlet.
+
+        Where there is no async driver, statements are run in threads.
+        """
+        loop = waiting.running_loop()
+        assert loop is not None
+
+        def connect() -> tuple[Any, Link]:
+            # Beside SQLAlchemy's pool: the connection is ours as long as it lives.
+            checkout: Any = self._connected()
+            checkout.detach()
+            return checkout, self.make_link(checkout.driver_connection)
+
+        _, link = threaded.connect(connect, lambda made: made[1].close())
+        return threaded.ThreadedLink(link, loop)
 
     def _connected(self) -> Any:
         try:
@@ -123,7 +215,7 @@ class Connecting(Watched):
         link, checkout = slot.link, slot.checkout
         if link is None:
             return
-        outdated = slot.pool is not self.engine.pool  # dispose() has made a new one
+        outdated = slot.loop is None and slot.pool is not self.engine.pool  # dispose() has made a new one
         if outdated or link.begun or link.stale or link.is_in_transaction():
             self.discard(slot)
             return
@@ -145,6 +237,11 @@ class Connecting(Watched):
         if checkout is not None:
             checkout.invalidate()
 
+    def link_here(self, link: Link) -> Link:
+        """A link in the form in which the code here can use it: on an event loop a thread does the work of others."""
+        loop = waiting.running_loop()
+        return link if loop is None or link.loop is not None else BorrowedLink(link, loop)
+
     def make_link(self, raw: Any) -> Link:
         """A link over a connection of the driver."""
         raise NotImplementedError
@@ -154,6 +251,13 @@ class Connecting(Watched):
         init_command = self.settings_dict["OPTIONS"].get("init_command")
         if init_command:
             link.command(init_command)
+
+    def on_another_loop(self) -> TransactionManagementError:
+        """What is raised where code is in a transaction that belongs to another event loop than its own."""
+        return TransactionManagementError(
+            "This code runs on another event loop than the one on which its transaction was begun: a connection cannot "
+            "be used there. Leave the atomic block first, or stay on one loop."
+        )
 
     def nothing_else_to_use(self, place: Any) -> OperationalError:
         """What is raised where all share one connection, and somebody has it."""
@@ -206,9 +310,9 @@ class Connecting(Watched):
         return {
             **arguments,
             "poolclass": sqlalchemy.QueuePool,
-            "pool_size": options.pop("pool_size", 10),
-            "max_overflow": options.pop("max_overflow", 30),
-            "pool_timeout": options.pop("pool_timeout", 30.0),
+            "pool_size": options.pop("pool_size", POOL_SIZE),
+            "max_overflow": options.pop("max_overflow", MAX_OVERFLOW),
+            "pool_timeout": options.pop("pool_timeout", POOL_TIMEOUT),
             "pool_recycle": -1 if max_age is None else max_age,
             "pool_pre_ping": bool(self.settings_dict["CONN_HEALTH_CHECKS"]),
             "pool_use_lifo": True,
@@ -221,12 +325,17 @@ class Connecting(Watched):
     def dispose(self) -> None:
         """Close every connection that nobody is using; those in use are closed when they are given back."""
         with self._lock:
+            pools, self._pools, self._last_pool = self._pools, {}, None
             if self._engine is not None:
                 self._engine.dispose()
+        for pool in pools.values():
+            pool.dispose()
 
     def start_afresh(self) -> None:
         """In the child of a fork: leave the parent's connections alone."""
         self._lock = threading.RLock()
+        _inherited.append(self._pools)
+        self._pools, self._last_pool = {}, None
         if self._engine is not None:
             _inherited.append(self._engine.pool)
             self._engine.dispose(close=False)
@@ -252,7 +361,7 @@ class Connecting(Watched):
         root = slot.root
         if link is None:
             pass
-        elif self.is_lost(error, link):
+        elif self.is_lost(error, link) or (link.loop is not None and not isinstance(error, Exception)):
             if root is not None:
                 root.lose(ours or error)
             self.discard(slot)
@@ -260,7 +369,7 @@ class Connecting(Watched):
             if root is not None:
                 root.lose(ours or error)
             try:
-                link.rollback()
+                self.link_here(link).rollback()
             except Exception:
                 self.discard(slot)
         elif place is not slot and place.broken is None:
@@ -276,10 +385,7 @@ class Connecting(Watched):
         if isinstance(error, (OverflowError, UnicodeEncodeError)):
             return DataError(*error.args[:1]) if isinstance(error, OverflowError) else DataError(str(error))
         if isinstance(error, sqlalchemy_errors.TimeoutError):
-            return OperationalError(
-                f"All connections to {self.alias!r} are in use. Raise 'pool_size' or 'max_overflow' in its OPTIONS, or "
-                f"look for code that keeps one. ({error})"
-            )
+            return self._all_in_use()
         module = self._engine.dialect.loaded_dbapi if self._engine is not None else None
         if module is None or not isinstance(error, module.Error):
             return None
@@ -291,6 +397,14 @@ class Connecting(Watched):
                     translated.add_note(hint)
                 return translated
         return None
+
+    def _all_in_use(self) -> OperationalError:
+        options = self.settings_dict["OPTIONS"]
+        limit = options.get("pool_size", POOL_SIZE) + options.get("max_overflow", MAX_OVERFLOW)
+        return OperationalError(
+            f"All {limit} connections to {self.alias!r} were in use for {options.get('pool_timeout', POOL_TIMEOUT):g} "
+            "seconds. Raise 'pool_size' or 'max_overflow' in its OPTIONS, or look for code that keeps one."
+        )
 
     def hint_for(self, error: BaseException) -> str:
         """What to do about an error of the driver, if there is more to say than it says."""
@@ -321,7 +435,7 @@ class Connecting(Watched):
         """Begin or end a transaction or a savepoint: a step is the name of a method of the link."""
         start = time.perf_counter() if self.watchers or settings.DEBUG else None
         try:
-            getattr(link, step)(*arguments)
+            getattr(self.link_here(link), step)(*arguments)
         except BaseException as error:
             self._control_failed(error, place.slot, link, step)
         finally:
@@ -330,7 +444,8 @@ class Connecting(Watched):
 
     def _control_failed(self, error: BaseException, slot: Slot, link: Link, step: str) -> NoReturn:
         ours = self.translate(error)
-        if slot.link is link and self.is_lost(error, link):
+        interrupted = link.loop is not None and not isinstance(error, Exception)
+        if slot.link is link and (interrupted or self.is_lost(error, link)):
             if slot.root is not None:
                 slot.root.lose(ours or error)
             self.discard(slot)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy
 
@@ -23,6 +23,9 @@ from webframe.db.backends.features import Features, Operations
 from webframe.db.errors import Error
 from webframe.db.guard import Guard
 from webframe.db.holder import Slot
+
+if TYPE_CHECKING:
+    import asyncio
 
 # Seconds to wait for a lock (the default of sqlite3 itself).
 TIMEOUT = 5.0

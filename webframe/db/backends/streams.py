@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from webframe import waiting
 from webframe.db.backends.drivers.base import Link, Row
 from webframe.db.errors import InterfaceError
 
@@ -47,7 +48,10 @@ class Stream:
         if place.link is not link or not place.guard.try_acquire():
             return
         try:
-            if place.link is link:
+            if link.loop is not None and waiting.current_greenlet() is None:
+                if self._own:
+                    self._wrapper.discard(place)
+            elif place.link is link:
                 link.streams.discard(cursor)
                 cursor.close()
         except Exception as error:

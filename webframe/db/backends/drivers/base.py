@@ -8,7 +8,10 @@ are the errors of its driver.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 Params = Sequence[Any] | dict[str, Any]
 Row = tuple[Any, ...]
@@ -30,6 +33,8 @@ class Link:
         self.stale = False
         # What transactions are begun with: " ISOLATION LEVEL SERIALIZABLE", for example.
         self.isolation_level = isolation_level
+        # The event loop on which it is used, where it waits by `waiting.wait`; None: it is used in threads, and blocks.
+        self.loop: asyncio.AbstractEventLoop | None = None
         # Streams that may be in the middle of their answer.
         self.streams: set[Any] = set()
 
@@ -149,6 +154,14 @@ class Link:
     def close(self) -> None:
         """Close the connection."""
         self.raw.close()
+
+    def is_closed(self) -> bool:
+        """Whether the driver knows that the connection is gone, without asking the database."""
+        return False
+
+    def terminate(self) -> None:
+        """Close the connection at once, whatever is being done on it, without waiting for anything."""
+        self.close()
 
 
 class StreamOfRows:

@@ -19,6 +19,11 @@ MANY_ROWS = 1000
 _numbers = count(1)
 
 
+def new_stream_name() -> str:
+    """A name for a cursor of the server."""
+    return f"webframe_stream_{next(_numbers)}"
+
+
 class PsycopgLink(Link):
     """One connection of psycopg in autocommit, whose one cursor is used again and again: a new one costs 10 us."""
 
@@ -67,7 +72,7 @@ class PsycopgLink(Link):
 
     def stream(self, sql: str, params: Params, size: int) -> Any:
         # Outside of a transaction the cursor of the server is kept beyond the statement that declares it.
-        cursor = self.raw.cursor(f"webframe_stream_{next(_numbers)}", withhold=not self.begun)
+        cursor = self.raw.cursor(new_stream_name(), withhold=not self.begun)
         try:
             cursor.execute(sql, params)
         except BaseException:
@@ -83,3 +88,13 @@ class PsycopgLink(Link):
 
     def is_in_transaction(self) -> bool:
         return self.raw.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
+
+    @property
+    def time_zone(self) -> str:
+        """The time zone of the session."""
+        return self.raw.info.parameter_status("TimeZone") or ""
+
+    @property
+    def server_version(self) -> int:
+        """The version of the server: 150018 is 15.18."""
+        return self.raw.info.server_version

@@ -1,0 +1,188 @@
+"""How statements are run on a connection of asyncmy or aiomysql, which belong to an event loop.
+
+Both have grown out of PyMySQL, and have its insides in common. Here they take and
+give what PyMySQL does: it reads the options, and its way of writing values is used.
+Warnings of the server are not asked for, as PyMySQL does not ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from pymysql import converters
+from pymysql.constants import SERVER_STATUS
+from pymysql.cursors import RE_INSERT_VALUES
+
+from webframe import waiting
+from webframe.db.backends.drivers.base import Link, Params, Row
+from webframe.db.backends.drivers.pymysql import DEADLOCK
+from webframe.waiting import wait
+
+# The longest statement that many rows are put into, in letters; as in PyMySQL.
+LONGEST = 1_024_000
+
+# How values of Python are written in SQL.
+_ENCODERS = {kind: write for kind, write in converters.conversions.items() if not isinstance(kind, int)}
+
+
+class AsyncMySQLLink(Link):
+    """One connection of asyncmy or aiomysql in autocommit, opened with FOUND_ROWS, so that rows matched are counted."""
+
+    def __init__(self, raw: Any, isolation_level: str = "") -> None:
+        super().__init__(raw, isolation_level)
+        self.loop = asyncio.get_running_loop()
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def fetch(self, sql: str, params: Params) -> list[Row]:
+        return list(self.ask(sql, params).rows or ())
+
+    def run(self, sql: str, params: Params) -> int:
+        return int(self.ask(sql, params).affected_rows)
+
+    def insert(self, sql: str, params: Params) -> Row | None:
+        answer = self.ask(sql, params)
+        if answer.description is None:
+            return (answer.insert_id,)
+        return answer.rows[0] if answer.rows else None
+
+    def run_many(self, sql: str, rows: Sequence[Params]) -> int:
+        parts = RE_INSERT_VALUES.match(sql)
+        if parts is None:
+            return sum(self.run(sql, row) for row in rows)
+        before, values, after = parts[1] % (), parts[2].rstrip(), parts[3] or ""
+        count, length, chunk = 0, 0, []
+        for row in rows:
+            written = values % self.written(row)
+            if chunk and len(before) + length + len(chunk) + len(written) + len(after) > LONGEST:
+                count += int(self.ask(before + ",".join(chunk) + after, None).affected_rows)
+                length, chunk = 0, []
+            chunk.append(written)
+            length += len(written)
+        return count + int(self.ask(before + ",".join(chunk) + after, None).affected_rows)
+
+    def cursor(self) -> Any:
+        return AsyncMySQLCursor(self)
+
+    def stream(self, sql: str, params: Params, size: int) -> Any:
+        # Until its last row is read, nothing else can be asked on this connection: it needs one of its own.
+        return AsyncMySQLStream(self, self.ask(sql, params, unbuffered=True))
+
+    def command(self, sql: str) -> None:
+        self.ask(sql, None)
+
+    def ask(self, sql: str, params: Params | None, unbuffered: bool = False) -> Any:
+        """Run a statement, and return what the driver knows of its answer; without parameters (None) as it stands."""
+        raw = self.raw
+        if params is not None:
+            sql %= self.written(params)
+        wait(raw.query(sql, unbuffered))
+        return raw._result
+
+    def written(self, params: Params) -> Any:
+        """Values as SQL."""
+        literal = self.raw.literal
+        if isinstance(params, dict):
+            return {name: literal(value) for name, value in params.items()}
+        return tuple(map(literal, params))
+
+    # --- transactions ---------------------------------------------------------------------------------------------
+
+    def begin_sql(self, read_only: bool) -> str:
+        return "START TRANSACTION READ ONLY" if read_only else "BEGIN"
+
+    def is_in_transaction(self) -> bool:
+        return self.begun or bool(self.raw.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+    def has_rolled_back(self, error: BaseException) -> bool:
+        return self.begun and bool(error.args) and error.args[0] == DEADLOCK
+
+    # --- the connection -------------------------------------------------------------------------------------------
+
+    def ping(self) -> None:
+        wait(self.raw.ping(False))
+
+    def close(self) -> None:
+        if waiting.running_loop() is self.loop and waiting.current_greenlet() is not None:
+            wait(self.raw.ensure_closed())  # says good-bye
+        else:
+            self.terminate()
+
+    def terminate(self) -> None:
+        try:
+            self.raw.close()
+        except RuntimeError:
+            pass  # its event loop is closed
+
+    def is_closed(self) -> bool:
+        raise NotImplementedError
+
+
+class AsyncMySQLCursor:
+    """A cursor as in PEP 249 that has its whole answer as soon as a statement was executed."""
+
+    def __init__(self, link: AsyncMySQLLink) -> None:
+        self._link = link
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: Any = None
+        self._rows: Sequence[Row] = ()
+
+    def execute(self, sql: str, params: Params | None = None) -> None:
+        """Run a statement."""
+        self._take(self._link.ask(sql, params))
+
+    def executemany(self, sql: str, rows: Sequence[Params]) -> None:
+        """Run a statement once for each set of parameters."""
+        self.description, self._rows = None, ()
+        self.rowcount = self._link.run_many(sql, rows) if rows else 0
+
+    def callproc(self, name: str, params: Sequence[Any] = ()) -> None:
+        """Call a stored procedure; as in PyMySQL its parameters are variables of the session."""
+        names = [f"@_{name}_{number}" for number in range(len(params))]
+        if names:
+            self._link.ask(f"SET {','.join(f'{each}=%s' for each in names)}", params)
+        self._take(self._link.ask(f"CALL {name}({','.join(names)})", None))
+
+    def fetchall(self) -> list[Row]:
+        """All rows of the answer, once."""
+        rows, self._rows = self._rows, ()
+        return list(rows)
+
+    def close(self) -> None:
+        """Nothing is open; further answers of a procedure are read, and dropped, before the next statement."""
+
+    def _take(self, answer: Any) -> None:
+        self.description = answer.description
+        self.rowcount = answer.affected_rows
+        self.lastrowid = answer.insert_id
+        self._rows = answer.rows or ()
+
+
+class AsyncMySQLStream:
+    """Rows that are taken from the connection as they are asked for."""
+
+    def __init__(self, link: AsyncMySQLLink, answer: Any) -> None:
+        self._link = link
+        self._answer = answer
+
+    def fetchmany(self, size: int) -> list[Row]:
+        """The next rows, none at the end."""
+        return wait(self._next(size))
+
+    async def _next(self, size: int) -> list[Row]:
+        rows: list[Row] = []
+        take = self._answer._read_rowdata_packet_unbuffered
+        while len(rows) < size and (row := await take()) is not None:
+            rows.append(row)
+        return rows
+
+    def close(self) -> None:
+        """End the query. Rows that are left would have to be read, however many there are, so the connection ends."""
+        answer, self._answer = self._answer, None
+        if answer is not None and answer.unbuffered_active:
+            answer.unbuffered_active = False
+            self._link.stale = True
+            self._link.terminate()

@@ -1,0 +1,313 @@
+"""How statements are run on a connection of asyncpg, which belongs to an event loop.
+
+Its methods are plain and wait by `waiting.wait`. SQL comes with ``%s``, and values
+as psycopg takes them (`parameters.py`); rows leave as tuples.
+
+A statement is prepared when it is first seen, and executed from then on. The
+quickest way to do so is asyncpg's own protocol, one floor below its methods, at
+two thirds of the price that they have on uvloop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import psycopg
+from asyncpg.exceptions import (
+    InterfaceError,
+    InternalClientError,
+    InvalidCachedStatementError,
+    InvalidSQLStatementNameError,
+    OutdatedSchemaCacheError,
+    PostgresError,
+    PostgresSyntaxError,
+)
+
+from webframe.db.backends.drivers.asyncpg_connecting import is_refusal
+from webframe.db.backends.drivers.asyncpg_statements import QUICK, Column, Statements
+from webframe.db.backends.drivers.base import Link, Params, Row
+from webframe.db.backends.drivers.parameters import are_within, split
+from webframe.waiting import wait
+
+# Seconds for telling a server that nobody waits for a statement any more.
+CANCEL_TIMEOUT = 5.0
+
+# Statements that say how many rows they changed, and to which RETURNING can be appended.
+_COUNTABLE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\s(?!.*(\bRETURNING\b|;|--|/\*))", re.IGNORECASE | re.DOTALL)
+
+
+class AsyncpgLink(Link):
+    """One connection of asyncpg."""
+
+    def __init__(self, raw: Any, isolation_level: str = "", prepares: bool = True) -> None:
+        super().__init__(raw, isolation_level)
+        self.loop = asyncio.get_running_loop()
+        self.statements = Statements(raw, prepares)
+        self._known = self.statements.known
+        # The latest statement that was run.
+        self.last: Any = None
+        self._bind_execute: Callable[..., Any] = raw._protocol.bind_execute if QUICK else _execute_publicly
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def fetch(self, sql: str, params: Params) -> list[Row]:
+        return list(map(tuple, self.execute(sql, params)[0]))
+
+    def run(self, sql: str, params: Params) -> int:
+        if not params:
+            # In one step, and as many statements as there are.
+            return count_of(wait(self.raw.execute("".join(split(sql)[0]))))
+        return count_of(self.execute(sql, params)[1])
+
+    def insert(self, sql: str, params: Params) -> Row | None:
+        rows = self.execute(sql, params)[0]
+        if rows:
+            return tuple(rows[0])
+        return None if self.last.describe() else (None,)  # without RETURNING PostgreSQL does not tell the key
+
+    def run_many(self, sql: str, rows: Sequence[Params]) -> int:
+        count = 0
+        countable = _COUNTABLE.match(sql) is not None
+        if countable:
+            sql += " RETURNING 1"
+        ready = [self.statements.ready_for_many(sql, row) for row in rows]
+        for prepared, pairs in groupby(ready, key=itemgetter(0)):
+            many = [values for _, values in pairs]
+            if countable:
+                count += len(wait(prepared.statement.fetchmany(many)))
+                continue
+            for values in many:
+                count += max(0, count_of(wait(self._bind_execute(prepared.state, values, "", 0, True, None))[1]))
+        return count
+
+    def cursor(self) -> AsyncpgCursor:
+        """A cursor that holds its whole answer in memory."""
+        return AsyncpgCursor(self)
+
+    def stream(self, sql: str, params: Params, size: int) -> AsyncpgStream:
+        # A cursor of the server lives in a transaction; where there is none, it has one of its own.
+        own = not self.is_in_transaction()
+        prepared, values = self.statements.ready(sql, params)
+        if own:
+            self.command(f"BEGIN{self.isolation_level}")
+        try:
+            return AsyncpgStream(self, wait(prepared.statement.cursor(*values)), own)
+        except (InvalidCachedStatementError, InvalidSQLStatementNameError):
+            self.statements.forget()
+            if not own:
+                raise
+            self.command("ROLLBACK")
+            return self.stream(sql, params, size)
+        except Exception:
+            if own and not self.raw.is_closed():
+                self.command("ROLLBACK")
+            raise
+
+    # --- how a statement is run -----------------------------------------------------------------------------------
+
+    def execute(self, sql: str, params: Params | None) -> Any:
+        """(rows, status, ...) of a statement; without parameters (None) it goes to the database as it stands."""
+        known = self._known.get(sql)
+        if known is not None and params is not None:
+            # A dictionary never gets further: its SQL is known by what became of it.
+            prepared = known.by_classes.get(tuple(map(type, params)))
+            if prepared is not None and (not prepared.moments or are_within(prepared.moments, params)):
+                known.used = True
+                self.last = prepared
+                values = prepared.unwrapped(params) if prepared.binaries else params
+                try:
+                    return wait(self._bind_execute(prepared.state, values, "", 0, True, None))
+                except (PostgresError, InterfaceError, InternalClientError) as error:
+                    return self._after(error, sql, params)
+        self.last, values = self.statements.ready(sql, params)
+        try:
+            return wait(self._bind_execute(self.last.state, values, "", 0, True, None))
+        except (PostgresError, InterfaceError, InternalClientError) as error:
+            return self._after(error, sql, params)
+
+    def _after(self, error: Exception, sql: str, params: Params | None) -> Any:
+        """Run a statement once more, if an error says that its values or its plan were to blame; else raise it."""
+        if params and is_refusal(error):
+            # Nothing was sent yet.
+            self.last, values = self.statements.carefully(sql, params)
+        elif isinstance(error, (InvalidCachedStatementError, InvalidSQLStatementNameError)):
+            # A table was changed after the statement had been prepared. Within a transaction it is too late.
+            self.statements.forget()
+            if self.is_in_transaction():
+                raise error
+            self.last, values = self.statements.ready(sql, params)
+        else:
+            if isinstance(error, OutdatedSchemaCacheError):
+                self.statements.forget()
+                wait(self.raw.reload_schema_state())
+            raise error
+        return wait(self._bind_execute(self.last.state, values, "", 0, True, None))
+
+    # --- transactions ---------------------------------------------------------------------------------------------
+
+    def command(self, sql: str) -> None:
+        wait(self.raw.execute(sql))
+
+    def begin_sql(self, read_only: bool) -> str:
+        return f"BEGIN{self.isolation_level}{' READ ONLY' if read_only else ''}"
+
+    def is_in_transaction(self) -> bool:
+        raw = self.raw
+        return not raw.is_closed() and bool(raw.is_in_transaction())
+
+    # --- the connection -------------------------------------------------------------------------------------------
+
+    @property
+    def time_zone(self) -> str:
+        """The time zone of the session."""
+        return str(getattr(self.raw.get_settings(), "TimeZone", ""))
+
+    @property
+    def server_version(self) -> int:
+        """The version of the server: 150018 is 15.18."""
+        version = self.raw.get_server_version()
+        return int(version.major) * 10000 + version.micro + (version.minor * 100 if version.major < 10 else 0)
+
+    def close(self) -> None:
+        wait(self.raw.close(timeout=CANCEL_TIMEOUT))
+
+    def terminate(self) -> None:
+        raw = self.raw
+        if raw.is_closed():
+            return
+        # asyncpg would cancel what the server is still doing in a task, and ends that task with the connection.
+        cancelling = bool(getattr(raw, "_cancellations", None))
+        protocol, address = getattr(raw, "_protocol", None), getattr(raw, "_addr", None)
+        keys = getattr(protocol, "backend_pid", None), getattr(protocol, "backend_secret", None)
+        raw.terminate()
+        if cancelling and address is not None and None not in keys:
+            try:
+                self.loop.run_in_executor(None, _cancel, address, *keys)
+            except RuntimeError:
+                pass  # the loop is closed, and soon the process: the server sees that, too
+
+
+async def _execute_publicly(
+    statement: Any, values: Sequence[Any], portal: str, limit: int, extra: bool, timeout: float | None
+) -> tuple[list[Any], bytes, bool]:
+    rows = await statement.fetch(*values)
+    return rows, statement.get_statusmsg().encode(), True
+
+
+def _cancel(address: Any, pid: int, secret: int) -> None:
+    """Ask a server to end what one of its processes is doing (CancelRequest in the protocol of PostgreSQL)."""
+    try:
+        if isinstance(address, str):
+            knocking = socket.socket(socket.AF_UNIX)
+            knocking.settimeout(CANCEL_TIMEOUT)
+            knocking.connect(address)
+        else:
+            knocking = socket.create_connection(address[:2], CANCEL_TIMEOUT)
+        with knocking:
+            knocking.sendall(struct.pack("!IIII", 16, 80877102, pid, secret & 0xFFFFFFFF))
+    except OSError:
+        pass  # the server finds out by itself when it has something to say
+
+
+def count_of(status: bytes | str | None) -> int:
+    """How many rows a statement was about, from its status: 3 of "UPDATE 3"; -1 if it does not say."""
+    words = (status or b"").split()
+    return int(words[-1]) if words and words[-1].isdigit() else -1
+
+
+class AsyncpgCursor:
+    """A cursor as PEP 249 has it, for SQL of the user's own."""
+
+    lastrowid = None
+
+    def __init__(self, link: AsyncpgLink) -> None:
+        self._link = link
+        self.description: list[Column] | None = None
+        self.rowcount = -1
+        self._rows: list[Row] = []
+
+    def execute(self, sql: str, params: Params | None = None) -> None:
+        """Run a statement; without parameters it may be several."""
+        link = self._link
+        if not params and ";" in sql.strip().rstrip(";") and self._is_script(sql, params):
+            text = sql if params is None else "".join(split(sql)[0])
+            self.description, self.rowcount, self._rows = None, count_of(wait(link.raw.execute(text))), []
+            return
+        rows, status, _ = link.execute(sql, params)
+        self._rows = list(map(tuple, rows))
+        self.description = link.last.describe()
+        self.rowcount = count_of(status)
+
+    def _is_script(self, sql: str, params: Params | None) -> bool:
+        """Whether these are several statements: the server is asked, since a semicolon may be part of one."""
+        link = self._link
+        within = link.is_in_transaction()
+        if within:
+            link.savepoint("webframe_script")
+        try:
+            link.statements.ready(sql, params)
+        except PostgresSyntaxError as error:
+            if "multiple commands" not in str(error):
+                raise
+            if within:
+                link.rollback_to("webframe_script")
+            return True
+        finally:
+            if within and not link.raw.is_closed():
+                link.release("webframe_script")
+        return False
+
+    def executemany(self, sql: str, rows: Sequence[Params]) -> None:
+        """Run a statement once for each set of parameters."""
+        self.description, self._rows = None, []
+        self.rowcount = self._link.run_many(sql, rows)
+
+    def callproc(self, name: str, params: Sequence[Any] = ()) -> None:
+        """PostgreSQL calls procedures by SQL."""
+        raise psycopg.NotSupportedError(
+            f"Drivers of PostgreSQL have no callproc(). Use execute('CALL {name}(...)'), or SELECT for a function."
+        )
+
+    def fetchall(self) -> list[Row]:
+        """All rows that are left."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class AsyncpgStream:
+    """A cursor of the server."""
+
+    def __init__(self, link: AsyncpgLink, cursor: Any, own: bool) -> None:
+        self._link = link
+        self._cursor = cursor
+        # Whether the transaction that it lives in is its own.
+        self._own = own
+        self._closed = False
+
+    def fetchmany(self, size: int) -> list[Row]:
+        """The next rows, none at the end."""
+        return list(map(tuple, wait(self._cursor.fetch(size))))
+
+    def close(self) -> None:
+        """End the query, and its transaction if it has one of its own."""
+        link = self._link
+        if self._closed or link.raw.is_closed():
+            return
+        self._closed = True
+        if self._own:
+            link.command("COMMIT")
+            return
+        # There is no public way; without it the cursor would stay open until the transaction ends.
+        close = getattr(self._cursor, "_close_portal", None)
+        if close is not None:
+            wait(close(None))

@@ -1,0 +1,164 @@
+"""How statements are run on an asynchronous connection of psycopg 3, which belongs to an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from webframe.db.backends.drivers.base import Link, Params, Row
+from webframe.db.backends.drivers.psycopg import MANY_ROWS, new_stream_name
+from webframe.waiting import wait
+
+
+class PsycopgAsyncLink(Link):
+    """One asynchronous connection of psycopg in autocommit, whose one cursor is used again and again.
+
+    A statement is one coroutine from beginning to end, so that there is one switch for it.
+    """
+
+    raw: psycopg.AsyncConnection[Any]
+
+    def __init__(self, raw: psycopg.AsyncConnection[Any], isolation_level: str = "") -> None:
+        super().__init__(raw, isolation_level)
+        self.loop = asyncio.get_running_loop()
+        self._cursor = raw.cursor()
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def fetch(self, sql: str, params: Params) -> list[Row]:
+        return wait(self._fetch(sql, params))
+
+    async def _fetch(self, sql: str, params: Params) -> list[Row]:
+        cursor = await self._execute(sql, params)
+        rows: list[Row] = await cursor.fetchall()
+        if len(rows) > MANY_ROWS:
+            self._cursor = self.raw.cursor()
+        return rows
+
+    def run(self, sql: str, params: Params) -> int:
+        return wait(self._execute(sql, params)).rowcount
+
+    def insert(self, sql: str, params: Params) -> Row | None:
+        return wait(self._insert(sql, params))
+
+    async def _insert(self, sql: str, params: Params) -> Row | None:
+        cursor = await self._execute(sql, params)
+        if cursor.description is None:
+            return (None,)  # without RETURNING PostgreSQL does not tell the key
+        row: Row | None = await cursor.fetchone()
+        return row
+
+    def run_many(self, sql: str, rows: Sequence[Params]) -> int:
+        return wait(self._run_many(sql, rows))
+
+    async def _run_many(self, sql: str, rows: Sequence[Params]) -> int:
+        async with self.raw.cursor() as cursor:
+            await cursor.executemany(sql, rows)
+            return cursor.rowcount
+
+    async def _execute(self, sql: str, params: Params) -> psycopg.AsyncCursor[Any]:
+        cursor = self._cursor
+        try:
+            await cursor.execute(sql, params)
+        except psycopg.errors.FeatureNotSupported as error:
+            # A table was changed after a statement about it had been prepared. Within a transaction it is too late.
+            if "cached plan" not in str(error) or self.is_in_transaction():
+                raise
+            self.stale = True
+            await cursor.execute(sql, params, prepare=False)
+        return cursor
+
+    def cursor(self) -> PsycopgAsyncCursor:
+        """A cursor that holds its whole answer in memory."""
+        return PsycopgAsyncCursor(self.raw.cursor())
+
+    def stream(self, sql: str, params: Params, size: int) -> PsycopgAsyncCursor:
+        # Outside of a transaction the cursor of the server is kept beyond the statement that declares it.
+        cursor = PsycopgAsyncCursor(self.raw.cursor(new_stream_name(), withhold=not self.is_in_transaction()))
+        try:
+            cursor.execute(sql, params)
+        except Exception:
+            cursor.close()
+            raise
+        return cursor
+
+    # --- transactions ---------------------------------------------------------------------------------------------
+
+    def command(self, sql: str) -> None:
+        wait(self._cursor.execute(sql))
+
+    def begin_sql(self, read_only: bool) -> str:
+        return f"BEGIN{self.isolation_level}{' READ ONLY' if read_only else ''}"
+
+    def is_in_transaction(self) -> bool:
+        return self.raw.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
+
+    # --- the connection -------------------------------------------------------------------------------------------
+
+    @property
+    def time_zone(self) -> str:
+        """The time zone of the session."""
+        return self.raw.info.parameter_status("TimeZone") or ""
+
+    @property
+    def server_version(self) -> int:
+        """The version of the server: 150018 is 15.18."""
+        return self.raw.info.server_version
+
+    def close(self) -> None:
+        wait(self.raw.close())
+
+    def terminate(self) -> None:
+        # psycopg has cancelled what the server was doing before the cancellation came here.
+        self.raw.pgconn.finish()
+
+
+class PsycopgAsyncCursor:
+    """A cursor as PEP 249 has it, over an asynchronous one."""
+
+    lastrowid = None
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    @property
+    def description(self) -> Any:
+        """The columns of the answer; None if there is none."""
+        return self._raw.description
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the last statement was about."""
+        return int(self._raw.rowcount)
+
+    def execute(self, sql: str, params: Params | None = None) -> None:
+        """Run a statement; without parameters it may be several."""
+        wait(self._raw.execute(sql, params))
+
+    def executemany(self, sql: str, rows: Sequence[Params]) -> None:
+        """Run a statement once for each set of parameters."""
+        wait(self._raw.executemany(sql, rows))
+
+    def callproc(self, name: str, params: Sequence[Any] = ()) -> None:
+        """PostgreSQL calls procedures by SQL."""
+        raise psycopg.NotSupportedError(
+            f"Drivers of PostgreSQL have no callproc(). Use execute('CALL {name}(...)'), or SELECT for a function."
+        )
+
+    def fetchmany(self, size: int) -> list[Row]:
+        """The next rows, none at the end."""
+        rows: list[Row] = wait(self._raw.fetchmany(size))
+        return rows
+
+    def fetchall(self) -> list[Row]:
+        """All rows that are left."""
+        rows: list[Row] = wait(self._raw.fetchall())
+        return rows
+
+    def close(self) -> None:
+        """End the query."""
+        wait(self._raw.close())

@@ -1,0 +1,186 @@
+"""Where a statement runs: the transaction or the connection of the code that asks.
+
+The *place* of a statement is what has its `guard` and its `link`: the innermost
+atomic block that the code is in, or else a slot. In a thread that is the slot of
+its holder, which keeps its connection; on an event loop it is one that lasts for
+the statement (see `holder.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from webframe import waiting
+from webframe.db.backends.connecting import Connecting
+from webframe.db.backends.drivers.base import Link
+from webframe.db.guard import NoGuard, WouldWaitForItself
+from webframe.db.holder import Slot, announced, entered, held, holder_here, holder_if_any
+from webframe.db.nodes import Node, acquire_for, node_here
+from webframe.db.refusals import refusal
+from webframe.workers import current_lessee
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Placing(Connecting):
+    """What a `DatabaseWrapper` knows of where statements run."""
+
+    def _enter(self) -> Any:
+        """The place of the code here, its guard taken and its link ready; the caller releases the guard.
+
+        Raises `SynchronousOnlyOperation` on a running event loop, outside of greenlets.
+        """
+        loop = waiting.running_loop()
+        if loop is not None:
+            return self._enter_on_loop(loop)
+        if self.announcing and (slot := announced.get()) is not None and slot.wrapper is self:
+            return _Opening(slot)
+        lessee = current_lessee.get()
+        holder = held.get() if lessee is None else lessee.holder
+        if holder is None:
+            holder = holder_here()
+        node = entered.get()
+        if node is not None:
+            if node.closed or node.holder is not holder or node.alias != self.alias:
+                node = node_here(self.alias, holder)
+            if node is not None:
+                try:
+                    node.guard.acquire_in_thread()
+                except WouldWaitForItself:
+                    acquire_for(node)  # raises, saying why
+                return node if node.link is not None and node.broken is None else self._make_node_ready(node)
+        slot = holder.slots.get(self.alias)
+        if slot is None or slot.wrapper is not self:
+            slot = holder.slot_for(self)
+        try:
+            slot.guard.acquire_in_thread(self.guard_timeout)
+        except WouldWaitForItself:
+            return self._enter_beside(slot)
+        except TimeoutError:
+            raise self.nothing_else_to_use(slot) from None
+        if slot.link is None or not slot.autocommit:
+            self._make_ready(slot)
+        return slot
+
+    def _make_node_ready(self, node: Node) -> Any:
+        try:
+            if not node.closed:
+                node.prepare()
+                return node
+        except BaseException:
+            node.guard.release()
+            raise
+        node.guard.release()  # it ended while we were waiting for it
+        return self._enter()
+
+    def _enter_beside(self, slot: Slot) -> Any:
+        """The place for a statement when this very thread has the guard of the slot."""
+        # It is in a transaction that this code is no part of: that must not be disturbed.
+        beside = self.new_slot()
+        if beside.shared:
+            raise self.nothing_else_to_use(slot)
+        beside.over = True
+        beside.guard.acquire()
+        self.open(beside)
+        return beside
+
+    def _make_ready(self, slot: Slot) -> None:
+        """Connect, and begin a transaction where autocommit is off; on failure the guard is released."""
+        try:
+            if slot.link is None:
+                self.open(slot)
+            if not slot.autocommit and not slot.link.begun:
+                self.control(slot, slot.link, "begin", False)
+        except BaseException:
+            slot.guard.release()
+            raise
+
+    # --- on an event loop -----------------------------------------------------------------------------------------
+
+    def _enter_on_loop(self, loop: asyncio.AbstractEventLoop) -> Any:
+        if waiting.current_greenlet() is None:
+            raise refusal(self.alias)
+        if self.announcing and (slot := announced.get()) is not None and slot.wrapper is self:
+            return _Opening(slot)
+        if entered.get() is not None:
+            node = node_here(self.alias, holder_if_any())
+            if node is not None:
+                return self._enter_node_on_loop(node, loop)
+        pool = self.loop_pool(loop)
+        checkout = pool.take_idle()
+        own: Slot | None = None if checkout is None else checkout.slot
+        if own is None:
+            own = self.new_slot(loop)
+        try:
+            own.guard.acquire(self.guard_timeout)
+        except BaseException as error:
+            if checkout is not None:
+                checkout.close()
+            if isinstance(error, (WouldWaitForItself, TimeoutError)):
+                raise self.nothing_else_to_use(own) from None
+            raise
+        if checkout is not None:
+            own.link, own.checkout, own.pool = checkout.link, checkout, pool
+            return own
+        try:
+            self.open(own)
+        except BaseException:
+            own.guard.release()
+            raise
+        own.checkout.slot = own
+        return own
+
+    def _enter_node_on_loop(self, node: Node, loop: asyncio.AbstractEventLoop) -> Any:
+        acquire_for(node)
+        place = node if node.link is not None and node.broken is None else self._make_node_ready(node)
+        if place.slot.loop is loop:
+            return place
+        if place.slot.loop is None:
+            return _Borrowing(place, self.link_here(place.link))
+        place.guard.release()
+        raise self.on_another_loop()
+
+    def refuse_on_loop(self) -> None:
+        """Raise `SynchronousOnlyOperation` on a running event loop, outside of greenlets; it names the way out."""
+        if waiting.running_loop() is not None and waiting.current_greenlet() is None:
+            raise refusal(self.alias)
+
+
+class _Opening:
+    """The place of receivers of `connection_created`: their thread or task has the guard already."""
+
+    over = False
+    broken = None
+    guard = NoGuard()
+
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
+        self.link = slot.link
+
+
+class _Borrowing:
+    """The place of a statement on an event loop, in a transaction that is of the side of threads."""
+
+    over = False
+
+    def __init__(self, node: Node, link: Link) -> None:
+        self.node = node
+        self.slot = node.slot
+        self.guard = node.guard
+        self._inner = node.link
+        self._link = link
+
+    @property
+    def link(self) -> Link | None:
+        """The link for the loop, as long as the transaction has its connection."""
+        return self._link if self.node.link is self._inner else None
+
+    @property
+    def broken(self) -> BaseException | str | None:
+        """Why the transaction can only be rolled back."""
+        return self.node.broken
+
+    @broken.setter
+    def broken(self, reason: BaseException | str | None) -> None:
+        self.node.broken = reason

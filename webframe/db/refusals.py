@@ -1,0 +1,164 @@
+"""What is said where a query would block an event loop: which call it was, and what to write there instead.
+
+Nobody keeps account of that. When it comes to it, the frames of the callers are
+looked at: the outermost one that is still ours is what the user called. The
+objects in there are known by their shape alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any
+
+from webframe.core.exceptions import SynchronousOnlyOperation
+
+# Modules that may stand between two frames of ours; generated code has no name.
+_BETWEEN = frozenset({"", "contextlib", "functools"})
+
+_ROWS = "'[row async for row in queryset]'"
+# What Python calls on a queryset: in words, and what to do instead.
+_OF_QUERYSETS = {
+    "__iter__": ("Iterating over", f"Use 'async for row in queryset', or {_ROWS}, instead"),
+    "_iterate": ("iterator() of", "Use 'async for row in queryset.aiterator()' instead"),
+    "__len__": ("len() of", f"Use 'await queryset.acount()', or {_ROWS} for the rows, instead"),
+    "__bool__": ("bool() of", "Use 'await queryset.aexists()' instead"),
+    "__contains__": ("'in' for", "Use 'await queryset.acontains(obj)' instead"),
+    "__getitem__": ("Indexing", "Use '[row async for row in queryset[start:stop]]' instead"),
+    "__repr__": ("Showing", f"Ask for its rows before that, by {_ROWS}"),
+    "__getstate__": ("Pickling", f"Ask for its rows before that, by {_ROWS}"),
+}
+
+
+def refusal(alias: str) -> SynchronousOnlyOperation:
+    """The error for a query of a database where it would block the event loop that runs in this thread."""
+    frame = _frame_that_was_called(sys._getframe(1))
+    what, cure = _explain(frame) if frame is not None else _UNKNOWN
+    return SynchronousOnlyOperation(f"{what.format(alias=alias)} would block the running event loop. {cure}")
+
+
+_IN_A_WORKER = (
+    "Put it into a plain function, and use 'await webframe.workers.run(function)' instead; methods of models, managers "
+    "and querysets have a twin to await that begins with 'a'."
+)
+_UNKNOWN = "A query of the database {alias!r}", _IN_A_WORKER
+
+
+def _frame_that_was_called(frame: FrameType | None) -> FrameType | None:
+    """The outermost of the frames of `webframe.db` here, as far as nobody else stands between them."""
+    found = None
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("webframe.db") or _made_create(frame):
+            found = frame
+        elif module not in _BETWEEN:
+            break
+        frame = frame.f_back
+    return found
+
+
+def _made_create(frame: FrameType) -> Any:
+    """The model whose ``objects.create`` was generated, if the code of this frame is that; see `construction.py`."""
+    return frame.f_globals.get("model__") if frame.f_code.co_name == "create" else None
+
+
+def _explain(frame: FrameType) -> tuple[str, str]:
+    """What would block, and what to do about it: two beginnings of sentences."""
+    called = frame.f_code.co_name
+    names = frame.f_locals
+    this: Any = names.get("self")
+    model = _made_create(frame)
+    if model is not None:
+        return f"{model.__name__}.objects.create()", f"Use 'await {model.__name__}.objects.acreate(...)' instead."
+    if called == "__get__" and hasattr(this, "relation") and names.get("instance") is not None:
+        return _of_relation(this.relation, names["instance"])
+    if called == "_load_deferred":
+        return _of_deferred(this, names["name"])
+    if hasattr(this, "_result_cache") and called in _OF_QUERYSETS:
+        what, cure = _OF_QUERYSETS[called]
+        return f"{what} {_queryset(this)}", f"{cure}{_prefetching(this, called)}."
+    if called == "manager_method":  # what hands a call on to the queryset
+        called = names["name"]
+    if hasattr(this, "durable") and called in ("__enter__", "in_block"):
+        what = "with atomic()" if called == "__enter__" else f"{names['function'].__qualname__}(), which is atomic,"
+        return what, "Use 'async with atomic()' in an async function instead."
+    if this is None:
+        return _of_function(called, frame)
+    if called == "_get_next_or_previous_by_field":
+        called = f"get_{'next' if names['is_next'] else 'previous'}_by_{names['field'].name}"
+    if hasattr(type(this), f"a{called}"):
+        what, expression = _object(this)
+        arguments = "..." if _takes_arguments(type(this), called) else ""
+        what = f"{called}() of {what}" if what.startswith("a ") else f"{what}.{called}()"
+        return what, f"Use 'await {expression}.a{called}({arguments})' instead."
+    if hasattr(this, "vendor"):
+        return f"connection.{called}(), for the database {this.alias!r},", _IN_A_WORKER
+    if hasattr(this, "fetchone"):
+        return f"cursor.{called}()", _IN_A_WORKER
+    return _UNKNOWN
+
+
+def _of_relation(relation: Any, instance: Any) -> tuple[str, str]:
+    """Access to a related object that was not loaded; `relation` is a field, or its other end."""
+    name = relation.get_accessor_name() if hasattr(relation, "get_accessor_name") else relation.name
+    owner = instance._meta.model_name
+    return (
+        f"Loading {owner}.{name}",
+        f'Load it together with the {owner}, by select_related("{name}") in the query, or later with '
+        f"'await aprefetch_related_objects([{owner}], \"{name}\")'.",
+    )
+
+
+def _of_deferred(instance: Any, name: str) -> tuple[str, str]:
+    owner = instance._meta.model_name
+    return (
+        f"Loading {owner}.{name}, a deferred field,",
+        f"Use 'await {owner}.arefresh_from_db(fields=[\"{name}\"])' before, or load it with the query: leave it out of "
+        f"defer(), or name it in only().",
+    )
+
+
+def _of_function(name: str, frame: FrameType) -> tuple[str, str]:
+    if callable(frame.f_globals.get(f"a{name}")):
+        return f"{name}()", f"Use 'await a{name}(...)' instead."
+    return (f"{name}()", _IN_A_WORKER) if name.isidentifier() and not name.startswith("_") else _UNKNOWN
+
+
+def _object(this: Any) -> tuple[str, str]:
+    """An object of which a method was called: in words, and as an expression."""
+    if hasattr(this, "_result_cache"):
+        return _queryset(this), "queryset"
+    instance = getattr(this, "instance", None)
+    if instance is not None:  # the manager of a relation
+        what = f"{instance._meta.model_name}.{this.prefetch_cache_name}"
+        return what, what
+    if hasattr(this, "get_queryset"):
+        what = f"{this.model.__name__}.{this.name or 'objects'}"
+        return what, what
+    meta = getattr(this, "_meta", None)
+    name = type(this).__name__
+    return name, name.lower() if meta is None else meta.model_name
+
+
+def _queryset(this: Any) -> str:
+    return f"a {type(this).__name__} of {this.model.__name__}"
+
+
+def _prefetching(queryset: Any, called: str) -> str:
+    """What can be done beside, where the rows are those that a foreign key relates to one object."""
+    known = getattr(queryset, "_known_related", None)
+    if called != "__iter__" or known is None:
+        return ""
+    field = known[0]
+    name = field.remote_field.get_accessor_name()
+    return f', or load them together with the {field.related_model._meta.model_name}, by prefetch_related("{name}")'
+
+
+def _takes_arguments(cls: type[Any], name: str) -> bool:
+    function = getattr(cls, name)
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return True
+    return bool(code.co_argcount + code.co_kwonlyargcount > 1 or code.co_flags & 0x0C)  # 0x0C: *args, **kwargs
