@@ -208,11 +208,24 @@ def test_decimals_are_not_rounded(numbers):
 
 
 @pytest.mark.parametrize("wrong", ["abc", "1.5", [], {}, object()])
-def test_what_is_no_number_is_refused(things, wrong):
-    with pytest.raises((ValueError, TypeError), match="Field 'number' expected a number but got"):
-        list(things.objects.filter(number=wrong))
+def test_what_is_no_number_is_refused_where_it_is_said(things, wrong):
+    for condition in (
+        {"number": wrong},
+        {"number__gt": wrong},
+        {"number__in": [1, wrong]},
+        {"number__range": (1, wrong)},
+    ):
+        for ask in (
+            things.objects.filter,
+            things.objects.exclude,
+            lambda **said: things.objects.filter(Q(**said), pk=1),
+        ):
+            with pytest.raises((ValueError, TypeError), match="Field 'number' expected a number but got"):
+                ask(**condition)
     with pytest.raises((ValueError, TypeError), match="Field 'id' expected a number but got"):
-        list(things.objects.filter(pk=wrong))
+        things.objects.filter(pk=wrong)
+    with pytest.raises((ValueError, TypeError), match="Field 'id' expected a number but got"):
+        things.objects.get(pk=wrong)
 
 
 def test_a_range_has_two_ends(things):

@@ -25,9 +25,13 @@ from webframe.db.models.lookups import (
     Lookup,
     Range,
     by_name,
+    is_expression,
 )
 
 __all__ = ["INTEGER_LOOKUPS"]
+
+ONLY_INT = frozenset({int})
+CONTAINERS = (list, tuple, set, frozenset)
 
 # What a 64-bit integer holds: no engine has larger ones in an integer column.
 LARGEST = 2**63 - 1
@@ -56,6 +60,11 @@ class IntegerLookup(Lookup):
             return super().build(lhs, value, scope)
         # Not simply true or false: the answer for NULL is still NULL.
         return lhs.element == lhs.element if verdict else lhs.element != lhs.element
+
+    @classmethod
+    def check(cls, field: Any, value: Any) -> None:
+        if type(value) is not int and value is not None and not is_expression(value) and cls.verdict(value) is None:
+            cls.prepare(field, value)
 
     @classmethod
     def literal(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[Any]:
@@ -144,6 +153,12 @@ class IntegerIn(In):
     """One of several numbers."""
 
     @classmethod
+    def check(cls, field: Any, value: Any) -> None:
+        if isinstance(value, CONTAINERS) and not ONLY_INT.issuperset(map(type, value)):
+            for item in value:
+                IntegerExact.check(field, item)
+
+    @classmethod
     def literal(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[Any]:
         return IntegerExact.literal(lhs, value, scope)
 
@@ -154,6 +169,11 @@ class IntegerIn(In):
 
 class IntegerRange(Range):
     """Between two numbers."""
+
+    @classmethod
+    def check(cls, field: Any, value: Any) -> None:
+        for bound in cls.bounds(value):
+            IntegerExact.check(field, bound)
 
     @classmethod
     def key(cls, value: Any, values: Literals) -> Hashable:

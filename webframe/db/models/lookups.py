@@ -160,6 +160,10 @@ class Lookup:
         return lambda value: cls.prepare(field, value)
 
     @classmethod
+    def check(cls, field: Any, value: Any) -> None:
+        """Raise an error for a value that cannot be compared with values of this field: asked where that is cheap."""
+
+    @classmethod
     def prepare(cls, field: Any, value: Any) -> Any:
         """A literal as the database shall compare it with values of this field."""
         return field.get_prep_value(value)

@@ -128,7 +128,7 @@ def settled(q: Q, names: Names) -> Q:
     for child in q.children:
         if isinstance(child, tuple):
             name, value = child
-            children.append((name, plain_value(names.leaf(name), value)))
+            children.append((name, checked_value(names.leaf(name), value)))
         elif isinstance(child, Q):
             children.append(settled(child, names))
         else:
@@ -144,6 +144,14 @@ def check_references(expression: Any, names: Names) -> None:
         return
     for name in references():
         resolve(names.model, name, names.annotations)
+
+
+def checked_value(leaf: Leaf, value: Any) -> Any:
+    """What `plain_value` gives; raises what the lookup has to say against it."""
+    value = plain_value(leaf, value)
+    if leaf.field is not None:
+        leaf.lookup.check(leaf.field, value)
+    return value
 
 
 def plain_value(leaf: Leaf, value: Any) -> Any:

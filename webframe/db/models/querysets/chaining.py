@@ -15,7 +15,7 @@ from webframe.db.models.aggregates import Aggregate
 from webframe.db.models.calls import ExpressionWrapper
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.columns import check_related_names
-from webframe.db.models.compiler.literals import QueryLiterals, check_references, plain_value, settled
+from webframe.db.models.compiler.literals import QueryLiterals, check_references, checked_value, settled
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import Expression, F
 from webframe.db.models.outputs import named as field_named
@@ -93,7 +93,7 @@ class Chaining(State):
         keys: list[Any] = []
         for name, value in pairs.items():
             leaf = names.leaf(name)
-            settled_value = plain_value(leaf, value)
+            settled_value = checked_value(leaf, value)
             children.append((name, settled_value))
             keys.append((name, leaf.lookup.key(settled_value, literals)))
         q = Q.create(tuple(children), negated=negated)
