@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from webframe.db.models.related.fields import OneToOneField as OneToOneField
     from webframe.db.models.related.many_to_many import ManyToManyField as ManyToManyField
     from webframe.db.models.related.prefetch import Prefetch as Prefetch
+    from webframe.db.models.related.prefetch import aprefetch_related_objects as aprefetch_related_objects
     from webframe.db.models.related.prefetch import prefetch_related_objects as prefetch_related_objects
     from webframe.db.models.related.rels import ManyToManyRel as ManyToManyRel
     from webframe.db.models.related.rels import ManyToOneRel as ManyToOneRel
@@ -113,7 +114,7 @@ _NAMES = {
     ".query": "QuerySet",
     ".related.fields": "ForeignKey OneToOneField",
     ".related.many_to_many": "ManyToManyField",
-    ".related.prefetch": "Prefetch prefetch_related_objects",
+    ".related.prefetch": "Prefetch aprefetch_related_objects prefetch_related_objects",
     ".related.rels": "ManyToManyRel ManyToOneRel OneToOneRel",
     ".subqueries": "Exists OuterRef Subquery",
     ".windows": "RowRange ValueRange Window WindowFrame",

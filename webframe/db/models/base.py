@@ -35,6 +35,7 @@ from webframe.db.models.sending import emit
 from webframe.db.models.signals import class_prepared
 from webframe.db.models.simple_deletion import delete_simply
 from webframe.db.models.state import ModelState, StateDescriptor, is_adding, state_db
+from webframe.db.models.twins import twin
 from webframe.db.models.validation import Validating
 
 
@@ -416,6 +417,17 @@ class Model(Saving, Loading, Validating, metaclass=ModelBase):
 
     delete.alters_data = True  # type: ignore[attr-defined]
 
+    # -- for async code
+
+    asave = twin(Saving.save)
+    asave_base = twin(Saving.save_base)
+    adelete = twin(delete)
+    arefresh_from_db = twin(Loading.refresh_from_db)
+    afull_clean = twin(Validating.full_clean)
+    aclean_fields = twin(Validating.clean_fields)
+    avalidate_unique = twin(Validating.validate_unique)
+    avalidate_constraints = twin(Validating.validate_constraints)
+
     # -- what fields give their models
 
     def _get_field_display(self, field: Any) -> Any:
@@ -438,6 +450,7 @@ class Model(Saving, Loading, Validating, metaclass=ModelBase):
 
 
 Model.save.alters_data = Model.save_base.alters_data = True  # type: ignore[attr-defined]
+Model.asave.alters_data = Model.asave_base.alters_data = True  # type: ignore[attr-defined]
 
 
 def model_unpickle(identity: Any) -> Any:

@@ -23,6 +23,7 @@ from webframe.db.models.query import QuerySet
 from webframe.db.models.querysets.chaining import NO_ORDER
 from webframe.db.models.querysets.reading import MAX_GET_RESULTS, wrong_number
 from webframe.db.models.querysets.state import NOTHING
+from webframe.db.models.twins import is_twin
 
 LIMITED = Slices(limit=True)
 
@@ -159,12 +160,13 @@ def _methods(manager: Any, queryset_class: Any) -> dict[str, Any]:
     """Functions that hand a call on to the queryset, for every method that a manager shall have."""
     found: dict[str, Any] = {}
     for name, method in inspect.getmembers(queryset_class, predicate=inspect.isfunction):
-        if hasattr(manager, name):
-            continue
+        if hasattr(manager, name) and (is_twin(method) or not is_twin(getattr(manager, name))):
+            continue  # an async version that somebody has written goes before a twin
         only = getattr(method, "queryset_only", None)
         if only or (only is None and name.startswith("_")):
             continue
-        found[name] = _handing_on(name, method)
+        # A twin runs the manager's own method.
+        found[name] = method if is_twin(method) else _handing_on(name, method)
     return found
 
 

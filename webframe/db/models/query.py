@@ -19,9 +19,10 @@ from webframe.db.models.querysets.combining import Combining
 from webframe.db.models.querysets.raw import RawQuerySet as RawQuerySet
 from webframe.db.models.querysets.state import State
 from webframe.db.models.related.prefetch import Prefetch as Prefetch
+from webframe.db.models.twins import AsyncRows, twin
 
 
-class QuerySet(Combining):
+class QuerySet(Combining, AsyncRows):
     """Which rows of a model, in which order, with what: asked for when it is iterated, indexed or printed.
 
     Each method gives another queryset and leaves this one as it is; the rows are
@@ -76,6 +77,30 @@ class QuerySet(Combining):
         queryset = self.annotate(datefield=cut, plain_field=F(field_name)).values_list("datefield", flat=True)
         queryset = queryset.distinct().filter(plain_field__isnull=False)
         return queryset.order_by(("-" if order == "DESC" else "") + "datefield")
+
+    # --- for async code -----------------------------------------------------------------------------------------
+
+    aget = twin(Combining.get)
+    aget_or_404 = twin(Combining.get_or_404)
+    afirst = twin(Combining.first)
+    alast = twin(Combining.last)
+    aearliest = twin(Combining.earliest)
+    alatest = twin(Combining.latest)
+    ain_bulk = twin(Combining.in_bulk)
+    acount = twin(Combining.count)
+    aexists = twin(Combining.exists)
+    acontains = twin(Combining.contains)
+    aaggregate = twin(Combining.aggregate)
+    aexplain = twin(Combining.explain)
+    acreate = twin(Combining.create)
+    aget_or_create = twin(Combining.get_or_create)
+    aupdate_or_create = twin(Combining.update_or_create)
+    aupdate = twin(Combining.update)
+    adelete = twin(Combining.delete)
+    abulk_create = twin(Combining.bulk_create)
+    abulk_update = twin(Combining.bulk_update)
+
+    # ------------------------------------------------------------------------------------------------------------
 
     def __copy__(self) -> Self:
         return self._clone()

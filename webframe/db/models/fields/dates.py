@@ -12,6 +12,7 @@ from webframe.conf import settings
 from webframe.core.exceptions import ValidationError
 from webframe.db.models.fields.base import Field
 from webframe.db.models.fields.types import Day, Duration, Moment, TimeOfDay
+from webframe.db.models.twins import twin_named
 from webframe.utils import timezone
 
 if TYPE_CHECKING:
@@ -84,8 +85,11 @@ class _OnCalendar(_Dated):
         if not self.null:
             for direction, is_next in (("next", True), ("previous", False)):
                 method = partialmethod(cls._get_next_or_previous_by_field, field=self, is_next=is_next)
-                if f"get_{direction}_by_{self.name}" not in vars(cls):
-                    setattr(cls, f"get_{direction}_by_{self.name}", method)
+                found = f"get_{direction}_by_{self.name}"
+                if found not in vars(cls):
+                    setattr(cls, found, method)
+                if f"a{found}" not in vars(cls):
+                    setattr(cls, f"a{found}", twin_named(found, f"The {direction} instance by `{self.name}`."))
 
 
 class DateField(_OnCalendar):

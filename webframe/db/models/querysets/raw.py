@@ -11,9 +11,10 @@ from webframe.db.models.compiler.plans import result_converter
 from webframe.db.models.paths import scalar
 from webframe.db.models.related.prefetch import prefetch_related_objects
 from webframe.db.models.tables import column_type
+from webframe.db.models.twins import AsyncRows
 
 
-class RawQuerySet:
+class RawQuerySet(AsyncRows):
     """The instances that a SELECT of the user's own gives, asked for when it is iterated.
 
     Columns are matched with fields by their names, which `translations` may
@@ -109,8 +110,8 @@ class RawQuerySet:
         self._fetch_all()
         return iter(self._result_cache or ())
 
-    def iterator(self) -> Iterator[Any]:
-        """The instances, without keeping them."""
+    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
+        """The instances, without keeping them; all at once, whatever `chunk_size` says."""
         return iter(self._clone())
 
     def __len__(self) -> int:

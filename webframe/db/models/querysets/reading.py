@@ -14,14 +14,13 @@ from webframe.db.models.compiler.literals import QueryLiterals, check_references
 from webframe.db.models.paths import check_alias
 from webframe.db.models.querysets.chaining import NO_ORDER, Chaining, refuse_nested
 from webframe.db.models.related.prefetch import prefetch_related_objects
+from webframe.db.models.twins import CHUNK_SIZE
 from webframe.utils import timezone
 
 # How many rows get() asks for at the most, only to say how many there are.
 MAX_GET_RESULTS = 21
 # How many rows repr() shows.
 REPR_OUTPUT_SIZE = 20
-# How many rows iterator() takes at a time.
-CHUNK_SIZE = 2000
 
 
 class Reading(Chaining):

@@ -18,6 +18,7 @@ from webframe.db import transaction
 from webframe.db.connections import DEFAULT_ALIAS, router
 from webframe.db.models.manager import BaseManager
 from webframe.db.models.state import is_adding, state_db
+from webframe.db.models.twins import twin
 
 if TYPE_CHECKING:
     from webframe.db.models.manager import Manager
@@ -272,6 +273,14 @@ class ReverseManager(RelatedManager):
         """Let exactly these objects point here; the foreign key cannot be null, so none is removed."""
         self.add(*objs, bulk=bulk)
 
+    # -- for async code
+
+    aadd = twin(add)
+    acreate = twin(create)
+    aget_or_create = twin(get_or_create)
+    aupdate_or_create = twin(update_or_create)
+    aset = twin(set)
+
 
 class NullableReverseManager(ReverseManager):
     """The same where the foreign key may be null, so that objects can be removed, too."""
@@ -319,6 +328,12 @@ class NullableReverseManager(ReverseManager):
             new = [obj for obj in objs if obj not in old]
             self.remove(*(obj for obj in old if obj not in set(objs)), bulk=bulk)
             self.add(*new, bulk=bulk)
+
+    # -- for async code
+
+    aremove = twin(remove)
+    aclear = twin(clear)
+    aset = twin(set)
 
 
 def only_queryset(querysets: list[Any]) -> Any:

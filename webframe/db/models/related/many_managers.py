@@ -21,6 +21,7 @@ from webframe.db.models.related.managers import RelatedManager, new_class, only_
 from webframe.db.models.sending import emit, listens
 from webframe.db.models.signals import m2m_changed, post_init, pre_init
 from webframe.db.models.state import state_db
+from webframe.db.models.twins import twin
 
 # Values of a foreign key. In the class below `set` is a method.
 Keys: TypeAlias = set[Any]
@@ -287,6 +288,16 @@ class ManyRelatedManager(RelatedManager):
 
     def _for_writing(self) -> Any:
         return self._to_write(self._alias_to_write(type(self.instance)))
+
+    # -- for async code
+
+    aadd = twin(add)
+    aremove = twin(remove)
+    aclear = twin(clear)
+    aset = twin(set)
+    acreate = twin(create)
+    aget_or_create = twin(get_or_create)
+    aupdate_or_create = twin(update_or_create)
 
     # -- helpers
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from webframe.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
+from webframe.db.models.twins import bridged
 
 # Between the names of a path.
 LOOKUP_SEP = "__"
@@ -95,6 +96,11 @@ def prefetch_related_objects(model_instances: Iterable[Any], *related_lookups: s
     instances = model_instances if isinstance(model_instances, list) else list(model_instances)
     if instances:
         _Prefetching(instances).follow(related_lookups)
+
+
+async def aprefetch_related_objects(model_instances: Iterable[Any], *related_lookups: str | Prefetch) -> None:
+    """Like `prefetch_related_objects`, for use in async code."""
+    await bridged(prefetch_related_objects, model_instances, *related_lookups)
 
 
 class _Prefetching:

@@ -1,0 +1,127 @@
+"""Twins: for each method that asks the database one for async code, ``aget`` for ``get``, made of it in one line.
+
+    class Reading:
+        def get(self, *args, **kwargs): ...
+
+        aget = twin(get)
+
+A twin has the parameters, the result and the text of the plain method. It calls
+the plain method of that name, whatever the object's class has made of it, in a
+greenlet within the task that awaits it (see `greenlets.py`). So there is one
+code path: who overrides `save()` has overridden `asave()`, too.
+
+Greenlets are loaded when the first twin is called.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import wraps
+from itertools import islice
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# How many rows iterator() takes at a time.
+CHUNK_SIZE = 2000
+
+
+def twin(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """The twin of a method, for the body of a class: a coroutine function that runs the method of that name.
+
+    It has the name of the method behind an "a", and whatever attributes the method has.
+    """
+    body = sys._getframe(1)
+    made: Callable[P, Coroutine[Any, Any, T]] = _make(method.__name__, method, method.__doc__)
+    made.__module__ = body.f_globals["__name__"]
+    made.__qualname__ = f"{body.f_locals.get('__qualname__', '')}.{made.__name__}".lstrip(".")
+    return made
+
+
+def twin_named(name: str, doc: str | None = None) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """The twin of whatever method has this name, for one that is no function, such as a `partialmethod`."""
+    made: Callable[..., Coroutine[Any, Any, Any]] = _make(name, None, doc)
+    return made
+
+
+def is_twin(function: Any) -> bool:
+    """Whether a function was made by `twin`, rather than written by somebody."""
+    return hasattr(function, "twin_of")
+
+
+def bridged(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+    """A coroutine that calls a plain function in a greenlet; `greenlets.bridge`, loaded when it is first needed."""
+    coroutine: Coroutine[Any, Any, T] = (_bridge or _load())(function, *args, **kwargs)
+    return coroutine
+
+
+class AsyncRows:
+    """What gives rows to ``async for``."""
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        """The rows, asked for all at once, and kept where the plain iteration keeps them."""
+        return _all_of(self)
+
+    async def aiterator(self, chunk_size: int = CHUNK_SIZE) -> AsyncIterator[Any]:
+        """Like `iterator`, for use in async code: ``async for row in queryset.aiterator()``.
+
+        The rows one by one as the database sends them, `chunk_size` at a time,
+        without keeping them.
+        """
+        rows: Iterator[Any] | None = None
+
+        def next_rows() -> list[Any]:
+            nonlocal rows
+            if rows is None:
+                rows = iter(self.iterator(chunk_size))  # type: ignore[attr-defined]  # or an heir's own
+            return list(islice(rows, chunk_size))
+
+        try:
+            size = chunk_size
+            while size == chunk_size:
+                chunk = await bridged(next_rows)
+                size = len(chunk)
+                for row in chunk:
+                    yield row
+        finally:
+            close = getattr(rows, "close", None)
+            if close is not None:
+                await bridged(close)
+
+    aiterator.twin_of = "iterator"  # type: ignore[attr-defined]  # an attribute of the function
+
+
+async def _all_of(rows: Any) -> AsyncIterator[Any]:
+    for row in await bridged(list, rows):
+        yield row
+
+
+def _make(name: str, method: Any, doc: str | None) -> Any:
+    async def run(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return await (_bridge or _load())(getattr(self, name), *args, **kwargs)
+
+    made: Any = run if method is None else wraps(method)(run)
+    made.__name__ = made.__qualname__ = f"a{name}"
+    made.__doc__ = _text(name, doc or "")
+    made.twin_of = name
+    return made
+
+
+def _text(name: str, doc: str) -> str:
+    indented = re.search(r"\n([ \t]+)\S", doc)
+    return f"Like `{name}`, for use in async code.\n\n{indented[1] if indented else ''}{doc}".rstrip()
+
+
+# `greenlets.bridge`, once it was needed.
+_bridge: Any = None
+
+
+def _load() -> Any:
+    global _bridge
+    from webframe.greenlets import bridge
+
+    _bridge = bridge
+    return bridge
