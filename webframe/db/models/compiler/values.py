@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import bindparam
 
+from webframe.db.models.compiler.operations import PLAIN
 from webframe.db.models.compiler.plans import Slot, exact_type_of, result_converter
 from webframe.db.models.tables import column_type, table_of
 
@@ -18,22 +16,7 @@ if TYPE_CHECKING:
     Fields = tuple[Any, ...]
 
 # Types of values that are certainly not expressions.
-PLAIN_TYPES = frozenset(
-    {
-        type(None),
-        bool,
-        int,
-        float,
-        str,
-        bytes,
-        decimal.Decimal,
-        datetime.datetime,
-        datetime.date,
-        datetime.time,
-        datetime.timedelta,
-        uuid.UUID,
-    }
-)
+PLAIN_TYPES = PLAIN | {type(None)}
 
 
 def is_expression(value: Any) -> bool:

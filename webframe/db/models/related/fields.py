@@ -19,6 +19,7 @@ from webframe.db.models.deletion import SET_DEFAULT, SET_NULL
 from webframe.db.models.fields.base import NOT_PROVIDED, Field
 from webframe.db.models.fields.numbers import BigIntegerField, IntegerField, SmallIntegerField
 from webframe.db.models.options import JoinStep
+from webframe.db.models.paths import to_ancestor
 from webframe.db.models.related.descriptors import (
     ForwardManyToOneDescriptor,
     ForwardOneToOneDescriptor,
@@ -30,7 +31,6 @@ from webframe.db.models.related.rels import (
     ManyToOneRel,
     OneToOneRel,
     is_own_field,
-    steps_to_ancestor,
 )
 
 # What a relation of a model with itself names as its target.
@@ -261,7 +261,7 @@ class ForeignKey(RelatedField):
             return (JoinStep(self.model, related, ((self, target),), many=False, nullable=self.null),)
         # It is a field of a parent of the target: over the parent's table to the target's own.
         owner = target.model
-        down = steps_to_ancestor(related, owner)
+        down = to_ancestor(related, owner)
         step = JoinStep(self.model, owner, ((self, target),), many=False, nullable=self.null)
         back = tuple(
             JoinStep(each.model, each.source, tuple((there, here) for here, there in each.columns), False, self.null)

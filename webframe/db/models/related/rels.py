@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from webframe.db.models.options import JoinStep
+from webframe.db.models.paths import to_ancestor
 
 # What `dict.get` gives where nothing is cached; None is a thing that can be cached.
 MISSING: Any = object()
@@ -163,7 +164,7 @@ class ForeignObjectRel(Cached):
         field, target = self.field, self.field.target_field
         near = self.model if is_own_field(self.model, target) else target.model
         return (
-            *steps_to_ancestor(self.model, near),
+            *to_ancestor(self.model, near),
             JoinStep(near, field.model, ((target, field),), many=self.multiple, nullable=True),
         )
 
@@ -237,24 +238,8 @@ def is_own_field(model: Any, field: Any) -> bool:
     return bool(field.model._meta.concrete_model is model._meta.concrete_model)
 
 
-def steps_to_ancestor(model: Any, ancestor: Any) -> tuple[JoinStep, ...]:
-    """The joins from the table of a model up to that of a parent, over the links of multi-table inheritance."""
-    steps: list[JoinStep] = []
-    target = ancestor._meta.concrete_model
-    current = model._meta.concrete_model
-    while current is not target:
-        for parent, link in current._meta.parents.items():
-            if link is not None and issubclass(parent, target):
-                steps += link.join_steps()
-                current = parent._meta.concrete_model
-                break
-        else:
-            raise TypeError(f"{model.__name__} has no link to {ancestor.__name__}.")
-    return tuple(steps)
-
-
 def steps_from_ancestor(ancestor: Any, model: Any) -> tuple[JoinStep, ...]:
-    """The same way down: the rows of the child always exist where one got to the parent from the child's own rows."""
+    """The way of `to_ancestor` down: there is always a row of the child, where one got to the parent from it."""
     return tuple(
         JoinStep(
             step.model,
@@ -263,5 +248,5 @@ def steps_from_ancestor(ancestor: Any, model: Any) -> tuple[JoinStep, ...]:
             many=False,
             nullable=False,
         )
-        for step in reversed(steps_to_ancestor(model, ancestor))
+        for step in reversed(to_ancestor(model, ancestor))
     )
