@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any, TypeVar, overload
 
 from webframe.core.handlers.endpoints import plain_twin
 from webframe.db import transaction
 from webframe.db.connections import DEFAULT_ALIAS, connections
 from webframe.http.request import Request
+from webframe.waiting import is_async
 from webframe.workers import run
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -46,20 +47,29 @@ async def atomic_requests(request: Request) -> AsyncGenerator[Any, Any]:
     returned is committed, whatever its status. A streamed body is made after
     the commit.
 
-    Async code is in the transaction with what it runs in a worker.
+    The view's own code, what it awaits and what it runs in a worker are in the
+    transaction. Its connection is of the kind that the view uses: that of an async
+    driver for an async view.
     """
-    blocks, aliases = ExitStack(), _aliases_for(request)
+    aliases = _aliases_for(request)
     if not aliases:
         yield
-        return
-    await run(_enter, blocks, aliases)
-    try:
-        yield
-    except BaseException:
-        await run(blocks.__exit__, *sys.exc_info())
-        raise
-    _roll_back_if_failed(request, aliases)
-    await run(blocks.__exit__, None, None, None)
+    elif is_async(request.route.view):
+        async with AsyncExitStack() as blocks:
+            for alias in aliases:
+                await blocks.enter_async_context(transaction.atomic(using=alias))
+            yield
+            _roll_back_if_failed(request, aliases)
+    else:
+        stack = ExitStack()
+        await run(_enter, stack, aliases)
+        try:
+            yield
+        except BaseException:
+            await run(stack.__exit__, *sys.exc_info())
+            raise
+        _roll_back_if_failed(request, aliases)
+        await run(stack.__exit__, None, None, None)
 
 
 @overload

@@ -61,6 +61,8 @@ class Node:
         self.holder = holder
         self.slot = slot
         self.alias = slot.alias
+        # The event loop whose side it is of; None: that of threads.
+        self.loop = slot.loop
         # The node around this one in the same database and holder.
         self.parent = parent
         # The node that its context was in before, of whichever database.

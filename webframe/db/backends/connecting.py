@@ -22,15 +22,14 @@ from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends.drivers import threaded, threads
 from webframe.db.backends.drivers.base import Link
-from webframe.db.backends.drivers.borrowed import BorrowedLink
+from webframe.db.backends.drivers.borrowed import BorrowedByLoop, BorrowedByThread, on_another_loop, on_loop
 from webframe.db.backends.features import Features, Operations
 from webframe.db.backends.pools import LoopPool
 from webframe.db.backends.signals import connection_created
 from webframe.db.backends.watching import Watched
-from webframe.db.errors import TREE, DataError, Error, OperationalError, TransactionManagementError
+from webframe.db.errors import TREE, DataError, Error, OperationalError
 from webframe.db.guard import NO_GUARD
 from webframe.db.holder import Slot, announced
-from webframe.greenlets import bridge
 from webframe.waiting import wait
 
 if TYPE_CHECKING:
@@ -124,8 +123,8 @@ class Connecting(Watched):
         if slot.loop is None:
             return threads.call(self.open, slot)
         if waiting.running_loop() is not None:
-            raise self.on_another_loop()
-        return wait(bridge(self.open, slot))
+            raise on_another_loop()
+        return wait(on_loop(slot.loop, self.open, slot))
 
     def _take(self, slot: Slot) -> tuple[Any, Any]:
         """A pool, and what it gives for a slot."""
@@ -238,9 +237,16 @@ class Connecting(Watched):
             checkout.invalidate()
 
     def link_here(self, link: Link) -> Link:
-        """A link in the form in which the code here can use it: on an event loop a thread does the work of others."""
+        """A link in the form in which the code here can use it: that of its side, or one that goes to the other."""
         loop = waiting.running_loop()
-        return link if loop is None or link.loop is not None else BorrowedLink(link, loop)
+        if loop is link.loop:
+            return link
+        if link.loop is None:
+            assert loop is not None
+            return BorrowedByLoop(link, loop)
+        if loop is not None:
+            raise on_another_loop()
+        return BorrowedByThread(link, link.loop)
 
     def make_link(self, raw: Any) -> Link:
         """A link over a connection of the driver."""
@@ -251,13 +257,6 @@ class Connecting(Watched):
         init_command = self.settings_dict["OPTIONS"].get("init_command")
         if init_command:
             link.command(init_command)
-
-    def on_another_loop(self) -> TransactionManagementError:
-        """What is raised where code is in a transaction that belongs to another event loop than its own."""
-        return TransactionManagementError(
-            "This code runs on another event loop than the one on which its transaction was begun: a connection cannot "
-            "be used there. Leave the atomic block first, or stay on one loop."
-        )
 
     def nothing_else_to_use(self, place: Any) -> OperationalError:
         """What is raised where all share one connection, and somebody has it."""

@@ -49,7 +49,9 @@ class Placing(Connecting):
                     node.guard.acquire_in_thread()
                 except WouldWaitForItself:
                     acquire_for(node)  # raises, saying why
-                return node if node.link is not None and node.broken is None else self._make_node_ready(node)
+                if node.link is None or node.broken is not None or node.loop is not None:
+                    return self._make_node_ready(node)
+                return node
         slot = holder.slots.get(self.alias)
         if slot is None or slot.wrapper is not self:
             slot = holder.slot_for(self)
@@ -67,7 +69,8 @@ class Placing(Connecting):
         try:
             if not node.closed:
                 node.prepare()
-                return node
+                link = self.link_here(node.link)
+                return node if link is node.link else _Borrowing(node, link)
         except BaseException:
             node.guard.release()
             raise
@@ -106,7 +109,10 @@ class Placing(Connecting):
         if entered.get() is not None:
             node = node_here(self.alias, holder_if_any())
             if node is not None:
-                return self._enter_node_on_loop(node, loop)
+                acquire_for(node)
+                if node.link is None or node.broken is not None or node.loop is not loop:
+                    return self._make_node_ready(node)
+                return node
         pool = self.loop_pool(loop)
         checkout = pool.take_idle()
         own: Slot | None = None if checkout is None else checkout.slot
@@ -131,16 +137,6 @@ class Placing(Connecting):
         own.checkout.slot = own
         return own
 
-    def _enter_node_on_loop(self, node: Node, loop: asyncio.AbstractEventLoop) -> Any:
-        acquire_for(node)
-        place = node if node.link is not None and node.broken is None else self._make_node_ready(node)
-        if place.slot.loop is loop:
-            return place
-        if place.slot.loop is None:
-            return _Borrowing(place, self.link_here(place.link))
-        place.guard.release()
-        raise self.on_another_loop()
-
     def refuse_on_loop(self) -> None:
         """Raise `SynchronousOnlyOperation` on a running event loop, outside of greenlets; it names the way out."""
         if waiting.running_loop() is not None and waiting.current_greenlet() is None:
@@ -160,7 +156,7 @@ class _Opening:
 
 
 class _Borrowing:
-    """The place of a statement on an event loop, in a transaction that is of the side of threads."""
+    """The place of a statement in a transaction that is of the other side."""
 
     over = False
 
@@ -173,7 +169,7 @@ class _Borrowing:
 
     @property
     def link(self) -> Link | None:
-        """The link for the loop, as long as the transaction has its connection."""
+        """The link for the code here, as long as the transaction has its connection."""
         return self._link if self.node.link is self._inner else None
 
     @property

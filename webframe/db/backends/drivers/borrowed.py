@@ -1,8 +1,11 @@
-"""How code on an event loop takes part in a transaction that was begun by plain code, as a test's is.
+"""How code takes part in a transaction of the other side: async code in one of plain code, and the reverse.
 
-Its connection belongs to no loop. A thread runs each statement, as for drivers that
-have no async twin; but nobody may close the connection, which others go on with. So a
-task that is cancelled meanwhile waits until the statement has come to its end.
+A test's transaction is begun by plain code, and the async views that it calls are to
+be in it. Its connection belongs to no event loop, so a thread runs each of their
+statements. A connection of an async driver belongs to its loop, so a worker thread
+that takes part in the transaction of an async view has its statements run there.
+
+Either way one statement costs a hop or two.
 """
 
 from __future__ import annotations
@@ -14,13 +17,19 @@ from typing import Any, TypeVar
 from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.threaded import ThreadedLink
+from webframe.db.errors import TransactionManagementError
+from webframe.greenlets import bridge
 from webframe.waiting import wait
 
 T = TypeVar("T")
 
 
-class BorrowedLink(ThreadedLink):
-    """Another link, for as long as it takes to run a statement on an event loop."""
+class BorrowedByLoop(ThreadedLink):
+    """A link of plain code, for a statement on an event loop.
+
+    Nobody here may close the connection, with which others go on. So a task that is
+    cancelled meanwhile waits until the statement has come to its end.
+    """
 
     def __init__(self, inner: Link, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(inner, loop)
@@ -45,3 +54,34 @@ async def _to_its_end(future: asyncio.Future[T]) -> T:
         if not future.cancelled():
             future.exception()  # nobody is going to hear of it
         raise
+
+
+class BorrowedByThread(ThreadedLink):
+    """A link of an event loop, for a statement in a thread that the loop waits for."""
+
+    def __init__(self, inner: Link, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(inner, loop)
+        self.streams = inner.streams
+
+    def hop(self, function: Callable[..., T], /, *args: Any) -> T:
+        assert self.loop is not None
+        return wait(on_loop(self.loop, function, *args))
+
+    def terminate(self) -> None:
+        self.inner.terminate()
+
+
+async def on_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., T], *args: Any) -> T:
+    """Run a plain function that waits for things of an event loop; raises an error if it is not that which runs."""
+    if asyncio.get_running_loop() is not loop:
+        raise on_another_loop()
+    return await bridge(function, *args)
+
+
+def on_another_loop() -> TransactionManagementError:
+    """What is raised where code is in a transaction that belongs to another event loop than its own."""
+    return TransactionManagementError(
+        "This code runs in another thread or on another event loop than the one on which its transaction was begun, "
+        "and its connection cannot be used from there. Leave the atomic block first; plain code that belongs to it is "
+        "run by webframe.workers.run(function)."
+    )
