@@ -1,14 +1,19 @@
-"""MySQL and MariaDB, by way of PyMySQL."""
+"""MySQL and MariaDB, by way of PyMySQL, and for code on event loops of asyncmy or aiomysql."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import sqlalchemy
 
+from webframe import waiting
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends import base
+from webframe.db.backends.drivers import threads
+from webframe.db.backends.drivers.async_mysql import as_in_pymysql
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.pymysql import PyMySQLLink, TLSContexts
 from webframe.db.backends.features import Features
@@ -17,6 +22,9 @@ from webframe.db.errors import Error, IntegrityError, OperationalError
 # Codes of errors that are about integrity, though PyMySQL calls some of them operational: NULL where there must be
 # none, a number below 0, a check that fails (MySQL, MariaDB).
 INTEGRITY_CODES = (1048, 1690, 3819, 4025)
+
+# Drivers for async code, the best first; each has a module in drivers/.
+ASYNC_DRIVERS = ("asyncmy", "aiomysql")
 
 # What a transaction may be isolated from, as SQL has it.
 ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
@@ -74,6 +82,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(settings_dict, alias)
         # Time zones that the server is known to know.
         self._time_zones: set[str] = set()
+        self._contexts = TLSContexts()
+        # What PyMySQL connects with; known when there is an engine.
+        self._arguments: dict[str, Any] = {}
 
     def create_engine(self) -> sqlalchemy.Engine:
         options = dict(self.settings_dict["OPTIONS"])
@@ -95,7 +106,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         engine = sqlalchemy.create_engine(
             url, isolation_level="AUTOCOMMIT", paramstyle="format", connect_args=options, **pool
         )
-        contexts = TLSContexts()
+        contexts = self._contexts
+        self._arguments = {**engine.dialect.create_connect_args(engine.url)[1], **options}
 
         @sqlalchemy.event.listens_for(engine, "do_connect")
         def connect(dialect: Any, record: Any, arguments: Any, keywords: Any) -> Any:
@@ -105,6 +117,30 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def make_link(self, raw: Any) -> Link:
         return PyMySQLLink(raw)
+
+    @property
+    def async_driver(self) -> str:
+        """The module that async code uses: the one that is named in the URL, or the best that is installed, or none."""
+        named = str(self.settings_dict.get("ASYNC_DRIVER") or "")
+        if named in ASYNC_DRIVERS:
+            return named
+        return next((name for name in ASYNC_DRIVERS if find_spec(name) is not None), "")
+
+    def connect_async(self) -> Link:
+        driver = self.async_driver
+        if not driver:
+            return super().connect_async()
+        assert self.engine is not None  # with it the arguments are known
+        # PyMySQL understands the options; it may have to read certificates, which takes time.
+        model = threads.call(self._contexts.connect, {**self._arguments, "defer_connect": True})
+        try:
+            link: Link = import_module(f"webframe.db.backends.drivers.{driver}").connect(model)
+        except ImportError as error:
+            raise ImproperlyConfigured(
+                f"DATABASES[{self.alias!r}] needs the driver {driver!r}, which cannot be imported: {error}. Install it "
+                "with 'pip install webframe[mysql]', or write 'mysql://' without a '+'."
+            ) from error
+        return link
 
     def init_connection(self, link: Link) -> None:
         link.fetch("SET SESSION time_zone = %s, SESSION sql_auto_is_null = 0", (_offset_of(self.timezone_name),))
@@ -120,7 +156,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().init_connection(link)
 
     def translate(self, error: BaseException) -> Error | None:
-        ours = super().translate(error)
+        ours = super().translate(as_in_pymysql(error))
         if isinstance(ours, OperationalError) and ours.args and ours.args[0] in INTEGRITY_CODES:
             return IntegrityError(*ours.args)
         return ours
@@ -139,7 +175,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._time_zones.add(name)
 
     def is_lost(self, error: BaseException, link: Link) -> bool:
-        return not link.raw.open or super().is_lost(error, link)
+        return link.is_closed() or super().is_lost(as_in_pymysql(error), link)
 
     def misses_table(self, error: BaseException) -> bool:
         return error.args[:1] == (1146,)
@@ -149,8 +185,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """SQLAlchemy's dialect; what it may write depends on the server, so the first look connects."""
         dialect = self.engine.dialect
         if getattr(dialect, "server_version_info", None) is None:
-            self.ensure_connection()
+            if waiting.current_greenlet() is None:
+                self.ensure_connection()
+            else:
+                threads.call(self._look_at_server)
         return dialect
+
+    def _look_at_server(self) -> None:
+        """Let SQLAlchemy connect, as it does not on the side of an event loop, and find out what the server can do."""
+        try:
+            self.engine.raw_connection().close()
+        except Exception as error:
+            ours = self.translate(error)
+            if ours is None:
+                raise
+            raise ours from error
 
     @property
     def is_mariadb(self) -> bool:  # type: ignore[override]

@@ -11,8 +11,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from pymysql import converters
-from pymysql.constants import SERVER_STATUS
+from pymysql import converters, err
+from pymysql.connections import Connection
+from pymysql.constants import CR, SERVER_STATUS
 from pymysql.cursors import RE_INSERT_VALUES
 
 from webframe import waiting
@@ -24,11 +25,14 @@ from webframe.waiting import wait
 LONGEST = 1_024_000
 
 # How values of Python are written in SQL.
-_ENCODERS = {kind: write for kind, write in converters.conversions.items() if not isinstance(kind, int)}
+ENCODERS = {kind: write for kind, write in converters.conversions.items() if not isinstance(kind, int)}
 
 
 class AsyncMySQLLink(Link):
     """One connection of asyncmy or aiomysql in autocommit, opened with FOUND_ROWS, so that rows matched are counted."""
+
+    # The class of the driver's cursors that do not read their whole answer at once.
+    unbuffered_cursor: Any
 
     def __init__(self, raw: Any, isolation_level: str = "") -> None:
         super().__init__(raw, isolation_level)
@@ -53,7 +57,8 @@ class AsyncMySQLLink(Link):
         if parts is None:
             return sum(self.run(sql, row) for row in rows)
         before, values, after = parts[1] % (), parts[2].rstrip(), parts[3] or ""
-        count, length, chunk = 0, 0, []
+        chunk: list[str] = []
+        count = length = 0
         for row in rows:
             written = values % self.written(row)
             if chunk and len(before) + length + len(chunk) + len(written) + len(after) > LONGEST:
@@ -68,17 +73,19 @@ class AsyncMySQLLink(Link):
 
     def stream(self, sql: str, params: Params, size: int) -> Any:
         # Until its last row is read, nothing else can be asked on this connection: it needs one of its own.
-        return AsyncMySQLStream(self, self.ask(sql, params, unbuffered=True))
+        cursor = wait(self.raw.cursor(self.unbuffered_cursor))
+        wait(cursor.execute(sql % self.written(params)))
+        return AsyncMySQLStream(self, cursor)
 
     def command(self, sql: str) -> None:
         self.ask(sql, None)
 
-    def ask(self, sql: str, params: Params | None, unbuffered: bool = False) -> Any:
+    def ask(self, sql: str, params: Params | None) -> Any:
         """Run a statement, and return what the driver knows of its answer; without parameters (None) as it stands."""
         raw = self.raw
         if params is not None:
             sql %= self.written(params)
-        wait(raw.query(sql, unbuffered))
+        wait(raw.query(sql))
         return raw._result
 
     def written(self, params: Params) -> Any:
@@ -164,25 +171,46 @@ class AsyncMySQLCursor:
 class AsyncMySQLStream:
     """Rows that are taken from the connection as they are asked for."""
 
-    def __init__(self, link: AsyncMySQLLink, answer: Any) -> None:
+    def __init__(self, link: AsyncMySQLLink, cursor: Any) -> None:
         self._link = link
-        self._answer = answer
+        self._cursor = cursor
+        self._ended = False
 
     def fetchmany(self, size: int) -> list[Row]:
         """The next rows, none at the end."""
-        return wait(self._next(size))
-
-    async def _next(self, size: int) -> list[Row]:
-        rows: list[Row] = []
-        take = self._answer._read_rowdata_packet_unbuffered
-        while len(rows) < size and (row := await take()) is not None:
-            rows.append(row)
+        rows: list[Row] = wait(self._cursor.fetchmany(size))
+        self._ended = len(rows) < size
         return rows
 
     def close(self) -> None:
         """End the query. Rows that are left would have to be read, however many there are, so the connection ends."""
-        answer, self._answer = self._answer, None
-        if answer is not None and answer.unbuffered_active:
-            answer.unbuffered_active = False
+        if not self._ended:
+            self._ended = True
             self._link.stale = True
             self._link.terminate()
+
+
+def prefers_tls(model: Connection[Any]) -> bool:
+    """Whether a connection is to use TLS if the server has it; over a socket of this machine nobody can listen."""
+    return bool(model.ssl) and not (model.unix_socket and not model._ssl_required)
+
+
+def without_tls(model: Connection[Any]) -> err.OperationalError | None:
+    """What is raised where the server has no TLS, if anything."""
+    if not model._ssl_required:
+        return None
+    return err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "SSL is required but the server doesn't support it")
+
+
+def names_sql(model: Connection[Any]) -> str:
+    """What a connection says first, as PyMySQL does."""
+    return f"SET NAMES {model.charset}" + (f" COLLATE {model.collation}" if model.collation else "")
+
+
+def as_in_pymysql(error: BaseException) -> BaseException:
+    """An error of PyMySQL's in the place of the driver's own."""
+    known = getattr(err, type(error).__name__, None)
+    if known is None or isinstance(error, err.Error):
+        return error
+    kind: type[BaseException] = err.error_map.get(error.args[0] if error.args else None, known)
+    return kind(*error.args)

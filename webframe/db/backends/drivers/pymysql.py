@@ -67,6 +67,9 @@ class PyMySQLLink(Link):
     def ping(self) -> None:
         self.raw.ping(reconnect=False)
 
+    def is_closed(self) -> bool:
+        return not self.raw.open
+
 
 class _StreamCursor(SSCursor):  # type: ignore[misc]  # PyMySQL has no annotations
     """Rows as they are asked for. When it is left before the last one, its connection is of no use any more.
