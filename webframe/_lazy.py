@@ -34,7 +34,10 @@ def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], A
             raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
         from importlib import import_module
 
-        value = getattr(import_module(home, package), name) if home else import_module(f".{name}", package)
+        try:
+            value = getattr(import_module(home, package), name) if home else import_module(f".{name}", package)
+        except ModuleNotFoundError as error:
+            raise missing_dependency(error) from error
         setattr(sys.modules[package], name, value)
         return value
 
@@ -42,6 +45,18 @@ def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], A
         return sorted({*vars(sys.modules[package]), *homes})
 
     return __getattr__, __dir__
+
+
+def missing_dependency(error: ModuleNotFoundError) -> ImportError:
+    """The error to raise where something is not installed that we depend on: it says how to install that."""
+    missing = (error.name or "").partition(".")[0]
+    if missing in ("", "webframe"):
+        return error
+    return ImportError(
+        f"webframe needs {missing!r}, which is not installed for {sys.executable}: {error}. Install webframe with all "
+        f"that it depends on (pip install webframe), or what is missing: pip install {missing}",
+        name=missing,
+    )
 
 
 def _show_name_for_module(package: Any, name: str) -> None:

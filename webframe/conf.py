@@ -200,6 +200,13 @@ class Settings(_Names):
         with self._lock:
             return sum(name in layer for layer in self._layers[1:])
 
+    def variable_of(self, name: str, key: str) -> str | None:
+        """The environment variable that gives a setting, a dictionary, the entry `key`; None: none does."""
+        environment = self._load()
+        with self._lock:
+            overridden = any(name in layer for layer in self._layers)
+        return None if overridden else environment.variable_of(name, key)
+
     @property
     def configured(self) -> bool:
         """Whether settings have been given by configure(), or have been read."""

@@ -73,6 +73,18 @@ class Environment:
             variables = ["DATABASE_URL" if name == "DATABASES" else name]
         return f"The environment variable {' with '.join(variables)}"
 
+    def variable_of(self, name: str, key: str) -> str | None:
+        """The variable that gives a setting the entry `key`, where that is a dictionary; None if none does."""
+        for variable, keys, _ in self.parts.get(name, ()):
+            if keys[0] == key:
+                return variable
+        if name in self.texts:
+            variable, text = self.texts[name]
+            value = self.read(name, text)
+            if isinstance(value, dict) and key in value:
+                return variable
+        return "DATABASE_URL" if name == "DATABASES" and key == "default" and self.database_url else None
+
     def overlay(self, name: str, value: Any) -> Any:
         """The value that results when the environment is laid over `value`, which comes from the layers below."""
         if name in self.texts:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from webframe.conf import close_match
+from webframe.conf import close_match, settings
 from webframe.core.exceptions import ImproperlyConfigured
 
 BACKENDS = "webframe.db.backends"
@@ -58,40 +58,58 @@ DEFAULTS: dict[str, Any] = {
 _KEYS_IN_QUERY = {"conn_max_age": "CONN_MAX_AGE", "conn_health_checks": "CONN_HEALTH_CHECKS"}
 
 
-def configuration(alias: str, entry: object) -> dict[str, Any]:
+def configurations(databases: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The full dictionaries of settings for all of DATABASES, by their aliases. Raises `ImproperlyConfigured`."""
+    keys = [key for key in databases if key in DEFAULTS]
+    if {"ENGINE", "NAME", "URL"}.intersection(keys):
+        raise ImproperlyConfigured(
+            f"DATABASES has {' and '.join(keys)} itself, where the names of databases are expected. Put them one level "
+            f"deeper: DATABASES = {{'default': {{{keys[0]!r}: ...}}}}."
+        )
+    return {alias: configuration(alias, entry, _place(alias)) for alias, entry in databases.items()}
+
+
+def _place(alias: str) -> str:
+    variable = settings.variable_of("DATABASES", alias)
+    return f"DATABASES[{alias!r}]" if variable is None else f"The environment variable {variable}"
+
+
+def configuration(alias: str, entry: object, place: str | None = None) -> dict[str, Any]:
     """The full dictionary of settings for one entry of DATABASES.
 
-    Raises `ImproperlyConfigured` for what is neither a URL nor such a dictionary.
+    `place` begins error messages: where the entry was given. Raises
+    `ImproperlyConfigured` for what is neither a URL nor such a dictionary.
     """
+    place = place or f"DATABASES[{alias!r}]"
     if isinstance(entry, (str, os.PathLike)):
-        given = from_url(alias, os.fspath(entry))
+        given = from_url(place, os.fspath(entry))
     elif isinstance(entry, Mapping):
         given = dict(entry)
     else:
         raise ImproperlyConfigured(
-            f"DATABASES[{alias!r}] is a {type(entry).__name__}. Give a URL such as 'sqlite:///db.sqlite3', or a "
+            f"{place} is a {type(entry).__name__}. Give a URL such as 'sqlite:///db.sqlite3', or a "
             "dictionary with ENGINE and NAME."
         )
     for key in given:
         if key not in DEFAULTS:
             raise ImproperlyConfigured(
-                f"DATABASES[{alias!r}] has no key {key!r}.{close_match(str(key), DEFAULTS)} The keys are "
+                f"{place} has no key {key!r}.{close_match(str(key), DEFAULTS)} The keys are "
                 f"{', '.join(DEFAULTS)}; what the driver is to be given stands in OPTIONS."
             )
     if given.get("URL") and not given.get("ENGINE"):
-        given = {**from_url(alias, given["URL"]), **{key: value for key, value in given.items() if key != "URL"}}
+        given = {**from_url(place, given["URL"]), **{key: value for key, value in given.items() if key != "URL"}}
     full = {**DEFAULTS, **given}
     full["OPTIONS"] = dict(full["OPTIONS"] or {})
     full["TEST"] = dict(full["TEST"] or {})
     full["ENGINE"] = _ENGINES.get(full["ENGINE"], full["ENGINE"])
     if not full["ENGINE"]:
         raise ImproperlyConfigured(
-            f"DATABASES[{alias!r}] has no ENGINE. Give one of {', '.join(f'{BACKENDS}.{name}' for name in _NAMES)}, "
+            f"{place} has no ENGINE. Give one of {', '.join(f'{BACKENDS}.{name}' for name in _NAMES)}, "
             "or a URL instead of the dictionary."
         )
     if full["ENGINE"].startswith("django."):
         raise ImproperlyConfigured(
-            f"DATABASES[{alias!r}] names {full['ENGINE']!r}, which has no twin here. Give a URL that SQLAlchemy "
+            f"{place} names {full['ENGINE']!r}, which has no twin here. Give a URL that SQLAlchemy "
             "knows for that database."
         )
     return full
@@ -100,8 +118,8 @@ def configuration(alias: str, entry: object) -> dict[str, Any]:
 _NAMES = ("sqlite3", "postgresql", "mysql")
 
 
-def from_url(alias: str, url: str) -> dict[str, Any]:
-    """The entry that a URL stands for.
+def from_url(place: str, url: str) -> dict[str, Any]:
+    """The entry that a URL stands for; `place` is where it was given.
 
     ``scheme://user:password@host:port/name?option=value``. For SQLite all after
     the third slash is the path of the file: ``sqlite:///relative.db``,
@@ -110,19 +128,19 @@ def from_url(alias: str, url: str) -> dict[str, Any]:
     scheme, separator, rest = url.partition(":")
     if not separator or not scheme.replace("+", "").replace("-", "").isalnum():
         raise ImproperlyConfigured(
-            f"DATABASES[{alias!r}] is no URL: it has no scheme. Write for example 'sqlite:///db.sqlite3' or "
+            f"{place} is no URL: it has no scheme. Write for example 'sqlite:///db.sqlite3' or "
             "'postgresql://user:password@host/name'."
         )
     engine = SCHEMES.get(scheme.lower())
     if engine is None:
         return {"ENGINE": f"{BACKENDS}.generic", "URL": url}
     if engine.endswith("sqlite3"):
-        return _from_sqlite_url(alias, engine, rest)
+        return _from_sqlite_url(place, engine, rest)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ImproperlyConfigured(f"DATABASES[{alias!r}] is a URL that cannot be read: {error}.") from error
+        raise ImproperlyConfigured(f"{place} is a URL that cannot be read: {error}.") from error
     entry: dict[str, Any] = {
         "ENGINE": engine,
         "NAME": unquote(parts.path.removeprefix("/")),
@@ -134,16 +152,16 @@ def from_url(alias: str, url: str) -> dict[str, Any]:
     return _with_query(entry, parts.query)
 
 
-def _from_sqlite_url(alias: str, engine: str, rest: str) -> dict[str, Any]:
+def _from_sqlite_url(place: str, engine: str, rest: str) -> dict[str, Any]:
     if not rest.startswith("//"):
         raise ImproperlyConfigured(
-            f"DATABASES[{alias!r}] is no URL of SQLite. Write 'sqlite:///relative.db', 'sqlite:////absolute.db', or "
+            f"{place} is no URL of SQLite. Write 'sqlite:///relative.db', 'sqlite:////absolute.db', or "
             "'sqlite://' for a database in memory."
         )
     path, _, query = rest.removeprefix("//").partition("?")
     if path and not path.startswith("/"):
         raise ImproperlyConfigured(
-            f"DATABASES[{alias!r}] names a host, which SQLite has none of. A path needs three slashes, "
+            f"{place} names a host, which SQLite has none of. A path needs three slashes, "
             f"'sqlite:///{path}', or four if it is absolute."
         )
     return _with_query({"ENGINE": engine, "NAME": unquote(path.removeprefix("/")) or ":memory:"}, query)

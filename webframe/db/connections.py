@@ -21,7 +21,7 @@ from typing import Any, cast
 from webframe.conf import close_match, settings
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.core.signals import request_finished, setting_changed, websocket_finished
-from webframe.db.configuration import configuration
+from webframe.db.configuration import configurations
 from webframe.db.errors import ConnectionDoesNotExist
 from webframe.db.holder import end_holder, held, holder_if_any, surrounding_holder
 from webframe.db.routers import DEFAULT_ALIAS as DEFAULT_ALIAS
@@ -47,7 +47,7 @@ class Connections:
     def databases(self) -> dict[str, dict[str, Any]]:
         """Every alias with its full dictionary of settings."""
         if self._databases is None:
-            self._databases = {alias: configuration(alias, entry) for alias, entry in settings.DATABASES.items()}
+            self._databases = configurations(settings.DATABASES)
         return self._databases
 
     settings = databases
@@ -56,7 +56,8 @@ class Connections:
         try:
             return self._wrappers[alias]
         except KeyError:
-            return self._make(alias)
+            pass  # what goes wrong now shall not be told as the consequence of this
+        return self._make(alias)
 
     def _make(self, alias: str) -> DatabaseWrapper:
         with self._lock:
@@ -73,9 +74,14 @@ class Connections:
                 f"There is no database {alias!r}: DATABASES is empty. Set DATABASE_URL in the environment, or give "
                 "DATABASES={'default': 'sqlite:///db.sqlite3'} to Webframe(...) or in the settings module."
             )
+        hint = close_match(str(alias), known)
+        if alias == DEFAULT_ALIAS:
+            hint += (
+                " It is the one that is used where no other is named: call one of them so, or name one of them with "
+                "using() or by a router in DATABASE_ROUTERS."
+            )
         return ConnectionDoesNotExist(
-            f"There is no database {alias!r} in DATABASES, which has {', '.join(map(repr, known))}."
-            f"{close_match(str(alias), known)}"
+            f"There is no database {alias!r} in DATABASES, which has {', '.join(map(repr, known))}.{hint}"
         )
 
     def __setitem__(self, alias: str, wrapper: DatabaseWrapper) -> None:

@@ -20,8 +20,13 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ForeignKeyConstraint
-from sqlalchemy.schema import CreateTable
+from webframe._lazy import missing_dependency
+
+try:
+    from sqlalchemy import ForeignKeyConstraint
+    from sqlalchemy.schema import CreateTable
+except ModuleNotFoundError as error:
+    raise missing_dependency(error) from error
 
 from webframe.apps.registry import Apps
 from webframe.apps.registry import apps as installed_apps

@@ -11,10 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy.engine.mock import MockConnection
-from sqlalchemy.sql.ddl import ExecutableDDLElement
+from webframe._lazy import missing_dependency
+
+try:
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+    from sqlalchemy.engine.mock import MockConnection
+    from sqlalchemy.sql.ddl import ExecutableDDLElement
+except ModuleNotFoundError as error:
+    raise missing_dependency(error) from error
 
 from webframe.db.models.compiler.plans import make_plan
 
