@@ -13,7 +13,6 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Hashable
-from operator import contains
 from typing import Any
 
 from webframe.db.models.compiler.literals import Names
@@ -135,12 +134,15 @@ def _finds_one(model: Any, leaf: Any) -> bool:
 
 def suits(operation: Simple, values: tuple[Any, ...]) -> bool:
     """Whether these values are plain literals to the lookups of a filter."""
-    if not all(map(contains, operation.kinds, map(type, values))):
-        return False
-    # A larger number would need a parameter of another type.
-    return not operation.has_integers or all(
-        [value.__class__ is not int or -LARGEST <= value <= LARGEST for value in values]
-    )
+    has_integers = operation.has_integers
+    for kind, value in zip(operation.kinds, values):  # noqa: B905  # there are as many; done for each filter() and get()
+        cls = type(value)
+        if cls not in kind:
+            return False
+        # A larger number would need a parameter of another type.
+        if has_integers and cls is int and not -LARGEST <= value <= LARGEST:
+            return False
+    return True
 
 
 class Condition(KeyedOperation):

@@ -98,8 +98,7 @@ class State:
     def _clone(self) -> Self:
         """The same queryset, without its result."""
         clone: Self = _new(self.__class__)
-        attributes = clone.__dict__
-        attributes.update(self.__dict__)
+        attributes = clone.__dict__ = self.__dict__.copy()
         if "_result_cache" in attributes:
             del attributes["_result_cache"]
             attributes.pop("_prefetch_done", None)
