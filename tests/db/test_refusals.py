@@ -141,7 +141,19 @@ def test_a_deferred_field_names_itself_and_its_cure(library):
 
 
 def test_transactions_name_their_async_form(library):
-    assert said_by(transaction.atomic().__enter__).startswith("with atomic() would block the running event loop.")
+    @transaction.atomic
+    def block():
+        pytest.fail("entered")
+
+    for function, what in (transaction.atomic().__enter__, "with atomic()"), (block, f"{block.__qualname__}(), which"):
+        said = said_by(function)
+        assert said.startswith(what)
+        assert "would block the running event loop. Use 'async with atomic()' in an async function instead" in said
+
+
+def test_a_method_is_named_though_it_would_have_begun_with_a_transaction(library):
+    assert said_by(library.ann.delete).startswith("Author.delete() would block the running event loop. ")
+    assert said_by(library.one.tags.clear).startswith("book.tags.clear() would block")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,9 @@ def _explain(frame: FrameType) -> tuple[str, str]:
         called = names["name"]
     if hasattr(this, "durable") and called in ("__enter__", "in_block"):
         what = "with atomic()" if called == "__enter__" else f"{names['function'].__qualname__}(), which is atomic,"
-        return what, "Use 'async with atomic()' in an async function instead."
+        return what, (
+            "Use 'async with atomic()' in an async function instead, or 'await webframe.workers.run(function)'."
+        )
     if this is None:
         return _of_function(called, frame)
     if called == "_get_next_or_previous_by_field":

@@ -23,9 +23,10 @@ from webframe.db.errors import DatabaseError, Error, NotSupportedError, Programm
 from webframe.db.errors import TransactionManagementError as TransactionManagementError
 from webframe.db.holder import Holder, Slot, announced, entered, holder_here, holder_if_any
 from webframe.db.nodes import Hook, Mark, Node, acquire_for, node_here
+from webframe.db.refusals import refusal
 from webframe.db.routers import DEFAULT_ALIAS
 from webframe.greenlets import bridge
-from webframe.waiting import is_async, on_running_loop, refuse_on_loop, wait
+from webframe.waiting import is_async, on_running_loop, wait
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,8 +46,8 @@ class Atomic:
         self._nodes: list[Node | Mark] = []
 
     def __enter__(self) -> None:
-        if on_running_loop():
-            refuse_on_loop("with atomic()", "'async with atomic()' in an async function")
+        if waiting.running_loop() is not None and waiting.current_greenlet() is None:
+            raise refusal(self.using)
         self._nodes.append(self._enter())
 
     def __exit__(
@@ -106,11 +107,8 @@ class Atomic:
     def _around_plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def in_block(*args: Any, **kwargs: Any) -> Any:
-            if on_running_loop():
-                refuse_on_loop(
-                    f"{function.__qualname__}(), which is atomic,",
-                    "an async function with 'async with atomic()', or webframe.workers.run(function),",
-                )
+            if waiting.running_loop() is not None and waiting.current_greenlet() is None:
+                raise refusal(self.using)
             node = self._enter()
             try:
                 result = function(*args, **kwargs)

@@ -10,7 +10,7 @@ the plain method of that name, whatever the object's class has made of it, in a
 greenlet within the task that awaits it (see `greenlets.py`). So there is one
 code path: who overrides `save()` has overridden `asave()`, too.
 
-Greenlets are loaded when the first twin is called.
+What runs greenlets is loaded when the first twin is called.
 """
 
 from __future__ import annotations
