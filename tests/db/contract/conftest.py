@@ -74,6 +74,9 @@ def log() -> Iterator[Log]:
 def library(request: pytest.FixtureRequest) -> None:
     """The tables of the library, in every test that has an engine."""
     if "engine" in request.fixturenames:
+        from .. import people
         from .library import registry
 
-        request.getfixturevalue("tables")(registry)
+        tables = request.getfixturevalue("tables")
+        tables(registry)
+        tables(people.registry)

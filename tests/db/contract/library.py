@@ -108,37 +108,6 @@ class SpecialPizza(Pizza):
         proxy = True
 
 
-class Person(models.Model):
-    name = models.CharField(max_length=50)
-    friends = models.ManyToManyField("self")
-    follows = models.ManyToManyField("self", symmetrical=False, related_name="followers")
-
-    class Meta:
-        app_label = "contract"
-        apps = registry
-
-
-class Group(models.Model):
-    name = models.CharField(max_length=50)
-    members = models.ManyToManyField(Person, through="Membership", related_name="groups")
-
-    class Meta:
-        app_label = "contract"
-        apps = registry
-
-
-class Membership(models.Model):
-    """The class in the middle that somebody wrote."""
-
-    person = models.ForeignKey(Person, models.CASCADE)
-    group = models.ForeignKey(Group, models.CASCADE)
-    role = models.CharField(max_length=20, default="member")
-
-    class Meta:
-        app_label = "contract"
-        apps = registry
-
-
 class Base(models.Model):
     """An abstract model with a relation of its own."""
 

@@ -8,15 +8,13 @@ from webframe.db import transaction
 from webframe.db.models import ProtectedError
 from webframe.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
+from ..people import Club, Membership, Person
 from .library import (
     Author,
     Book,
-    Group,
     Licence,
-    Membership,
     Novelist,
     Page,
-    Person,
     Pizza,
     Place,
     Restaurant,
@@ -263,8 +261,8 @@ def test_deleting_such_rows_themselves_is_not_heard_either(log):
 
 
 def test_rows_of_a_class_somebody_wrote_are_announced(log):
-    ann, group = Person.objects.create(name="Ann"), Group.objects.create(name="g")
-    Membership.objects.create(person=ann, group=group)
+    ann, club = Person.objects.create(name="Ann"), Club.objects.create(name="g")
+    Membership.objects.create(person=ann, club=club)
     log.listen(pre_delete, post_delete, m2m_changed)
     ann.delete()
     assert [event.sender for event in log] == [Membership, Person] * 2

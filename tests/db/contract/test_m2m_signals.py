@@ -7,7 +7,8 @@ import pytest
 from webframe.db import transaction
 from webframe.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
-from .library import Calzone, Focaccia, Group, Membership, Person, Pizza, SpecialPizza, Topping
+from ..people import Club, Membership, Person
+from .library import Calzone, Focaccia, Pizza, SpecialPizza, Topping
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -285,9 +286,9 @@ def test_an_asymmetrical_one_is_reverse_from_its_other_name(log):
 
 
 def test_adding_through_a_class_somebody_wrote_saves_in_bulk(log):
-    ann, group = Person.objects.create(name="Ann"), Group.objects.create(name="g")
+    ann, club = Person.objects.create(name="Ann"), Club.objects.create(name="g")
     log.listen(pre_save, post_save, m2m_changed)
-    group.members.add(ann, through_defaults={"role": "head"})
+    club.members.add(ann, through_defaults={"role": "head"})
     assert [event.action for event in log] == ["pre_add", "post_add"]
     assert log[0].sender is Membership
     assert Membership.objects.get().role == "head"
@@ -296,18 +297,18 @@ def test_adding_through_a_class_somebody_wrote_saves_in_bulk(log):
 @pytest.mark.parametrize(
     "how, action",
     [
-        (lambda group, ann: group.members.remove(ann), "remove"),
-        (lambda group, ann: group.members.clear(), "clear"),
-        (lambda group, ann: group.members.set([]), "remove"),
-        (lambda group, ann: ann.groups.remove(group), "remove"),
+        (lambda club, ann: club.members.remove(ann), "remove"),
+        (lambda club, ann: club.members.clear(), "clear"),
+        (lambda club, ann: club.members.set([]), "remove"),
+        (lambda club, ann: ann.clubs.remove(club), "remove"),
     ],
     ids=["remove", "clear", "set", "from the other side"],
 )
 def test_removing_from_it_announces_the_deletion_of_its_rows(log, how, action):
-    ann, group = Person.objects.create(name="Ann"), Group.objects.create(name="g")
-    row = Membership.objects.create(person=ann, group=group)
+    ann, club = Person.objects.create(name="Ann"), Club.objects.create(name="g")
+    row = Membership.objects.create(person=ann, club=club)
     log.listen(pre_delete, post_delete, m2m_changed)
-    how(group, ann)
+    how(club, ann)
     assert log.names == ["m2m_changed", "pre_delete", "post_delete", "m2m_changed"]
     assert (log[0].action, log[3].action) == (f"pre_{action}", f"post_{action}")
     assert log[1].sender is Membership

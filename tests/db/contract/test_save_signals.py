@@ -8,7 +8,8 @@ from webframe.db import DatabaseError, IntegrityError, transaction
 from webframe.db.models import F
 from webframe.db.models.signals import m2m_changed, post_save, pre_save
 
-from .library import Author, Base, Book, Calzone, Novelist, Person, Pizza, Place, Restaurant, Ticket, Topping
+from ..people import Person
+from .library import Author, Base, Book, Calzone, Novelist, Pizza, Place, Restaurant, Ticket, Topping
 
 pytestmark = pytest.mark.usefixtures("engine")
 

@@ -10,9 +10,11 @@ import pytest
 @pytest.fixture
 def world(engine, tables):
     """The module with the models, and their empty tables."""
+    from ... import people
     from . import world
 
     tables(world.registry)
+    tables(people.registry)
     return world
 
 

@@ -138,9 +138,9 @@ def test_a_field_can_be_taken_apart_and_put_together():
     assert w.Author._meta.get_field("country").deconstruct()[3]["to_field"] == "code"
     assert w.Club._meta.get_field("members").deconstruct()[3] == {
         "related_name": "clubs",
-        "through": "world.Membership",
+        "through": "people.Membership",
         "through_fields": ("club", "person"),
-        "to": "world.person",
+        "to": "people.person",
     }
     assert "unique" not in w.Profile._meta.get_field("author").deconstruct()[3]
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from webframe.db import models
 
+from ...people import Club as Club
+from ...people import Membership as Membership
+from ...people import Person as Person
 from ...registries import models_of_a_test
 
 registry = models_of_a_test("world")
@@ -66,38 +69,6 @@ class Tag(models.Model):
 class Profile(models.Model):
     author = models.OneToOneField(Author, on_delete=models.CASCADE)
     text = models.CharField(max_length=50, default="")
-
-    class Meta:
-        app_label = "world"
-        apps = registry
-
-
-class Person(models.Model):
-    name = models.CharField(max_length=50)
-    friends = models.ManyToManyField("self")
-    follows = models.ManyToManyField("self", symmetrical=False, related_name="followers")
-
-    class Meta:
-        app_label = "world"
-        apps = registry
-
-
-class Club(models.Model):
-    name = models.CharField(max_length=50)
-    members = models.ManyToManyField(
-        Person, through="Membership", through_fields=("club", "person"), related_name="clubs"
-    )
-
-    class Meta:
-        app_label = "world"
-        apps = registry
-
-
-class Membership(models.Model):
-    club = models.ForeignKey(Club, on_delete=models.CASCADE)
-    person = models.ForeignKey(Person, on_delete=models.CASCADE)
-    invited_by = models.ForeignKey(Person, on_delete=models.SET_NULL, null=True, related_name="+")
-    role = models.CharField(max_length=20, default="member")
 
     class Meta:
         app_label = "world"
