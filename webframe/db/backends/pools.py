@@ -79,7 +79,8 @@ class LoopPool:
         self.loop = loop
         self._connect = connect
         self._size = size
-        self._limit = limit
+        # How many connections there may be at a time; None: any number.
+        self.limit = limit
         self._timeout = timeout
         self._max_age = max_age
         self._ping = ping
@@ -124,7 +125,7 @@ class LoopPool:
             checkout: Checkout | None
             if self._idle:
                 checkout = self._idle.pop()
-            elif self._limit is None or self.count < self._limit:
+            elif self.limit is None or self.count < self.limit:
                 self.count += 1
                 return self._make()
             else:

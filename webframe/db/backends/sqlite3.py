@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy
 
+from webframe import waiting
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends import base, sqlite_functions
 from webframe.db.backends.drivers import threaded
@@ -20,6 +21,7 @@ from webframe.db.backends.drivers.adaptive import AdaptiveLink, Line
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
 from webframe.db.backends.features import Features, Operations
+from webframe.db.backends.pools import LoopPool
 from webframe.db.errors import Error
 from webframe.db.guard import Guard
 from webframe.db.holder import Slot
@@ -103,7 +105,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._line = Line(self._line_timeout)
         # For a database in memory: the one connection, and the guard of everybody who uses it.
         self._shared_guard = Guard()
-        self._shared_link: Link | None = None
+        self._shared_link: SQLiteLink | None = None
         self._shared_checkout: Any = None
         if self.is_in_memory:
             self.guard_timeout = self.timeout
@@ -154,11 +156,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         import asyncio
 
         loop = asyncio.get_running_loop()
+        if self.is_in_memory:
+            return AdaptiveLink(self._shared(), loop, self._line, shared=True)
         assert self.engine is not None  # making it has taken those out of the options that are about the pool
         raw = threaded.connect(self._connect, sqlite3.Connection.close)
         return AdaptiveLink(SQLiteLink(raw, self.transaction_mode), loop, self._line)
 
     def init_connection(self, link: Link) -> None:
+        if link.loop is not None and self.is_in_memory:
+            return  # there is nothing new about it
         sqlite_functions.install(link.raw)  # after SQLAlchemy, which has put a regexp() of its own there
         for command in str(self.settings_dict["OPTIONS"].get("init_command") or "").split(";"):
             if command.strip():
@@ -205,18 +211,37 @@ class DatabaseWrapper(base.DatabaseWrapper):
             slot.guard, slot.shared = self._shared_guard, True
         return slot
 
+    def _shared(self) -> SQLiteLink:
+        """The one connection, made if there is none; for code on an event loop, with the guard held."""
+        if self._shared_link is None:
+            slot = Slot(self)
+            self.open(slot)  # in a thread
+            slot.link = slot.checkout = None
+        assert self._shared_link is not None
+        return self._shared_link
+
+    def _make_loop_pool(self, loop: asyncio.AbstractEventLoop) -> LoopPool:
+        pool = super()._make_loop_pool(loop)
+        if self.is_in_memory:
+            pool.limit = None  # it has many links to one connection: whoever wants it waits for its guard
+        return pool
+
     def open(self, slot: Slot) -> Link:
-        if not self.is_in_memory:
+        if not self.is_in_memory or slot.loop is not waiting.running_loop() or slot.loop is not None:
             return super().open(slot)
-        if self._shared_link is not None:
-            slot.link, slot.checkout = self._shared_link, self._shared_checkout
-            return self._shared_link
-        link = super().open(slot)
-        self._shared_link, self._shared_checkout = link, slot.checkout
-        return link
+        if self._shared_link is None:
+            link = super().open(slot)
+            assert isinstance(link, SQLiteLink)
+            self._shared_link, self._shared_checkout = link, slot.checkout
+        slot.link, slot.checkout = self._shared_link, self._shared_checkout
+        return self._shared_link
+
+    def _announce(self, slot: Slot) -> None:
+        if slot.loop is None or not self.is_in_memory:
+            super()._announce(slot)
 
     def give_back(self, slot: Slot) -> None:
-        if not self.is_in_memory:
+        if not self.is_in_memory or slot.loop is not None:
             super().give_back(slot)
             return
         link = slot.link
@@ -225,7 +250,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             link.rollback()
 
     def discard(self, slot: Slot) -> None:
-        if not self.is_in_memory or self._shared_link is None:
+        if self.is_in_memory and slot.loop is not None and slot.link is not None:
+            slot.link.terminate()  # at once: others wait for the guard
+        if not self.is_in_memory or self._shared_link is None or slot.loop is not None:
             super().discard(slot)
             return
         # Closing it would be the end of the database.
