@@ -6,6 +6,7 @@ import enum
 
 import pytest
 
+from webframe.core.checks import Info, run_checks
 from webframe.core.exceptions import FieldError
 from webframe.db import models
 
@@ -362,3 +363,85 @@ def test_relations_are_listed_by_models_and_of_each_the_keys_first(define):
     assert [each.name for each in Target._meta.get_fields(include_hidden=True)] == [
         "early", "Many_many+", "ones", "twos", "many", "late", "child", "id",
     ]  # fmt: skip
+
+
+# --- what only the whole tells ------------------------------------------------------------------------------------
+
+
+def found_in(model):
+    return [(message.id, message.obj) for message in model.check()]
+
+
+def test_a_model_without_mistakes_has_no_messages(define):
+    Cook = define("Cook", name=models.TextField(), Meta={"ordering": ["-name", "pk", "?", models.F("name").asc()]})
+    Pizza = define(
+        "Pizza",
+        cook=models.ForeignKey(Cook, models.CASCADE),
+        helpers=models.ManyToManyField(Cook, related_name="+"),
+        Meta={
+            "ordering": ["cook__name", "-cook_id"],
+            "unique_together": [("id", "cook")],
+            "indexes": [models.Index(fields=["-cook"], name="by_cook")],
+            "constraints": [models.UniqueConstraint(fields=["cook"], name="one_cook")],
+        },
+    )
+    assert Cook.check() == Pizza.check() == define("Proxy", Pizza, Meta={"proxy": True}).check() == []
+    assert define("Abstract", cook=models.ForeignKey("Cok", models.CASCADE), Meta={"abstract": True}).check() == []
+
+
+def test_a_relation_to_a_model_that_does_not_exist_is_found(define):
+    define("Cook")
+    Pizza = define(
+        "Pizza", cook=models.ForeignKey("Cok", models.CASCADE), helpers=models.ManyToManyField("shop.Nobody")
+    )
+    assert found_in(Pizza) == [("fields.E300", Pizza), ("fields.E300", Pizza)]
+    first, second = Pizza.check()
+    assert (first.msg, first.hint) == (
+        "tests.Pizza.cook points to 'Cok', and there is no such model.",
+        "Did you mean Cook?",
+    )
+    assert second.hint == "Define that model, or install the app that has it."
+
+
+def test_a_field_that_is_added_later_may_clash(define):
+    Cook = define("Cook")
+    Pizza = define("Pizza", cook=models.ForeignKey(Cook, models.CASCADE, related_name="pizzas"))
+    Cook.add_to_class("pizzas", models.IntegerField())
+    assert found_in(Pizza) == [("fields.E302", Pizza)]
+    assert Pizza.check()[0].hint.startswith("Give tests.Pizza.cook a related_name")
+
+
+def test_names_in_meta_that_no_field_has_are_found(define):
+    Pizza = define(
+        "Pizza",
+        name=models.TextField(),
+        others=models.ManyToManyField("self"),
+        Meta={
+            "ordering": ["nme", "-cook__name"],
+            "unique_together": [("name", "size")],
+            "indexes": [models.Index(fields=["nam"], name="i")],
+            "constraints": [models.UniqueConstraint(fields=["others"], name="c")],
+        },
+    )
+    ids = ["models.E015", "models.E015", "models.E012", "models.E012", "models.E013"]
+    assert found_in(Pizza) == [(id, Pizza) for id in ids]
+    assert [message.hint for message in Pizza.check()] == [
+        "Did you mean name?",
+        "There are id, name, others.",
+        "There are id, name, others.",
+        "Did you mean name?",
+        "Leave it out.",
+    ]
+
+
+def test_the_check_of_the_process_asks_every_model(define):
+    class Configuration:
+        def get_models(self):
+            return [Sound, Own, Wrong]
+
+    Sound = define("Sound", Meta={"ordering": ["nme"]})
+    Own = define("Own", check=classmethod(lambda cls, **kwargs: [Info("Well done.", obj=cls, id="shop.I001")]))
+    Wrong = define("Wrong", check=lambda self: None)
+    found = run_checks(tags=["models"], app_configs=[Configuration()])
+    ours = [(message.id, message.obj) for message in found if message.id != "signals.E001"]
+    assert ours == [("models.E015", Sound), ("shop.I001", Own), ("models.E020", Wrong)]

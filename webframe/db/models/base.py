@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from webframe.apps.config import ImplicitAppConfig
 from webframe.apps.registry import apps as installed_apps
+from webframe.core.checks import CheckMessage
 from webframe.core.exceptions import (
     AppRegistryNotReady,
     FieldError,
@@ -21,6 +22,7 @@ from webframe.core.exceptions import (
     ObjectDoesNotExist,
 )
 from webframe.db.errors import ObjectNotUpdated
+from webframe.db.models.checks import messages_about
 from webframe.db.models.clashes import refuse_clashing_fields, refuse_needed_name
 from webframe.db.models.conditions import Q
 from webframe.db.models.construction import build, general_init
@@ -427,6 +429,16 @@ class Model(Saving, Loading, Validating, metaclass=ModelBase):
     aclean_fields = twin(Validating.clean_fields)
     avalidate_unique = twin(Validating.validate_unique)
     avalidate_constraints = twin(Validating.validate_constraints)
+
+    # -- what may be wrong with the model
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[CheckMessage]:
+        """What is wrong with the model that only shows when all others are there, as messages for `webframe check`.
+
+        A model may add messages of its own to those of `super().check(**kwargs)`.
+        """
+        return messages_about(cls)
 
     # -- what fields give their models
 
