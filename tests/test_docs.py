@@ -105,10 +105,10 @@ def run_snippet(code: str, names: dict[str, Any]) -> None:
         pass
     elif "yield" in code:
         compile(f"async def f():\n {code}", "<table>", "exec")
-    elif "await " in code:
+    elif "await " in code or "async " in code:
         import asyncio
 
-        exec(f"async def snippet():\n {code}", names)
+        exec(f"async def snippet():\n {code}{' pass' if code.endswith(':') else ''}", names)
         asyncio.run(names["snippet"]())
     else:
         code = code.removeprefix("@")
@@ -294,6 +294,17 @@ def test_every_option_of_a_route_is_described():
     text = (REFERENCE / "app.md").read_text()
     options = [name for name in signature(webframe.Group.route).parameters if name not in ("self", "rule")]
     assert [name for name in options if f"| `{name}` |" not in text] == []
+
+
+def test_every_twin_for_async_code_has_a_heading():
+    from webframe.db.models.base import Model
+    from webframe.db.models.query import QuerySet
+    from webframe.db.models.related.many_managers import ManyRelatedManager
+    from webframe.db.models.twins import is_twin
+
+    twins = {name for cls in (Model, QuerySet, ManyRelatedManager) for name in dir(cls) if is_twin(getattr(cls, name))}
+    assert {"asave", "aget", "aiterator", "aadd"} <= twins
+    assert missing([*twins, "aprefetch_related_objects", "twin"]) == []
 
 
 @pytest.mark.parametrize("module", ["webframe.test", "webframe.test.client", "webframe.test.utils"])

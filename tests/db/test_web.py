@@ -237,6 +237,33 @@ def blocking():
     }
 
 
+def test_async_views_save_and_ask_as_plain_ones_do(app, client):
+    heard = []
+
+    async def announce(sender, instance, **kwargs):
+        await asyncio.sleep(0)
+        heard.append((instance.path, asyncio.current_task()))
+
+    @app.post("/visits")
+    async def create(request):
+        visit = await Visit.objects.acreate(path=request.json["path"])
+        heard.append(("view", asyncio.current_task()))
+        return {"id": visit.pk}, 201
+
+    @app.get("/visits/<int:pk>")
+    async def show(request, pk):
+        visit = await Visit.objects.select_related("cook").aget_or_404(pk=pk)
+        return {"path": visit.path, "cook": visit.cook, "all": [each.path async for each in Visit.objects.all()]}
+
+    with post_save.connected_to(announce, sender=Visit):
+        response = client.post("/visits", json={"path": "here"})
+    assert response.status_code == 201
+    assert client.get(f"/visits/{response.json()['id']}").json() == {"path": "here", "cook": None, "all": ["here"]}
+    assert client.get("/visits/0").status_code == 404
+    (path, receiving), (_, viewing) = heard
+    assert path == "here" and receiving is viewing  # one task
+
+
 @pytest.mark.engines("sqlite")
 @pytest.mark.parametrize("what", list(blocking()))
 def test_what_would_block_in_an_async_view_is_refused_with_a_way_out(app, client, what):
