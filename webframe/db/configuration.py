@@ -30,6 +30,14 @@ SCHEMES = {
     "mariadb+pymysql": f"{BACKENDS}.mysql",
 }
 
+# Drivers for async code that a backend has a choice of, the best first: they stand behind a "+", or in ASYNC_DRIVER.
+ASYNC_DRIVERS = {f"{BACKENDS}.postgresql": ("asyncpg", "psycopg"), f"{BACKENDS}.mysql": ("asyncmy", "aiomysql")}
+SCHEMES |= {
+    f"{name}+{driver}": SCHEMES[name]
+    for name in ("postgresql", "postgres", "mysql", "mariadb")
+    for driver in ASYNC_DRIVERS[SCHEMES[name]]
+}
+
 # Names that ENGINE is known by besides the dotted ones.
 _ENGINES = {name: f"{BACKENDS}.{name}" for name in ("sqlite3", "postgresql", "mysql", "generic")}
 _ENGINES |= {f"django.db.backends.{name}": engine for name, engine in _ENGINES.items()}
@@ -45,6 +53,7 @@ DEFAULTS: dict[str, Any] = {
     "PORT": "",
     "URL": "",
     "OPTIONS": {},
+    "ASYNC_DRIVER": "",
     "AUTOCOMMIT": True,
     "ATOMIC_REQUESTS": False,
     "CONN_MAX_AGE": None,
@@ -112,7 +121,23 @@ def configuration(alias: str, entry: object, place: str | None = None) -> dict[s
             f"{place} names {full['ENGINE']!r}, which has no twin here. Give a URL that SQLAlchemy "
             "knows for that database."
         )
+    _check_async_driver(place, full["ENGINE"], full["ASYNC_DRIVER"])
     return full
+
+
+def _check_async_driver(place: str, engine: str, driver: str) -> None:
+    known = ASYNC_DRIVERS.get(engine, ())
+    if not driver or driver in known or not engine.startswith(f"{BACKENDS}."):
+        return
+    if not known:
+        raise ImproperlyConfigured(
+            f"{place} has the ASYNC_DRIVER {driver!r}, where there is nothing to choose: async code uses the driver "
+            "that plain code uses. Leave it out."
+        )
+    raise ImproperlyConfigured(
+        f"{place} has the ASYNC_DRIVER {driver!r}.{close_match(driver, known)} It may be "
+        f"{' or '.join(map(repr, known))}, or nothing, for the best that is installed."
+    )
 
 
 _NAMES = ("sqlite3", "postgresql", "mysql")
@@ -149,6 +174,9 @@ def from_url(place: str, url: str) -> dict[str, Any]:
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(port) if port is not None else "",
     }
+    driver = scheme.lower().partition("+")[2]
+    if driver in ASYNC_DRIVERS[engine]:
+        entry["ASYNC_DRIVER"] = driver
     return _with_query(entry, parts.query)
 
 

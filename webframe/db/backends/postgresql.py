@@ -1,16 +1,25 @@
-"""PostgreSQL, by way of psycopg 3."""
+"""PostgreSQL, by way of psycopg 3, and of asyncpg in async code."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, ClassVar
 
+import psycopg
 import sqlalchemy
 
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends import base
 from webframe.db.backends.drivers.base import Link
+from webframe.db.backends.drivers.postgresql import PostgreSQLLink
 from webframe.db.backends.drivers.psycopg import PsycopgLink
 from webframe.db.backends.features import Features
+from webframe.db.errors import Error
+from webframe.waiting import wait
+
+# OPTIONS that are ours, and not the driver's.
+OUR_OPTIONS = ("isolation_level", "init_command", "pool", "assume_role", "server_side_binding")
 
 # What a transaction may be isolated from, as SQL has it.
 ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
@@ -57,7 +66,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def create_engine(self) -> sqlalchemy.Engine:
         options = dict(self.settings_dict["OPTIONS"])
         pool = self.pool_arguments(options)
-        for name in ("isolation_level", "init_command", "pool", "assume_role", "server_side_binding"):
+        for name in OUR_OPTIONS:
             options.pop(name, None)
         url = sqlalchemy.URL.create(
             "postgresql+psycopg",
@@ -88,23 +97,102 @@ class DatabaseWrapper(base.DatabaseWrapper):
             )
         return f" ISOLATION LEVEL {words}"
 
+    # --- in async code --------------------------------------------------------------------------------------------
+
+    # drivers/asyncpg_connecting.py, once a connection was made with it, and the arguments for the next one.
+    _asyncpg: ModuleType | None = None
+    _arguments: dict[str, Any] | None = None
+
+    @property
+    def async_driver(self) -> str:
+        """The driver of async code: the one that is named in the URL, or the best that is there and knows OPTIONS."""
+        named: str = self.settings_dict.get("ASYNC_DRIVER") or ""
+        if named:
+            return named
+        if find_spec("asyncpg") is None:
+            return "psycopg"
+        from webframe.db.backends.drivers import asyncpg_connecting
+
+        try:
+            self._arguments_for(asyncpg_connecting)
+        except ImproperlyConfigured:
+            return "psycopg"
+        return "asyncpg"
+
+    def connect_async(self) -> Link:
+        if self._asyncpg is None and self.async_driver == "psycopg":
+            from webframe.db.backends.drivers.psycopg_async import PsycopgAsyncLink
+
+            arguments = self.engine.dialect.create_connect_args(self.engine.url)[1]
+            options = {**arguments, **self._driver_options(), "autocommit": True}
+            return PsycopgAsyncLink(wait(psycopg.AsyncConnection.connect(**options)), self._isolation_sql())
+        try:
+            from webframe.db.backends.drivers import asyncpg_connecting
+            from webframe.db.backends.drivers.asyncpg import AsyncpgLink
+        except ImportError as error:
+            raise ImproperlyConfigured(
+                f"DATABASES[{self.alias!r}] names the driver 'asyncpg', which cannot be imported: {error}. Install it "
+                "with pip install 'webframe[postgresql]', or name none, as in 'postgresql://...'."
+            ) from error
+        if self._arguments is None:
+            self._arguments = self._arguments_for(asyncpg_connecting)
+        self._asyncpg = asyncpg_connecting
+        raw = wait(asyncpg_connecting.connect(self._arguments))
+        return AsyncpgLink(raw, self._isolation_sql(), self._arguments.get("statement_cache_size") != 0)
+
+    def _arguments_for(self, module: Any) -> dict[str, Any]:
+        made: dict[str, Any] = module.arguments_of(
+            self.alias, self.settings_dict, self._driver_options(), self.timezone_name
+        )
+        return made
+
+    def _driver_options(self) -> dict[str, Any]:
+        """What is left of OPTIONS for the driver."""
+        options = dict(self.settings_dict["OPTIONS"])
+        self.pool_arguments(options)
+        return {name: value for name, value in options.items() if name not in OUR_OPTIONS}
+
+    # --- both sides -----------------------------------------------------------------------------------------------
+
     def init_connection(self, link: Link) -> None:
-        if link.raw.info.parameter_status("TimeZone") != self.timezone_name:
+        assert isinstance(link, PostgreSQLLink)
+        if link.time_zone != self.timezone_name:
             link.fetch("SELECT set_config('TimeZone', %s, false)", (self.timezone_name,))
         role = self.settings_dict["OPTIONS"].get("assume_role")
         if role:
             link.command(f"SET ROLE {self.ops.quote_name(role)}")
+        self._pg_version = link.server_version
         super().init_connection(link)
 
+    def translate(self, error: BaseException) -> Error | None:
+        as_psycopg = None if self._asyncpg is None else self._asyncpg.as_psycopg(error)
+        return super().translate(error if as_psycopg is None else as_psycopg)
+
     def is_lost(self, error: BaseException, link: Link) -> bool:
-        return bool(link.raw.closed) or super().is_lost(error, link)
+        if link.is_closed():
+            return True
+        if self._asyncpg is not None and link.loop is not None:
+            return bool(self._asyncpg.is_lost(error, link.raw))
+        return super().is_lost(error, link)
 
     def misses_table(self, error: BaseException) -> bool:
         return getattr(error, "sqlstate", None) == "42P01"
 
+    def hint_for(self, error: BaseException) -> str:
+        if getattr(error, "sqlstate", None) in ("26000", "42P05"):
+            return (
+                "Statements are kept prepared, and a pooler such as PgBouncer hands out connections to the server that "
+                "do not know them. Let it look after them (max_prepared_statements), or give the option "
+                "'prepare_threshold': None."
+            )
+        return super().hint_for(error)
+
+    # 0: not known yet.
+    _pg_version = 0
+
     @property
     def pg_version(self) -> int:
         """The version of the server: 150018 is 15.18."""
-        self.ensure_connection()
-        connection = self.connection
-        return int(connection.info.server_version) if connection is not None else 0
+        if not self._pg_version:
+            self.ensure_connection()
+        return self._pg_version

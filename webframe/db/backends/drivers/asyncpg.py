@@ -15,7 +15,7 @@ import re
 import socket
 import struct
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import count, groupby
 from operator import itemgetter
 from typing import Any
 
@@ -31,24 +31,34 @@ from asyncpg.exceptions import (
 )
 
 from webframe.db.backends.drivers.asyncpg_connecting import is_refusal
-from webframe.db.backends.drivers.asyncpg_statements import QUICK, Column, Statements
-from webframe.db.backends.drivers.base import Link, Params, Row
+from webframe.db.backends.drivers.asyncpg_statements import QUICK, Column, Prepared, Statements
+from webframe.db.backends.drivers.base import Params, Row
 from webframe.db.backends.drivers.parameters import are_within, split
+from webframe.db.backends.drivers.postgresql import PostgreSQLLink
 from webframe.waiting import wait
 
 # Seconds for telling a server that nobody waits for a statement any more.
 CANCEL_TIMEOUT = 5.0
 
+# What running a statement raises, if it is not interrupted; the last two by values that Python cannot hold.
+FAILURES = (PostgresError, InterfaceError, InternalClientError, ValueError, ArithmeticError)
+
+# A statement was prepared before a table was changed, or is not known to the server any more.
+STALE = (InvalidCachedStatementError, InvalidSQLStatementNameError)
+
 # Statements that say how many rows they changed, and to which RETURNING can be appended.
 _COUNTABLE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\s(?!.*(\bRETURNING\b|;|--|/\*))", re.IGNORECASE | re.DOTALL)
 
 
-class AsyncpgLink(Link):
+_numbers = count(1)
+
+
+class AsyncpgLink(PostgreSQLLink):
     """One connection of asyncpg."""
 
     def __init__(self, raw: Any, isolation_level: str = "", prepares: bool = True) -> None:
         super().__init__(raw, isolation_level)
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.statements = Statements(raw, prepares)
         self._known = self.statements.known
         # The latest statement that was run.
@@ -73,7 +83,7 @@ class AsyncpgLink(Link):
         return None if self.last.describe() else (None,)  # without RETURNING PostgreSQL does not tell the key
 
     def run_many(self, sql: str, rows: Sequence[Params]) -> int:
-        count = 0
+        matched = 0
         countable = _COUNTABLE.match(sql) is not None
         if countable:
             sql += " RETURNING 1"
@@ -81,34 +91,33 @@ class AsyncpgLink(Link):
         for prepared, pairs in groupby(ready, key=itemgetter(0)):
             many = [values for _, values in pairs]
             if countable:
-                count += len(wait(prepared.statement.fetchmany(many)))
+                matched += len(wait(prepared.statement.fetchmany(many)))
                 continue
             for values in many:
-                count += max(0, count_of(wait(self._bind_execute(prepared.state, values, "", 0, True, None))[1]))
-        return count
+                matched += max(0, count_of(wait(self._bind_execute(prepared.state, values, "", 0, True, None))[1]))
+        return matched
 
     def cursor(self) -> AsyncpgCursor:
         """A cursor that holds its whole answer in memory."""
         return AsyncpgCursor(self)
 
     def stream(self, sql: str, params: Params, size: int) -> AsyncpgStream:
-        # A cursor of the server lives in a transaction; where there is none, it has one of its own.
+        # A portal of the server lives in a transaction; where there is none, it has one of its own.
         own = not self.is_in_transaction()
         prepared, values = self.statements.ready(sql, params)
         if own:
             self.command(f"BEGIN{self.isolation_level}")
         try:
-            return AsyncpgStream(self, wait(prepared.statement.cursor(*values)), own)
-        except (InvalidCachedStatementError, InvalidSQLStatementNameError):
-            self.statements.forget()
-            if not own:
+            return AsyncpgStream(self, prepared, values, own)
+        except Exception as error:
+            if isinstance(error, STALE):
+                self.statements.forget()
+            if not own or self.raw.is_closed():
                 raise
             self.command("ROLLBACK")
-            return self.stream(sql, params, size)
-        except Exception:
-            if own and not self.raw.is_closed():
-                self.command("ROLLBACK")
-            raise
+            if not isinstance(error, STALE):
+                raise
+        return self.stream(sql, params, size)
 
     # --- how a statement is run -----------------------------------------------------------------------------------
 
@@ -124,12 +133,12 @@ class AsyncpgLink(Link):
                 values = prepared.unwrapped(params) if prepared.binaries else params
                 try:
                     return wait(self._bind_execute(prepared.state, values, "", 0, True, None))
-                except (PostgresError, InterfaceError, InternalClientError) as error:
+                except FAILURES as error:
                     return self._after(error, sql, params)
         self.last, values = self.statements.ready(sql, params)
         try:
             return wait(self._bind_execute(self.last.state, values, "", 0, True, None))
-        except (PostgresError, InterfaceError, InternalClientError) as error:
+        except FAILURES as error:
             return self._after(error, sql, params)
 
     def _after(self, error: Exception, sql: str, params: Params | None) -> Any:
@@ -137,12 +146,14 @@ class AsyncpgLink(Link):
         if params and is_refusal(error):
             # Nothing was sent yet.
             self.last, values = self.statements.carefully(sql, params)
-        elif isinstance(error, (InvalidCachedStatementError, InvalidSQLStatementNameError)):
-            # A table was changed after the statement had been prepared. Within a transaction it is too late.
+        elif isinstance(error, STALE):
+            # Within a transaction it is too late.
             self.statements.forget()
             if self.is_in_transaction():
                 raise error
             self.last, values = self.statements.ready(sql, params)
+        elif isinstance(error, (ValueError, ArithmeticError)):
+            raise psycopg.DataError(f"asyncpg cannot read a value of the answer: {error}") from error
         else:
             if isinstance(error, OutdatedSchemaCacheError):
                 self.statements.forget()
@@ -155,9 +166,6 @@ class AsyncpgLink(Link):
     def command(self, sql: str) -> None:
         wait(self.raw.execute(sql))
 
-    def begin_sql(self, read_only: bool) -> str:
-        return f"BEGIN{self.isolation_level}{' READ ONLY' if read_only else ''}"
-
     def is_in_transaction(self) -> bool:
         raw = self.raw
         return not raw.is_closed() and bool(raw.is_in_transaction())
@@ -166,17 +174,18 @@ class AsyncpgLink(Link):
 
     @property
     def time_zone(self) -> str:
-        """The time zone of the session."""
         return str(getattr(self.raw.get_settings(), "TimeZone", ""))
 
     @property
     def server_version(self) -> int:
-        """The version of the server: 150018 is 15.18."""
         version = self.raw.get_server_version()
-        return int(version.major) * 10000 + version.micro + (version.minor * 100 if version.major < 10 else 0)
+        return int(version.major * 10000 + version.minor * 100 + version.micro)
 
     def close(self) -> None:
         wait(self.raw.close(timeout=CANCEL_TIMEOUT))
+
+    def is_closed(self) -> bool:
+        return bool(self.raw.is_closed())
 
     def terminate(self) -> None:
         raw = self.raw
@@ -185,11 +194,11 @@ class AsyncpgLink(Link):
         # asyncpg would cancel what the server is still doing in a task, and ends that task with the connection.
         cancelling = bool(getattr(raw, "_cancellations", None))
         protocol, address = getattr(raw, "_protocol", None), getattr(raw, "_addr", None)
-        keys = getattr(protocol, "backend_pid", None), getattr(protocol, "backend_secret", None)
+        process, secret = getattr(protocol, "backend_pid", None), getattr(protocol, "backend_secret", None)
         raw.terminate()
-        if cancelling and address is not None and None not in keys:
+        if cancelling and address and process is not None and secret is not None:
             try:
-                self.loop.run_in_executor(None, _cancel, address, *keys)
+                self.loop.run_in_executor(None, _cancel, address, process, secret)
             except RuntimeError:
                 pass  # the loop is closed, and soon the process: the server sees that, too
 
@@ -285,18 +294,32 @@ class AsyncpgCursor:
 
 
 class AsyncpgStream:
-    """A cursor of the server."""
+    """A portal of the server: asyncpg's cursors, without the check that asyncpg itself has begun the transaction."""
 
-    def __init__(self, link: AsyncpgLink, cursor: Any, own: bool) -> None:
+    def __init__(self, link: AsyncpgLink, prepared: Prepared, values: Sequence[Any], own: bool) -> None:
         self._link = link
-        self._cursor = cursor
+        self._prepared = prepared
         # Whether the transaction that it lives in is its own.
         self._own = own
+        self._name = f"webframe_stream_{next(_numbers)}"
+        self._ended = False
         self._closed = False
+        if QUICK:
+            wait(link.raw._protocol.bind(prepared.state, values, self._name, None))
+        else:
+            self._cursor = wait(prepared.statement.cursor(*values))
 
     def fetchmany(self, size: int) -> list[Row]:
         """The next rows, none at the end."""
-        return list(map(tuple, wait(self._cursor.fetch(size))))
+        if self._ended:
+            return []
+        if QUICK:
+            rows, _, self._ended = wait(
+                self._link.raw._protocol.execute(self._prepared.state, self._name, size, True, None)
+            )
+        else:
+            rows = wait(self._cursor.fetch(size))
+        return list(map(tuple, rows))
 
     def close(self) -> None:
         """End the query, and its transaction if it has one of its own."""
@@ -306,8 +329,5 @@ class AsyncpgStream:
         self._closed = True
         if self._own:
             link.command("COMMIT")
-            return
-        # There is no public way; without it the cursor would stay open until the transaction ends.
-        close = getattr(self._cursor, "_close_portal", None)
-        if close is not None:
-            wait(close(None))
+        elif QUICK:
+            wait(link.raw._protocol.close_portal(self._name, None))

@@ -36,14 +36,10 @@ _AS_IT_IS: dict[str, frozenset[str]] = {
 }
 
 
-class Untranslatable(ImproperlyConfigured):
-    """OPTIONS have something that asyncpg cannot do."""
-
-
 def arguments_of(alias: str, database: Mapping[str, Any], options: Mapping[str, Any], time_zone: str) -> dict[str, Any]:
     """The arguments of `asyncpg.connect()` for an entry of DATABASES.
 
-    Raises `Untranslatable` for an option that is only for psycopg.
+    Raises `ImproperlyConfigured` for an option that is only for psycopg.
     """
     session = {"TimeZone": time_zone}
     query: dict[str, str] = {}
@@ -73,7 +69,7 @@ def arguments_of(alias: str, database: Mapping[str, Any], options: Mapping[str, 
         elif name in _AS_IT_IS and text.lower() in _AS_IT_IS[name]:
             continue
         else:
-            raise Untranslatable(
+            raise ImproperlyConfigured(
                 f"DATABASES[{alias!r}] has the option {name!r}={value!r}, which asyncpg does not know. Leave it out, "
                 "or let psycopg do the work in async code, too: 'postgresql+psycopg://...', or ASYNC_DRIVER 'psycopg'."
             )
@@ -94,7 +90,7 @@ def _session_settings(alias: str, options: str) -> dict[str, str]:
         text = next(words, "") if word == "-c" else word.removeprefix("--" if word.startswith("--") else "-c")
         name, equals, value = text.partition("=")
         if not equals or not word.startswith("-"):
-            raise Untranslatable(
+            raise ImproperlyConfigured(
                 f"DATABASES[{alias!r}] has 'options'={options!r}, in which asyncpg understands '-c name=value' and "
                 f"'--name=value' only, not {word!r}."
             )
@@ -118,7 +114,6 @@ async def connect(arguments: Mapping[str, Any]) -> Any:
         raise psycopg.OperationalError(f"connection failed: {error}") from error
     for name in ("json", "jsonb"):
         await raw.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=json.loads, format="text")
-    await raw.set_type_codec("char", schema="pg_catalog", encoder=str, decoder=str, format="text")
     return raw
 
 

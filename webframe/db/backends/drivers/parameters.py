@@ -42,7 +42,7 @@ def split(sql: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         name, kind = found.groups()
         text += sql[end : found.start()]
         end = found.end()
-        if kind == "%" and name is None:
+        if name is None and kind in ("%", ""):
             text += "%"
             continue
         if not kind or kind not in "sbt":

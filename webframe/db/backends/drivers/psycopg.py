@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from webframe.db.backends.drivers.base import Link, Params, Row
+from webframe.db.backends.drivers.base import Params, Row
+from webframe.db.backends.drivers.postgresql import PostgreSQLLink
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ def new_stream_name() -> str:
     return f"webframe_stream_{next(_numbers)}"
 
 
-class PsycopgLink(Link):
+class PsycopgLink(PostgreSQLLink):
     """One connection of psycopg in autocommit, whose one cursor is used again and again: a new one costs 10 us."""
 
     raw: psycopg.Connection[Any]
@@ -83,18 +84,16 @@ class PsycopgLink(Link):
     def command(self, sql: str) -> None:
         self._cursor.execute(sql)
 
-    def begin_sql(self, read_only: bool) -> str:
-        return f"BEGIN{self.isolation_level}{' READ ONLY' if read_only else ''}"
-
     def is_in_transaction(self) -> bool:
         return self.raw.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
+    def is_closed(self) -> bool:
+        return bool(self.raw.closed)
+
     @property
     def time_zone(self) -> str:
-        """The time zone of the session."""
         return self.raw.info.parameter_status("TimeZone") or ""
 
     @property
     def server_version(self) -> int:
-        """The version of the server: 150018 is 15.18."""
         return self.raw.info.server_version

@@ -9,12 +9,13 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from webframe.db.backends.drivers.base import Link, Params, Row
+from webframe.db.backends.drivers.base import Params, Row
+from webframe.db.backends.drivers.postgresql import PostgreSQLLink
 from webframe.db.backends.drivers.psycopg import MANY_ROWS, new_stream_name
 from webframe.waiting import wait
 
 
-class PsycopgAsyncLink(Link):
+class PsycopgAsyncLink(PostgreSQLLink):
     """One asynchronous connection of psycopg in autocommit, whose one cursor is used again and again.
 
     A statement is one coroutine from beginning to end, so that there is one switch for it.
@@ -91,9 +92,6 @@ class PsycopgAsyncLink(Link):
     def command(self, sql: str) -> None:
         wait(self._cursor.execute(sql))
 
-    def begin_sql(self, read_only: bool) -> str:
-        return f"BEGIN{self.isolation_level}{' READ ONLY' if read_only else ''}"
-
     def is_in_transaction(self) -> bool:
         return self.raw.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
@@ -101,16 +99,17 @@ class PsycopgAsyncLink(Link):
 
     @property
     def time_zone(self) -> str:
-        """The time zone of the session."""
         return self.raw.info.parameter_status("TimeZone") or ""
 
     @property
     def server_version(self) -> int:
-        """The version of the server: 150018 is 15.18."""
         return self.raw.info.server_version
 
     def close(self) -> None:
         wait(self.raw.close())
+
+    def is_closed(self) -> bool:
+        return bool(self.raw.closed)
 
     def terminate(self) -> None:
         # psycopg has cancelled what the server was doing before the cancellation came here.
