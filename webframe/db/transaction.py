@@ -26,7 +26,7 @@ from webframe.db.nodes import Hook, Mark, Node, acquire_for, node_here
 from webframe.db.refusals import refusal
 from webframe.db.routers import DEFAULT_ALIAS
 from webframe.greenlets import bridge
-from webframe.waiting import is_async, on_running_loop, wait
+from webframe.waiting import is_async, on_running_loop, refuse_on_loop, wait
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -216,6 +216,11 @@ def on_commit(func: Callable[[], object], using: str | None = None, robust: bool
     if node is not None:
         node.add_hook(Hook(func, robust))
     elif get_autocommit(using):
+        if on_running_loop() and is_async(func):
+            refuse_on_loop(
+                "on_commit() with an async function, outside of transactions, where it is to be called at once,",
+                "'await' with the function, or on_commit() within 'async with atomic()',",
+            )
         _call_hook(func, robust)
     else:
         raise TransactionManagementError(

@@ -1,0 +1,118 @@
+"""What the server itself says of connections and transactions, over a connection of its own that no test uses."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pymysql
+from sqlalchemy import make_url
+
+# Seconds to wait until a server has noticed what happened to its connections.
+PATIENCE = 20.0
+
+
+class Witness:
+    """Looks at the database "default" of an engine from outside."""
+
+    def __init__(self, engine: Any) -> None:
+        self.vendor: str = engine.vendor
+        self.url = make_url(engine.databases["default"])
+        self._raw: Any = None
+
+    def connections(self) -> int:
+        """How many connections to the database there are, but for the witness's own."""
+        if self.vendor == "sqlite":
+            return len(self._open_files())
+        if self.vendor == "postgresql":
+            return int(
+                self.ask(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND pid <> pg_backend_pid()"
+                )[0][0]
+            )
+        return len([row for row in self.ask("SHOW PROCESSLIST") if row[3] == self.url.database]) - 1
+
+    def transactions(self) -> int:
+        """How many transactions are open in it, or locks held."""
+        if self.vendor == "sqlite":
+            # Nobody but a writer can be seen from outside.
+            try:
+                self.ask("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return 1
+            self.ask("ROLLBACK")
+            return 0
+        if self.vendor == "postgresql":
+            return int(
+                self.ask(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+                )[0][0]
+            )
+        return int(self.ask("SELECT count(*) FROM information_schema.INNODB_TRX")[0][0])
+
+    def count(self, table: str) -> int:
+        """How many rows of a table are committed."""
+        return int(self.ask(f"SELECT count(*) FROM {table}")[0][0])
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a statement; its rows."""
+        if self._raw is None:
+            self._raw = self._connect()
+        cursor = self._raw.cursor()
+        cursor.execute(sql)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    def wait_until(self, condition: Callable[[], Any], what: str) -> None:
+        """Look again until something is so: servers take a moment to notice that somebody has gone."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: {self.describe()}"
+            time.sleep(0.005)
+
+    def describe(self) -> object:
+        """Who is connected, and what he does."""
+        if self.vendor == "sqlite":
+            return self._open_files()
+        if self.vendor == "postgresql":
+            return self.ask("SELECT pid, state, query FROM pg_stat_activity WHERE datname = current_database()")
+        return self.ask("SHOW PROCESSLIST")
+
+    def close(self) -> None:
+        """Let go of its own connection."""
+        raw, self._raw = self._raw, None
+        if raw is not None:
+            raw.close()
+
+    def _open_files(self) -> list[str]:
+        own = 0 if self._raw is None else 1
+        found = []
+        for entry in Path("/proc/self/fd").iterdir():
+            try:
+                if os.readlink(entry) == self.url.database:
+                    found.append(entry.name)
+            except OSError:
+                pass  # it was closed just now
+        return found[own:]
+
+    def _connect(self) -> Any:
+        if self.vendor == "sqlite":
+            return sqlite3.connect(str(self.url.database), timeout=0, isolation_level=None, check_same_thread=False)
+        if self.vendor == "postgresql":
+            return psycopg.connect(self.url.render_as_string(hide_password=False), autocommit=True)
+        return pymysql.connect(
+            user=self.url.username,
+            password=str(self.url.password or ""),
+            host=self.url.host or "localhost",
+            port=self.url.port or 3306,
+            unix_socket=self.url.query.get("unix_socket"),
+            database=self.url.database,
+            autocommit=True,
+            ssl_disabled=True,
+        )
