@@ -35,7 +35,7 @@ ROWS = [(cls, name) for cls, names in TABLE.items() for name in names.split()]
 
 # Public methods that ask nothing themselves, and so have none.
 LAZY = {
-    models.Model: "clean from_db get_deferred_fields serializable_value prepare_database_save unique_error_message "
+    models.Model: "check clean from_db get_deferred_fields serializable_value prepare_database_save unique_error_message "
     "date_error_message get_constraints",
     QuerySet: "as_manager all filter exclude complex_filter none distinct order_by reverse annotate alias values "
     "values_list dates datetimes only defer select_related prefetch_related using select_for_update raw union "
