@@ -102,8 +102,15 @@ def test_what_python_does_with_querysets_has_its_cure(call, what, instead):
 
 
 def test_rows_of_a_relation_may_be_prefetched(library):
-    said = said_by(list, library.ann.books.all())
-    assert said.endswith('instead, or load them together with the author, by prefetch_related("books").')
+    for rows, owner, name in (
+        (library.ann.books, "author", "books"),
+        (library.ann.edited, "author", "edited"),
+        (library.one.tags, "book", "tags"),
+        (library.red.books, "tag", "books"),
+    ):
+        said = said_by(list, rows.all())
+        assert said.endswith(f'instead, or load them together with the {owner}, by prefetch_related("{name}").')
+    assert "prefetch" not in said_by(list, Book.objects.filter(tags=library.red.pk))
 
 
 def test_a_related_object_that_is_not_loaded_names_the_field_and_two_cures(library):
@@ -138,6 +145,17 @@ def test_a_deferred_field_names_itself_and_its_cure(library):
         return book.title
 
     assert asyncio.run(cure()) == "One"
+
+
+def test_looking_for_the_name_loads_no_further_fields(define, create_tables):
+    names = ("vendor", "instance", "durable", "relation", "model")
+    Part = define("Part", **{name: models.CharField(max_length=9, default="") for name in names})
+    create_tables()
+    Part.objects.create()
+    part = Part.objects.only("pk").get()
+    assert said_by(part.save) == "Part.save() would block the running event loop. Use 'await part.asave(...)' instead."
+    for name in names:
+        assert said_by(getattr, part, name).startswith(f"Loading part.{name}, a deferred field, would block")
 
 
 def test_transactions_name_their_async_form(library):

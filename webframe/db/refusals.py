@@ -8,6 +8,7 @@ objects in there are known by their shape alone.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -67,32 +68,25 @@ def _explain(frame: FrameType) -> tuple[str, str]:
     called = frame.f_code.co_name
     names = frame.f_locals
     this: Any = names.get("self")
-    model = _made_create(frame)
-    if model is not None:
-        return f"{model.__name__}.objects.create()", f"Use 'await {model.__name__}.objects.acreate(...)' instead."
-    if called == "__get__" and hasattr(this, "relation") and names.get("instance") is not None:
+    if (model := _made_create(frame)) is not None:
+        return _of_twin(f"{model.__name__}.objects", "create", True)
+    if this is None:
+        return _of_function(called, frame)
+    if hasattr(type(this), "_meta"):
+        return _of_instance(this, called, names)
+    if called == "__get__" and names.get("instance") is not None:
         return _of_relation(this.relation, names["instance"])
-    if called == "_load_deferred":
-        return _of_deferred(this, names["name"])
-    if hasattr(this, "_result_cache") and called in _OF_QUERYSETS:
-        what, cure = _OF_QUERYSETS[called]
-        return f"{what} {_queryset(this)}", f"{cure}{_prefetching(this, called)}."
     if called == "manager_method":  # what hands a call on to the queryset
         called = names["name"]
-    if hasattr(this, "durable") and called in ("__enter__", "in_block"):
-        what = "with atomic()" if called == "__enter__" else f"{names['function'].__qualname__}(), which is atomic,"
+    if hasattr(this, "_result_cache"):
+        return _of_queryset(this, called)
+    if hasattr(this, "get_queryset"):
+        return _of_manager(this, called)
+    if hasattr(this, "durable"):
+        what = f"{names['function'].__qualname__}(), which is atomic," if "function" in names else "with atomic()"
         return what, (
             "Use 'async with atomic()' in an async function instead, or 'await webframe.workers.run(function)'."
         )
-    if this is None:
-        return _of_function(called, frame)
-    if called == "_get_next_or_previous_by_field":
-        called = f"get_{'next' if names['is_next'] else 'previous'}_by_{names['field'].name}"
-    if hasattr(type(this), f"a{called}"):
-        what, expression = _object(this)
-        arguments = "..." if _takes_arguments(type(this), called) else ""
-        what = f"{called}() of {what}" if what.startswith("a ") else f"{what}.{called}()"
-        return what, f"Use 'await {expression}.a{called}({arguments})' instead."
     if hasattr(this, "vendor"):
         return f"connection.{called}(), for the database {this.alias!r},", _IN_A_WORKER
     if hasattr(this, "fetchone"):
@@ -100,9 +94,48 @@ def _explain(frame: FrameType) -> tuple[str, str]:
     return _UNKNOWN
 
 
+def _of_twin(expression: str, name: str, with_arguments: bool, what: str = "") -> tuple[str, str]:
+    """A method that has a twin."""
+    arguments = "..." if with_arguments else ""
+    return what or f"{expression}.{name}()", f"Use 'await {expression}.a{name}({arguments})' instead."
+
+
+def _of_instance(this: Any, called: str, names: Mapping[str, Any]) -> tuple[str, str]:
+    """A method of a model's instance. Its attributes are not looked at: they might have to be loaded."""
+    cls = type(this)
+    if called == "_load_deferred":
+        return _of_deferred(this, names["name"])
+    if called == "_get_next_or_previous_by_field":
+        called = f"get_{'next' if names['is_next'] else 'previous'}_by_{names['field'].name}"
+    if not hasattr(cls, f"a{called}"):
+        return _UNKNOWN
+    return _of_twin(cls._meta.model_name, called, _takes_arguments(cls, called), f"{cls.__name__}.{called}()")
+
+
+def _of_queryset(this: Any, called: str) -> tuple[str, str]:
+    what = f"a {type(this).__name__} of {this.model.__name__}"
+    if called in _OF_QUERYSETS:
+        doing, cure = _OF_QUERYSETS[called]
+        return f"{doing} {what}", f"{cure}{_prefetching(this, called)}."
+    if not hasattr(this, f"a{called}"):
+        return _UNKNOWN
+    return _of_twin("queryset", called, _takes_arguments(type(this), called), f"{called}() of {what}")
+
+
+def _of_manager(this: Any, called: str) -> tuple[str, str]:
+    """A method of a model's manager, or of a relation's."""
+    if not hasattr(this, f"a{called}"):
+        return _UNKNOWN
+    if hasattr(this, "prefetch_cache_name"):
+        expression = f"{this.instance._meta.model_name}.{this.prefetch_cache_name}"
+    else:
+        expression = f"{this.model.__name__}.{this.name}"
+    return _of_twin(expression, called, _takes_arguments(type(this), called))
+
+
 def _of_relation(relation: Any, instance: Any) -> tuple[str, str]:
     """Access to a related object that was not loaded; `relation` is a field, or its other end."""
-    name = relation.get_accessor_name() if hasattr(relation, "get_accessor_name") else relation.name
+    name = _name(relation)
     owner = instance._meta.model_name
     return (
         f"Loading {owner}.{name}",
@@ -126,34 +159,31 @@ def _of_function(name: str, frame: FrameType) -> tuple[str, str]:
     return (f"{name}()", _IN_A_WORKER) if name.isidentifier() and not name.startswith("_") else _UNKNOWN
 
 
-def _object(this: Any) -> tuple[str, str]:
-    """An object of which a method was called: in words, and as an expression."""
-    if hasattr(this, "_result_cache"):
-        return _queryset(this), "queryset"
-    instance = getattr(this, "instance", None)
-    if instance is not None:  # the manager of a relation
-        what = f"{instance._meta.model_name}.{this.prefetch_cache_name}"
-        return what, what
-    if hasattr(this, "get_queryset"):
-        what = f"{this.model.__name__}.{this.name or 'objects'}"
-        return what, what
-    meta = getattr(this, "_meta", None)
-    name = type(this).__name__
-    return name, name.lower() if meta is None else meta.model_name
-
-
-def _queryset(this: Any) -> str:
-    return f"a {type(this).__name__} of {this.model.__name__}"
-
-
 def _prefetching(queryset: Any, called: str) -> str:
-    """What can be done beside, where the rows are those that a foreign key relates to one object."""
-    known = getattr(queryset, "_known_related", None)
-    if called != "__iter__" or known is None:
+    """What can be done beside, where the rows are those that a relation gives for one object."""
+    relation = _relation_of(queryset) if called == "__iter__" else None
+    if relation is None:
         return ""
-    field = known[0]
-    name = field.remote_field.get_accessor_name()
-    return f', or load them together with the {field.related_model._meta.model_name}, by prefetch_related("{name}")'
+    return (
+        f', or load them together with the {relation.model._meta.model_name}, by prefetch_related("{_name(relation)}")'
+    )
+
+
+def _relation_of(queryset: Any) -> Any:
+    """The relation whose manager has made a queryset, as seen from the object that it belongs to."""
+    known = getattr(queryset, "_known_related", None)
+    if known is not None:
+        return known[0].remote_field
+    for operation in getattr(queryset, "_operations", ()):
+        if getattr(operation, "sticky", False) and hasattr(operation, "names"):  # by a manager of many-to-many only
+            found = queryset.model._meta.fields_map.get(operation.names[0])
+            return None if found is None else found.remote_field
+    return None
+
+
+def _name(relation: Any) -> str:
+    """The attribute that a field, or the other end of one, gives to instances."""
+    return str(relation.get_accessor_name() if hasattr(relation, "get_accessor_name") else relation.name)
 
 
 def _takes_arguments(cls: type[Any], name: str) -> bool:
