@@ -176,13 +176,13 @@ class Connecting(Watched):
         loop = waiting.running_loop()
         assert loop is not None
 
-        def connect() -> tuple[Any, Link]:
-            # Beside SQLAlchemy's pool: the connection is ours as long as it lives.
+        def connect() -> Link:
             checkout: Any = self._connected()
-            checkout.detach()
-            return checkout, self.make_link(checkout.driver_connection)
+            link = self.make_link(checkout.driver_connection)
+            checkout.detach()  # it is none of SQLAlchemy's pool any more, but ours as long as it lives
+            return link
 
-        _, link = threaded.connect(connect, lambda made: made[1].close())
+        link = threaded.connect(connect, lambda link: link.close())
         return threaded.ThreadedLink(link, loop)
 
     def _connected(self) -> Any:

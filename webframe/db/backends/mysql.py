@@ -17,14 +17,14 @@ from webframe.db.backends.drivers.async_mysql import as_in_pymysql
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.pymysql import PyMySQLLink, TLSContexts
 from webframe.db.backends.features import Features
+from webframe.db.configuration import ASYNC_DRIVERS
 from webframe.db.errors import Error, IntegrityError, OperationalError
 
 # Codes of errors that are about integrity, though PyMySQL calls some of them operational: NULL where there must be
 # none, a number below 0, a check that fails (MySQL, MariaDB).
 INTEGRITY_CODES = (1048, 1690, 3819, 4025)
 
-# Drivers for async code, the best first; each has a module in drivers/.
-ASYNC_DRIVERS = ("asyncmy", "aiomysql")
+CHARSET = "utf8mb4"
 
 # What a transaction may be isolated from, as SQL has it.
 ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
@@ -102,7 +102,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             port=int(self.settings_dict["PORT"]) if self.settings_dict["PORT"] else None,
             database=self.settings_dict["NAME"] or None,
         )
-        options.setdefault("charset", "utf8mb4")
+        options.setdefault("charset", CHARSET)
         engine = sqlalchemy.create_engine(
             url, isolation_level="AUTOCOMMIT", paramstyle="format", connect_args=options, **pool
         )
@@ -120,11 +120,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @property
     def async_driver(self) -> str:
-        """The module that async code uses: the one that is named in the URL, or the best that is installed, or none."""
-        named = str(self.settings_dict.get("ASYNC_DRIVER") or "")
-        if named in ASYNC_DRIVERS:
-            return named
-        return next((name for name in ASYNC_DRIVERS if find_spec(name) is not None), "")
+        """The driver of async code: the one that is named in the URL, or the best that is installed, or none."""
+        named: str = self.settings_dict["ASYNC_DRIVER"]
+        return named or next((name for name in ASYNC_DRIVERS[__name__] if find_spec(name) is not None), "")
 
     def connect_async(self) -> Link:
         driver = self.async_driver
@@ -144,7 +142,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def init_connection(self, link: Link) -> None:
         link.fetch("SET SESSION time_zone = %s, SESSION sql_auto_is_null = 0", (_offset_of(self.timezone_name),))
-        level = self.settings_dict["OPTIONS"].get("isolation_level", "READ COMMITTED")
+        options = self.settings_dict["OPTIONS"]
+        if options.get("collation"):
+            # SQLAlchemy says SET NAMES without it when PyMySQL has connected.
+            link.command(f"SET NAMES {options.get('charset', CHARSET)} COLLATE {options['collation']}")
+        level = options.get("isolation_level", "READ COMMITTED")
         if level is not None:
             words = str(level).upper()
             if words not in ISOLATION_LEVELS:

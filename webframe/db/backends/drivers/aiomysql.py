@@ -9,7 +9,7 @@ import aiomysql.connection
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 
-from webframe.db.backends.drivers.async_mysql import AsyncMySQLLink, names_sql, prefers_tls, without_tls
+from webframe.db.backends.drivers.async_mysql import AsyncMySQLLink, prefers_tls, sql_mode, without_tls
 from webframe.db.backends.drivers.base import Link
 from webframe.waiting import wait
 
@@ -28,7 +28,7 @@ def connect(model: Connection[Any]) -> Link:
     raw = _Connection(model)
     wait(raw._connect())
     link = AiomysqlLink(raw)
-    link.command(names_sql(model))
+    link.command(f"SET NAMES {model.charset}")  # as PyMySQL does
     return link
 
 
@@ -47,7 +47,7 @@ class _Connection(aiomysql.connection.Connection):  # type: ignore[misc]  # aiom
             db=model.db,
             unix_socket=model.unix_socket,
             charset=model.charset,
-            sql_mode=None if model.sql_mode is None else model.escape(model.sql_mode),
+            sql_mode=sql_mode(model),
             client_flag=model.client_flag,
             connect_timeout=model.connect_timeout,
             autocommit=True,
@@ -65,3 +65,7 @@ class _Connection(aiomysql.connection.Connection):  # type: ignore[misc]  # aiom
             self.client_flag &= ~CLIENT.SSL
         self.client_flag &= ~CLIENT.MULTI_STATEMENTS
         return await super()._request_authentication()
+
+    def literal(self, obj: Any) -> Any:
+        """A value as SQL. With PyMySQL 1.2 aiomysql itself fails at bytes."""
+        return f"X'{obj.hex()}'" if isinstance(obj, (bytes, bytearray)) else super().literal(obj)

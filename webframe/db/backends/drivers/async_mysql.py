@@ -90,10 +90,19 @@ class AsyncMySQLLink(Link):
 
     def written(self, params: Params) -> Any:
         """Values as SQL."""
-        literal = self.raw.literal
         if isinstance(params, dict):
-            return {name: literal(value) for name, value in params.items()}
-        return tuple(map(literal, params))
+            return {name: self._literal(value) for name, value in params.items()}
+        try:
+            return tuple(map(self.raw.literal, params))
+        except TypeError:
+            return tuple(map(self._literal, params))
+
+    def _literal(self, value: Any) -> str:
+        """A value as SQL; as in PyMySQL it may be a list, such as IN wants."""
+        if type(value) in (tuple, list, set, frozenset):
+            return f"({','.join(map(self._literal, value))})"
+        literal: str = self.raw.literal(value)
+        return literal
 
     # --- transactions ---------------------------------------------------------------------------------------------
 
@@ -202,9 +211,9 @@ def without_tls(model: Connection[Any]) -> err.OperationalError | None:
     return err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "SSL is required but the server doesn't support it")
 
 
-def names_sql(model: Connection[Any]) -> str:
-    """What a connection says first, as PyMySQL does."""
-    return f"SET NAMES {model.charset}" + (f" COLLATE {model.collation}" if model.collation else "")
+def sql_mode(model: Connection[Any]) -> str | None:
+    """The option of that name as SQL."""
+    return None if model.sql_mode is None else f"'{converters.escape_string(model.sql_mode)}'"
 
 
 def as_in_pymysql(error: BaseException) -> BaseException:

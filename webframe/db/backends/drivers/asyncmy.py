@@ -10,7 +10,7 @@ from asyncmy.cursors import SSCursor
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 
-from webframe.db.backends.drivers.async_mysql import ENCODERS, AsyncMySQLLink, names_sql, prefers_tls, without_tls
+from webframe.db.backends.drivers.async_mysql import ENCODERS, AsyncMySQLLink, prefers_tls, sql_mode, without_tls
 from webframe.db.backends.drivers.base import Link
 from webframe.waiting import wait
 
@@ -30,7 +30,7 @@ def connect(model: Connection[Any]) -> Link:
     raw = _Connection(model)
     wait(raw.connect())
     link = AsyncmyLink(raw)
-    link.command(names_sql(model))
+    link.command(f"SET NAMES {model.charset}")  # as PyMySQL does
     return link
 
 
@@ -49,7 +49,7 @@ class _Connection(asyncmy.connection.Connection):  # type: ignore[misc]  # annot
             database=model.db,
             unix_socket=model.unix_socket,
             charset=model.charset,
-            sql_mode=None if model.sql_mode is None else model.escape(model.sql_mode),
+            sql_mode=sql_mode(model),
             conv={**{kind: read for kind, read in conversions.items() if isinstance(kind, int)}, **ENCODERS},
             client_flag=model.client_flag,
             connect_timeout=model.connect_timeout,

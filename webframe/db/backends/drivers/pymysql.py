@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,6 +70,12 @@ class PyMySQLLink(Link):
 
     def is_closed(self) -> bool:
         return not self.raw.open
+
+    def interrupt(self) -> None:
+        """Let a statement that another thread waits for end with an error: nothing more comes from the server."""
+        sock = self.raw._sock
+        if sock is not None:
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 class _StreamCursor(SSCursor):  # type: ignore[misc]  # PyMySQL has no annotations

@@ -89,6 +89,15 @@ class ThreadedLink(Link):
     def begun(self, begun: bool) -> None:
         self.inner.begun = begun
 
+    @property
+    def stale(self) -> bool:
+        """Whether it is to be closed instead of being used by the next one."""
+        return self.inner.stale
+
+    @stale.setter
+    def stale(self, stale: bool) -> None:
+        self.inner.stale = stale
+
     # --- statements -----------------------------------------------------------------------------------------------
 
     def fetch(self, sql: str, params: Params) -> list[Row]:
@@ -169,9 +178,10 @@ class ThreadedLink(Link):
 
     def interrupt(self) -> None:
         """Let the statement that a thread is running end soon, if the driver can; raises nothing."""
-        interrupt = getattr(self.raw, "interrupt", None) or getattr(self.raw, "cancel", None)
-        if interrupt is not None:
-            quietly(interrupt)
+        for place, name in ((self.inner, "interrupt"), (self.raw, "interrupt"), (self.raw, "cancel")):
+            if hasattr(place, name):
+                quietly(getattr(place, name))
+                return
 
     def hop(self, function: Callable[..., T], /, *args: Any) -> T:
         """Call a function that uses the connection, in a thread."""
