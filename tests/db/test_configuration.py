@@ -57,6 +57,26 @@ def test_urls_of_mysql(scheme: str) -> None:
     assert given(f"{scheme}://root@localhost/shop")["ENGINE"] == f"{BACKENDS}.mysql"
 
 
+@pytest.mark.parametrize(
+    ("entry", "driver"),
+    [
+        ("postgresql://host/shop", ""),
+        ("postgresql+asyncpg://host/shop", "asyncpg"),
+        ("postgres+psycopg://host/shop", "psycopg"),
+        ("mysql+asyncmy://host/shop", "asyncmy"),
+        ("mariadb+aiomysql://host/shop", "aiomysql"),
+        ("mysql+pymysql://host/shop", ""),
+        ("sqlite:///shop.db", ""),
+        ({"ENGINE": "django.db.backends.postgresql", "ASYNC_DRIVER": "psycopg"}, "psycopg"),
+        ({"URL": "postgresql+asyncpg://host/shop", "ASYNC_DRIVER": "psycopg"}, "psycopg"),
+        ({"ENGINE": "shop.backends.firebird", "ASYNC_DRIVER": "firebird-aio"}, "firebird-aio"),
+    ],
+)
+def test_the_driver_of_async_code_is_named_by_the_url_or_a_key(entry: Any, driver: str) -> None:
+    full = configuration("default", entry)
+    assert full["ASYNC_DRIVER"] == driver and not full["ENGINE"].endswith("generic")
+
+
 def test_other_urls_are_for_sqlalchemy() -> None:
     full = configuration("default", "cockroachdb://root@localhost/bank")
     assert (full["ENGINE"], full["URL"]) == (f"{BACKENDS}.generic", "cockroachdb://root@localhost/bank")
@@ -93,6 +113,8 @@ def test_a_name_may_be_a_path(tmp_path: Path) -> None:
         ("postgresql://host:port/name", "cannot be read"),
         ({"NAME": "x"}, "no ENGINE"),
         ({"ENGINE": "sqlite3", "NAMES": "x"}, "Did you mean NAME"),
+        ({"ENGINE": "postgresql", "ASYNC_DRIVER": "asynpg"}, "Did you mean asyncpg.*'asyncpg' or 'psycopg'"),
+        ({"ENGINE": "sqlite3", "ASYNC_DRIVER": "aiosqlite"}, "nothing to choose"),
         ({"ENGINE": "django.db.backends.oracle", "NAME": "x"}, "no twin"),
     ],
 )

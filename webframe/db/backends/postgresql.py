@@ -120,10 +120,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return "asyncpg"
 
     def connect_async(self) -> Link:
+        engine = self.engine  # errors are translated by its dialect
         if self._asyncpg is None and self.async_driver == "psycopg":
             from webframe.db.backends.drivers.psycopg_async import PsycopgAsyncLink
 
-            arguments = self.engine.dialect.create_connect_args(self.engine.url)[1]
+            arguments = engine.dialect.create_connect_args(engine.url)[1]
             options = {**arguments, **self._driver_options(), "autocommit": True}
             return PsycopgAsyncLink(wait(psycopg.AsyncConnection.connect(**options)), self._isolation_sql())
         try:

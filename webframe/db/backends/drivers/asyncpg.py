@@ -260,18 +260,18 @@ class AsyncpgCursor:
         within = link.is_in_transaction()
         if within:
             link.savepoint("webframe_script")
+        several = False
         try:
             link.statements.ready(sql, params)
         except PostgresSyntaxError as error:
-            if "multiple commands" not in str(error):
+            several = "multiple commands" in str(error)
+            if not several:
                 raise
             if within:
                 link.rollback_to("webframe_script")
-            return True
-        finally:
-            if within and not link.raw.is_closed():
-                link.release("webframe_script")
-        return False
+        if within:
+            link.release("webframe_script")
+        return several
 
     def executemany(self, sql: str, rows: Sequence[Params]) -> None:
         """Run a statement once for each set of parameters."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -114,6 +115,8 @@ async def connect(arguments: Mapping[str, Any]) -> Any:
         raise psycopg.OperationalError(f"connection failed: {error}") from error
     for name in ("json", "jsonb"):
         await raw.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=json.loads, format="text")
+    # asyncpg itself reads 10000 as 1E+4, and takes half as long again.
+    await raw.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=Decimal, format="text")
     return raw
 
 
