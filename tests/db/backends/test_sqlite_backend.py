@@ -251,3 +251,11 @@ def test_many_threads_share_a_database_in_memory() -> None:
             thread.join()
         assert errors == []
         assert one("SELECT count(*) FROM t") == 400
+
+
+def test_closing_leaves_a_database_alone_that_had_the_alias_before(memory: None, file: Path) -> None:
+    with override_settings(DATABASES={"default": "sqlite://"}):
+        connection.fetch("SELECT 1")
+        connections.close_all()
+    connections.close_all()
+    assert connection.connection is None

@@ -278,6 +278,8 @@ class DatabaseWrapper(Placing):
     def _slot(self) -> Slot | None:
         holder = holder_if_any()
         slot = holder.slots.get(self.alias) if holder is not None else None
+        if slot is not None and slot.wrapper is not self:
+            slot = None  # what had this alias before DATABASES was changed
         node = self._node()
         return node.slot if node is not None and node.link is not None else slot
 
