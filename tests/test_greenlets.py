@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from webframe import waiting
+from webframe._greenlets import MAX_IDLE
 from webframe.core.exceptions import SynchronousOnlyOperation
-from webframe.greenlets import MAX_IDLE, bridge
+from webframe.greenlets import bridge
 from webframe.waiting import wait
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="")

@@ -15,110 +15,32 @@ because making one costs several times as much as all the rest.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Awaitable, Callable
-from typing import Any, ParamSpec, TypeVar
+# Type checkers know this name; importing it from typing would be most of what importing this costs.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any, ParamSpec, TypeVar
 
-from greenlet import GreenletExit, getcurrent, greenlet
-
-from webframe import waiting
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-# How many greenlets that have nothing to do are kept, in each thread.
-MAX_IDLE = 200
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 
-class Worker(greenlet):
-    """A greenlet that runs one function after another."""
-
-    # What it has to call next. It is no argument of the first switch: the greenlet would keep that for ever.
-    job: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = None
-    # Whether the function has come to its end, and how.
-    finished = False
-    result: Any = None
-    failure: BaseException | None = None
-    # Whether nobody awaits it any more, so that it must come to its end without waiting.
-    abandoned = False
-
-    def run(self) -> None:
-        """Call one function after another, each until its end; for ever."""
-        while True:
-            self._call()
-            self.finished = True
-            self.parent.switch()  # type: ignore[union-attr]  # whoever uses it
-
-    def _call(self) -> None:
-        assert self.job is not None
-        (function, args, kwargs), self.job = self.job, None
-        try:
-            self.result = function(*args, **kwargs)
-        except GreenletExit:
-            raise  # its thread has ended, or nobody refers to it any more
-        except BaseException as error:
-            self.failure = error
-
-    def suspend(self, awaitable: Awaitable[T]) -> T:
-        """Let the task await something, and return its result; called by code that runs in this greenlet."""
-        if self.abandoned:
-            waiting.discard(awaitable)
-            raise GeneratorExit
-        result: T = self.parent.switch(awaitable)  # type: ignore[union-attr]
-        return result
-
-
-async def bridge(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+def bridge(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
     """Call a plain function that may wait, without blocking the event loop: what it waits for, this task awaits.
 
-    The function runs in this task and its context, in this thread. A cancellation
-    is raised at the place where it waits.
+    To be awaited. The function runs in that task and its context, in this thread. A
+    cancellation is raised at the place where it waits.
     """
-    idle = _here.idle
-    worker: Worker = idle.pop() if idle else Worker()
-    task = getcurrent()
-    worker.parent = task
-    worker.gr_context = task.gr_context
-    worker.finished = False
-    worker.job = (function, args, kwargs)
-    awaitable = worker.switch()
-    while not worker.finished:
-        try:
-            value = await awaitable
-        except BaseException as error:
-            if isinstance(error, GeneratorExit):
-                worker.abandoned = True
-            awaitable = worker.throw(error)
-        else:
-            awaitable = worker.switch(value)
-    result, worker.result = worker.result, None
-    failure, worker.failure = worker.failure, None
-    worker.abandoned = False
-    # It would keep alive whatever the context has.
-    worker.gr_context = None
-    if len(idle) < MAX_IDLE:
-        idle.append(worker)
-    if failure is not None:
-        try:
-            raise failure
-        finally:
-            del failure
-    return result  # type: ignore[no-any-return]  # it is the function's
+    return (_bridge or _load())(function, *args, **kwargs)
 
 
-class _Here(threading.local):
-    """The greenlets of this thread that have nothing to do: they cannot be used in another."""
-
-    def __init__(self) -> None:
-        self.idle: list[Worker] = []
+# What does it, once it was needed.
+_bridge: Callable[..., Coroutine[Any, Any, Any]] | None = None
 
 
-_here = _Here()
+def _load() -> Callable[..., Coroutine[Any, Any, Any]]:
+    global _bridge
+    from webframe._greenlets import bridge
 
-
-def _current() -> Worker | None:
-    here = getcurrent()
-    return here if type(here) is Worker else None
-
-
-waiting.current_greenlet = _current
+    _bridge = bridge
+    return bridge

@@ -24,7 +24,7 @@ from webframe.core.exceptions import SynchronousOnlyOperation
 # Type checkers know this name; importing it from typing would be most of what importing this costs.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
+    from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any, Protocol, TypeVar
 
@@ -84,20 +84,21 @@ def on_running_loop() -> bool:
     return running_loop() is not None
 
 
-def _look_for_loop() -> asyncio.AbstractEventLoop | None:
+def _look_for_loop() -> AbstractEventLoop | None:
     global running_loop
     # Not there yet while another thread is importing asyncio.
-    found: Callable[[], asyncio.AbstractEventLoop | None] | None = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    asyncio = sys.modules.get("asyncio")
+    found: Callable[[], AbstractEventLoop | None] | None = getattr(asyncio, "_get_running_loop", None)
     if found is None:
         return None
     running_loop = found
     return running_loop()
 
 
-# The event loop that runs in this thread, or None: call it as `waiting.running_loop()`, because it becomes asyncio's
-# own function once that is loaded. asyncio exports this name for event loops; the public one raises where there is none,
+# The event loop that runs in this thread, or None: call it as `waiting.running_loop()`, because it becomes asyncio's own
+# function once that is loaded. asyncio exports this name for event loops; the public one raises where there is none,
 # which costs ten times as much, before each query of a database.
-running_loop: Callable[[], asyncio.AbstractEventLoop | None] = _look_for_loop
+running_loop: Callable[[], AbstractEventLoop | None] = _look_for_loop
 
 
 def _no_greenlet() -> Suspending | None:

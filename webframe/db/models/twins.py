@@ -9,8 +9,6 @@ A twin has the parameters, the result and the text of the plain method. It calls
 the plain method of that name, whatever the object's class has made of it, in a
 greenlet within the task that awaits it (see `greenlets.py`). So there is one
 code path: who overrides `save()` has overridden `asave()`, too.
-
-What runs greenlets is loaded when the first twin is called.
 """
 
 from __future__ import annotations
@@ -21,6 +19,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
+
+from webframe.greenlets import bridge
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,12 +52,6 @@ def is_twin(function: Any) -> bool:
     return hasattr(function, "twin_of")
 
 
-def bridged(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-    """A coroutine that calls a plain function in a greenlet; `greenlets.bridge`, loaded when it is first needed."""
-    coroutine: Coroutine[Any, Any, T] = (_bridge or _load())(function, *args, **kwargs)
-    return coroutine
-
-
 class AsyncRows:
     """What gives rows to ``async for``."""
 
@@ -82,26 +76,26 @@ class AsyncRows:
         try:
             size = chunk_size
             while size == chunk_size:
-                chunk = await bridged(next_rows)
+                chunk = await bridge(next_rows)
                 size = len(chunk)
                 for row in chunk:
                     yield row
         finally:
             close = getattr(rows, "close", None)
             if close is not None:
-                await bridged(close)
+                await bridge(close)
 
     aiterator.twin_of = "iterator"  # type: ignore[attr-defined]  # an attribute of the function
 
 
 async def _all_of(rows: Any) -> AsyncIterator[Any]:
-    for row in await bridged(list, rows):
+    for row in await bridge(list, rows):
         yield row
 
 
 def _make(name: str, method: Any, doc: str | None) -> Any:
     async def run(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return await (_bridge or _load())(getattr(self, name), *args, **kwargs)
+        return await bridge(getattr(self, name), *args, **kwargs)
 
     made: Any = run if method is None else wraps(method)(run)
     made.__name__ = made.__qualname__ = f"a{name}"
@@ -113,15 +107,3 @@ def _make(name: str, method: Any, doc: str | None) -> Any:
 def _text(name: str, doc: str) -> str:
     indented = re.search(r"\n([ \t]+)\S", doc)
     return f"Like `{name}`, for use in async code.\n\n{indented[1] if indented else ''}{doc}".rstrip()
-
-
-# `greenlets.bridge`, once it was needed.
-_bridge: Any = None
-
-
-def _load() -> Any:
-    global _bridge
-    from webframe.greenlets import bridge
-
-    _bridge = bridge
-    return bridge

@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from webframe.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
-from webframe.db.models.twins import bridged
+from webframe.greenlets import bridge
 
 # Between the names of a path.
 LOOKUP_SEP = "__"
@@ -100,7 +100,7 @@ def prefetch_related_objects(model_instances: Iterable[Any], *related_lookups: s
 
 async def aprefetch_related_objects(model_instances: Iterable[Any], *related_lookups: str | Prefetch) -> None:
     """Like `prefetch_related_objects`, for use in async code."""
-    await bridged(prefetch_related_objects, model_instances, *related_lookups)
+    await bridge(prefetch_related_objects, model_instances, *related_lookups)
 
 
 class _Prefetching:

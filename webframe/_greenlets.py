@@ -1,0 +1,107 @@
+"""The greenlets of `greenlets.py`, which imports this at the first need: not everybody needs them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from webframe import waiting
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# How many greenlets that have nothing to do are kept, in each thread.
+MAX_IDLE = 200
+
+
+class Worker(greenlet):
+    """A greenlet that runs one function after another."""
+
+    # What it has to call next. It is no argument of the first switch: the greenlet would keep that for ever.
+    job: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = None
+    # Whether the function has come to its end, and how.
+    finished = False
+    result: Any = None
+    failure: BaseException | None = None
+    # Whether nobody awaits it any more, so that it must come to its end without waiting.
+    abandoned = False
+
+    def run(self) -> None:
+        """Call one function after another, each until its end; for ever."""
+        while True:
+            self._call()
+            self.finished = True
+            self.parent.switch()  # type: ignore[union-attr]  # whoever uses it
+
+    def _call(self) -> None:
+        assert self.job is not None
+        (function, args, kwargs), self.job = self.job, None
+        try:
+            self.result = function(*args, **kwargs)
+        except GreenletExit:
+            raise  # its thread has ended, or nobody refers to it any more
+        except BaseException as error:
+            self.failure = error
+
+    def suspend(self, awaitable: Awaitable[T]) -> T:
+        """Let the task await something, and return its result; called by code that runs in this greenlet."""
+        if self.abandoned:
+            waiting.discard(awaitable)
+            raise GeneratorExit
+        result: T = self.parent.switch(awaitable)  # type: ignore[union-attr]
+        return result
+
+
+async def bridge(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """See `greenlets.bridge`."""
+    idle = _here.idle
+    worker: Worker = idle.pop() if idle else Worker()
+    task = getcurrent()
+    worker.parent = task
+    worker.gr_context = task.gr_context
+    worker.finished = False
+    worker.job = (function, args, kwargs)
+    awaitable = worker.switch()
+    while not worker.finished:
+        try:
+            value = await awaitable
+        except BaseException as error:
+            if isinstance(error, GeneratorExit):
+                worker.abandoned = True
+            awaitable = worker.throw(error)
+        else:
+            awaitable = worker.switch(value)
+    result, worker.result = worker.result, None
+    failure, worker.failure = worker.failure, None
+    worker.abandoned = False
+    # It would keep alive whatever the context has.
+    worker.gr_context = None
+    if len(idle) < MAX_IDLE:
+        idle.append(worker)
+    if failure is not None:
+        try:
+            raise failure
+        finally:
+            del failure
+    return result  # type: ignore[no-any-return]  # it is the function's
+
+
+class _Here(threading.local):
+    """The greenlets of this thread that have nothing to do: they cannot be used in another."""
+
+    def __init__(self) -> None:
+        self.idle: list[Worker] = []
+
+
+_here = _Here()
+
+
+def _current() -> Worker | None:
+    here = getcurrent()
+    return here if type(here) is Worker else None
+
+
+waiting.current_greenlet = _current
