@@ -95,9 +95,9 @@ def _look_for_loop() -> AbstractEventLoop | None:
     return running_loop()
 
 
-# The event loop that runs in this thread, or None. Call it as `waiting.running_loop()`: it becomes asyncio's own function
-# once that is loaded. asyncio exports this name for event loops; the public one raises where there is none, which costs
-# ten times as much, before each query of a database.
+# The event loop that runs in this thread, or None. Call it as `waiting.running_loop()`: it becomes asyncio's own
+# function once that is loaded. asyncio exports this name for event loops; the public one raises where there is none,
+# which costs ten times as much, before each query of a database.
 running_loop: Callable[[], AbstractEventLoop | None] = _look_for_loop
 
 
