@@ -11,13 +11,16 @@ sent with, and the docstring says when. Who sends them is told in `sending.py`.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Coroutine, Hashable, Iterator
-from types import MethodType
-from typing import TYPE_CHECKING, Any, ParamSpec
+from types import MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
 from webframe._calls import await_in_turn
 from webframe._overrides import Connected, Override
-from webframe._registrations import EVERYONE, name_of
+from webframe._registrations import EVERYONE, Registration, name_of
+from webframe.apps.config import AppConfig
 from webframe.apps.registry import Apps, split_model_name
 from webframe.apps.registry import apps as installed_apps
 from webframe.conf import close_match
@@ -365,4 +368,101 @@ def class_prepared(sender: type[Model]) -> None:
     ``sender`` is the class; abstract ones do not send. A sender cannot be given by
     name: whoever listens has to be connected before the models are imported.
     Responses are ignored, an error is passed on to where the class is defined.
+    """
+
+
+# --- what migrations send ------------------------------------------------------------------------------------------
+
+
+@Signal.define
+def pre_migrate(
+    sender: AppConfig,
+    *,
+    app_config: AppConfig,
+    verbosity: int,
+    interactive: bool,
+    stdout: TextIO,
+    using: str,
+    plan: list[tuple[Any, bool]],
+    apps: Apps,
+) -> None:
+    """Sent before `migrate` does anything, once for each installed app that has models, in their order.
+
+    ``sender`` and ``app_config`` are the configuration of the app. ``verbosity``
+    says how much is to be told, on ``stdout``; ``interactive`` whether somebody can
+    be asked. ``using`` is the alias of the database. ``plan`` lists what will be
+    done as pairs of a migration and whether it is undone; it is empty where nothing
+    is to be done. ``apps`` has the models as the migrations that are applied left
+    them: never use the real ones, whose tables may look otherwise. Responses are
+    ignored, an error ends the command.
+    """
+
+
+@Signal.define
+def post_migrate(
+    sender: AppConfig,
+    *,
+    app_config: AppConfig,
+    verbosity: int,
+    interactive: bool,
+    stdout: TextIO,
+    using: str,
+    plan: list[tuple[Any, bool]],
+    apps: Apps,
+) -> None:
+    """Sent when `migrate` or `flush` is through, once for each installed app that has models, in their order.
+
+    The arguments are those of `pre_migrate`; ``plan`` has been done, and ``apps`` has
+    the models as they are now. It is sent even where there was nothing to do, so a
+    receiver must not mind being called again. Responses are ignored, an error ends
+    the command.
+    """
+
+
+class _SyncdbSignal(Signal[P]):
+    """A signal of `syncdb`: it is still sent, and warns whoever connects."""
+
+    def _new_registration(self, *args: Any, **keywords: Any) -> Registration:
+        registration = super()._new_registration(*args, **keywords)
+        # From here: connect() or connected_to(), then whoever called that, perhaps by way of @receiver.
+        level = 3
+        while sys._getframe(level - 1).f_globals.get("__name__") == "webframe.dispatch":
+            level += 1
+        warnings.warn(
+            f"The signal {self.name} is deprecated: connect to {self.name.replace('syncdb', 'migrate')}, whose sender "
+            f"is the AppConfig.",
+            DeprecationWarning,
+            stacklevel=level,
+        )
+        return registration
+
+
+@_SyncdbSignal.define
+def pre_syncdb(
+    sender: ModuleType, *, app: ModuleType, create_models: list[type[Model]], verbosity: int, interactive: bool, db: str
+) -> None:
+    """Sent right after the `pre_migrate` of each app; deprecated, connect to that.
+
+    ``sender`` and ``app`` are the module that holds the models of the app.
+    ``create_models`` are the models, of all apps, whose tables will be made without
+    migrations. ``db`` is the alias of the database. Responses are ignored, an error
+    ends the command.
+    """
+
+
+@_SyncdbSignal.define
+def post_syncdb(
+    sender: ModuleType,
+    *,
+    app: ModuleType,
+    created_models: list[type[Model]],
+    verbosity: int,
+    interactive: bool,
+    db: str,
+) -> None:
+    """Sent right after the `post_migrate` of each app; deprecated, connect to that.
+
+    ``created_models`` are the models, of all apps, whose tables have been made
+    without migrations; after `flush`, all models. The others are those of
+    `pre_syncdb`. Responses are ignored, an error ends the command.
     """
