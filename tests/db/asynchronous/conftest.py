@@ -26,9 +26,10 @@ def bank(engine: Any, tables: Callable[..., None]) -> Any:
 
 
 @pytest.fixture
-def witness(engine: Any) -> Iterator[Witness]:
+def witness(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
     """Tells what the server knows."""
     witness = Witness(engine)
+    witness.watch(monkeypatch)
     yield witness
     witness.close()
 

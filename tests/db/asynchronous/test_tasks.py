@@ -93,7 +93,7 @@ async def test_blocks_beside_each_other_never_interleave_their_savepoints(statem
 
 
 def check_nesting(queries: list[dict[str, Any]]) -> None:
-    """Savepoints are ended in the reverse of the order in which they were set, and one block's rows stand in it alone."""
+    """Savepoints end in the reverse of their order, and the rows of a block stand in it alone."""
     open_savepoints: list[str] = []
     inside: list[set[str]] = []
     for query in queries:
@@ -295,7 +295,7 @@ async def test_a_timeout_around_a_block_rolls_back(witness):
             await add(1)
             await asyncio.sleep(10)
     assert await texts() == []
-    witness.wait_until(lambda: witness.transactions() == 0, "a transaction is open")
+    await witness.comes(lambda: witness.transactions() == 0, "a transaction is open")
 
 
 async def test_a_timeout_within_a_block_leaves_it_alone_when_no_statement_was_interrupted():
@@ -347,7 +347,7 @@ async def test_a_cancelled_block_rolls_back_and_the_next_one_works(witness):
     async with atomic():
         await add(3)
     assert await texts() == ["3"]
-    witness.wait_until(lambda: witness.transactions() == 0, "a transaction is open")
+    await witness.comes(lambda: witness.transactions() == 0, "a transaction is open")
 
 
 # --- context variables --------------------------------------------------------------------------------------------

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pymysql
+import pytest
 from sqlalchemy import make_url
 
 # Seconds to wait until a server has noticed what happened to its connections.
 PATIENCE = 20.0
+
+_sqlite3_connect = sqlite3.connect
 
 
 class Witness:
@@ -24,11 +26,17 @@ class Witness:
         self.vendor: str = engine.vendor
         self.url = make_url(engine.databases["default"])
         self._raw: Any = None
+        self._made: list[sqlite3.Connection] = []
+
+    def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Look at who connects from here on: SQLite has no server that could be asked."""
+        if self.vendor == "sqlite":
+            monkeypatch.setattr(sqlite3, "connect", self._make)
 
     def connections(self) -> int:
         """How many connections to the database there are, but for the witness's own."""
         if self.vendor == "sqlite":
-            return len(self._open_files())
+            return len(self._open_in_this_process())
         if self.vendor == "postgresql":
             return int(
                 self.ask(
@@ -76,10 +84,17 @@ class Witness:
             assert time.monotonic() < deadline, f"{what}: {self.describe()}"
             time.sleep(0.005)
 
+    async def comes(self, condition: Callable[[], Any], what: str) -> None:
+        """The same on an event loop, which may have to do something for it."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: {self.describe()}"
+            await asyncio.sleep(0.002)
+
     def describe(self) -> object:
         """Who is connected, and what he does."""
         if self.vendor == "sqlite":
-            return self._open_files()
+            return self._open_in_this_process()
         if self.vendor == "postgresql":
             return self.ask("SELECT pid, state, query FROM pg_stat_activity WHERE datname = current_database()")
         return self.ask("SHOW PROCESSLIST")
@@ -90,20 +105,21 @@ class Witness:
         if raw is not None:
             raw.close()
 
-    def _open_files(self) -> list[str]:
-        own = 0 if self._raw is None else 1
-        found = []
-        for entry in Path("/proc/self/fd").iterdir():
-            try:
-                if os.readlink(entry) == self.url.database:
-                    found.append(entry.name)
-            except OSError:
-                pass  # it was closed just now
-        return found[own:]
+    def _open_in_this_process(self) -> list[sqlite3.Connection]:
+        """SQLite's connections to the file; the open files would not tell, because SQLite puts off closing them."""
+        self._made = [made for made in self._made if _is_open(made)]
+        return self._made
+
+    def _make(self, database: str, *args: Any, **kwargs: Any) -> sqlite3.Connection:
+        """Takes the place of sqlite3.connect."""
+        made = _sqlite3_connect(database, *args, **kwargs)
+        if database == self.url.database:
+            self._made.append(made)
+        return made
 
     def _connect(self) -> Any:
         if self.vendor == "sqlite":
-            return sqlite3.connect(str(self.url.database), timeout=0, isolation_level=None, check_same_thread=False)
+            return _sqlite3_connect(str(self.url.database), timeout=0, isolation_level=None, check_same_thread=False)
         if self.vendor == "postgresql":
             return psycopg.connect(self.url.render_as_string(hide_password=False), autocommit=True)
         return pymysql.connect(
@@ -116,3 +132,11 @@ class Witness:
             autocommit=True,
             ssl_disabled=True,
         )
+
+
+def _is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.total_changes  # noqa: B018  # it raises an error
+    except sqlite3.ProgrammingError:
+        return False
+    return True

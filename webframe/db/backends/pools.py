@@ -173,8 +173,19 @@ class LoopPool:
 
     def _make(self) -> Checkout:
         """Make a connection; it is counted already."""
+        import asyncio
+
+        task = asyncio.current_task()
+        assert task is not None
+        cancellations = task.cancelling()
         try:
-            return Checkout(self, self._connect())
+            link = self._connect()
+            if task.cancelling() > cancellations:
+                # Drivers connect within asyncio.wait_for(), which forgets a cancellation on Python 3.11 when what it
+                # waits for comes at the same moment.
+                link.terminate()
+                raise asyncio.CancelledError
+            return Checkout(self, link)
         except BaseException:
             self._let_make()
             raise
