@@ -219,12 +219,15 @@ class Connecting(Watched):
             self.discard(slot)
             return
         slot.link = slot.checkout = None
-        try:
-            link.before_release()
-        except Exception:
-            checkout.invalidate()
-        else:
-            checkout.close()
+        if link.streams:
+            try:
+                link.end_streams()
+            except BaseException as error:
+                checkout.invalidate()
+                if isinstance(error, Exception):
+                    return
+                raise
+        checkout.close()
 
     def discard(self, slot: Slot) -> None:
         """Close a slot's connection."""

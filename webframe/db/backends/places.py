@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from webframe import waiting
 from webframe.db.backends.connecting import Connecting
 from webframe.db.backends.drivers.base import Link
-from webframe.db.guard import NoGuard, WouldWaitForItself
+from webframe.db.guard import NO_GUARD, NoGuard, WouldWaitForItself
 from webframe.db.holder import Slot, announced, entered, held, holder_here, holder_if_any
 from webframe.db.nodes import Node, acquire_for, node_here
 from webframe.db.refusals import refusal
@@ -113,11 +113,16 @@ class Placing(Connecting):
                 if node.link is None or node.broken is not None or node.loop is not loop:
                     return self._make_node_ready(node)
                 return node
-        pool = self.loop_pool(loop)
+        pool = self._last_pool
+        if pool is None or pool.loop is not loop:
+            pool = self.loop_pool(loop)
         checkout = pool.take_idle()
         own: Slot | None = None if checkout is None else checkout.slot
         if own is None:
             own = self.new_slot(loop)
+        elif checkout is not None and own.guard is NO_GUARD:
+            own.link, own.checkout, own.pool = checkout.link, checkout, pool
+            return own
         try:
             own.guard.acquire(self.guard_timeout)
         except BaseException as error:

@@ -45,7 +45,11 @@ class Checkout:
 
     def close(self) -> None:
         """Give it back to the pool."""
-        self.pool.on_loop(self.pool.put, self)
+        pool = self.pool
+        if waiting.running_loop() is pool.loop:
+            pool.put(self)
+        else:
+            pool.on_loop(pool.put, self)
 
     def invalidate(self) -> None:
         """Close the connection, whatever it is in the middle of."""
@@ -139,7 +143,7 @@ class LoopPool:
         """Take a connection back, and give it to who waits longest."""
         if self._disposed:
             self.drop(checkout)
-        elif not self._hand_on(checkout):
+        elif not self._line or not self._hand_on(checkout):
             if len(self._idle) < self._size:
                 checkout.rested = monotonic()
                 self._idle.append(checkout)

@@ -142,8 +142,8 @@ class Link:
 
     # --- the connection -------------------------------------------------------------------------------------------
 
-    def before_release(self) -> None:
-        """End what is still open, before the connection goes back to the pool."""
+    def end_streams(self) -> None:
+        """End the streams that are still open, before the connection goes back to the pool."""
         while self.streams:
             self.streams.pop().close()
 

@@ -149,11 +149,6 @@ class ThreadedLink(Link):
 
     # --- the connection -------------------------------------------------------------------------------------------
 
-    def before_release(self) -> None:
-        super().before_release()
-        if type(self.inner).before_release is not Link.before_release:
-            self.hop(self.inner.before_release)
-
     def ping(self) -> None:
         self.hop(self.inner.ping)
 
