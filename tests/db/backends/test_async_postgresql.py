@@ -44,9 +44,10 @@ VALUES = [
     float("nan"),
     "x",
     "5",
-    b"ab",
-    bytearray(b"ab"),
-    psycopg.Binary(b"ab"),
+    b"\x00'\\\xff",
+    bytearray(b"ab'"),
+    psycopg.Binary(b"'"),
+    [b"'\\", None, psycopg.Binary(b"a")],
     Decimal("1.10"),
     Decimal("NaN"),
     Decimal("1E+5"),
@@ -67,7 +68,15 @@ VALUES = [
     [1, None, 10**10],
     ["a", 'b"'],
     [],
-    [Decimal("1.1")],
+    [Decimal("1.1"), None],
+    [1.5, None],
+    [uuid.UUID(int=5)],
+    [MOMENT, None],
+    [MOMENT.replace(tzinfo=None)],
+    [datetime.date.max],
+    [datetime.timedelta(1)],
+    [[1, 2], [3, 4]],
+    [True],
     Json({"a": 1}),
     Jsonb([1]),
     {"a": 1},
@@ -76,7 +85,8 @@ VALUES = [
 
 CASTS = (
     "INTEGER BIGINT SMALLINT NUMERIC NUMERIC(6,2) FLOAT VARCHAR VARCHAR(1) TEXT BOOLEAN DATE TIMESTAMP TIMESTAMPTZ "
-    "TIME INTERVAL UUID BYTEA JSONB JSON INET INTEGER[] TEXT[]"
+    "TIME INTERVAL UUID BYTEA JSONB JSON INET INTEGER[] TEXT[] BYTEA[] "
+    "NUMERIC[] FLOAT[] UUID[] TIMESTAMPTZ[] TIMESTAMP[] DATE[] INTERVAL[] BOOLEAN[] VARCHAR[]"
 ).split()
 
 # SQL in which the types of parameters decide, or in which there is something to take apart.
@@ -172,6 +182,7 @@ def outcome(link: Any, sql: str, params: Any) -> Any:
 def test_statements_and_values_mean_what_they_mean_to_psycopg(driver: str, within: bool) -> None:
     questions = [("SELECT %s", (value,)) for value in VALUES]
     questions += [(f"SELECT %s::{cast}", (value,)) for cast in CASTS for value in VALUES]
+    questions += [(f"SELECT CAST(%s AS {cast})", (value,)) for cast in CASTS for value in VALUES if type(value) is list]
     questions += STATEMENTS
     connection.ensure_connection()
     plain = connection.make_link(connection.connection)

@@ -17,7 +17,6 @@ from asyncpg.protocol import Protocol
 from webframe.db.backends.drivers.base import Params
 from webframe.db.backends.drivers.parameters import (
     FIRST_OWN_OID,
-    FITTING,
     INTEGERS,
     MOMENTS,
     TEXTS,
@@ -25,6 +24,7 @@ from webframe.db.backends.drivers.parameters import (
     agree,
     are_within,
     as_texts,
+    fits,
     literal,
     numbered,
     positional,
@@ -82,13 +82,8 @@ class Prepared:
     def takes(self, values: Sequence[Any]) -> bool:
         """Whether asyncpg takes values of these types, and means by them what psycopg does."""
         for kind, value in zip(self.statement.get_parameters(), values, strict=True):
-            if value is None:
-                continue
-            fitting = FITTING.get(kind.oid)
-            if fitting is None:
-                if not (kind.oid >= FIRST_OWN_OID and kind.kind == "scalar" and value.__class__ is str):
-                    return False
-            elif value.__class__ not in fitting:
+            own = kind.oid >= FIRST_OWN_OID and kind.kind == "scalar" and value.__class__ is str
+            if not (own or fits(kind.oid, value)):
                 return False
         return True
 
@@ -157,8 +152,9 @@ class Statements:
             prepared = self._prepare(known, types)
         if not (prepared.takes(values) and are_within(prepared.moments, values)):
             return self._as_texts(known, values)
-        if self.prepares:
-            known.by_classes[tuple(map(type, values))] = prepared
+        classes = tuple(map(type, values))
+        if self.prepares and list not in classes:  # what is in a list has to be looked at each time
+            known.by_classes[classes] = prepared
         return prepared, prepared.unwrapped(values) if prepared.binaries else values
 
     def ready_for_many(self, sql: str, params: Params) -> tuple[Prepared, Sequence[Any]]:

@@ -133,7 +133,6 @@ FITTING: dict[int, frozenset[type]] = {
     1043: _TEXT,
     114: _TEXT,
     3802: _TEXT,
-    1009: frozenset((list,)),  # text[]: the driver refuses elements that are no text
     700: _FLOAT,
     701: _FLOAT,
     869: frozenset((IPv4Address, IPv6Address)),
@@ -144,6 +143,13 @@ FITTING: dict[int, frozenset[type]] = {
     1186: frozenset((datetime.timedelta,)),
     1700: frozenset((Decimal, int)),
     2950: frozenset((uuid.UUID,)),
+}
+
+# Types of arrays, and of their elements.
+ARRAYS = {
+    info.array_oid: info.oid
+    for info in psycopg.adapters.types
+    if info.oid in FITTING and info.oid not in (17, 114, 3802)
 }
 
 # Types that take any text as it is.
@@ -162,8 +168,8 @@ FIRST_OWN_OID = 16384
 def types_of(texts: Sequence[str], values: Sequence[Any]) -> Types | None:
     """The casts that give the values of a statement the types they have for psycopg; None: it has to be asked."""
     types = []
-    for value, after in zip(values, texts[1:], strict=True):
-        if after.startswith("::"):
+    for value, before, after in zip(values, texts, texts[1:], strict=False):
+        if after.startswith("::") or (after.startswith(" AS ") and before.endswith("CAST(")):
             types.append("")
             continue
         kind = _TYPES.get(value.__class__)
@@ -175,6 +181,18 @@ def types_of(texts: Sequence[str], values: Sequence[Any]) -> Types | None:
             return None
         types.append(kind)
     return tuple(types)
+
+
+def fits(oid: int, value: Any) -> bool:
+    """Whether a value, or a list, means the same to both drivers as a parameter of this type."""
+    if value is None:
+        return True
+    if value.__class__ is not list:
+        return value.__class__ in FITTING.get(oid, ())
+    element = ARRAYS.get(oid)
+    if element is None or not set(map(type, value)) <= FITTING[element] | {type(None)}:
+        return False
+    return element not in MOMENTS or all(are_within(((0, MOMENTS[element]),), (each,)) for each in value)
 
 
 def agree(types: Types, others: Types, values: Sequence[Any]) -> bool:
@@ -210,12 +228,27 @@ def as_texts(values: Sequence[Any]) -> tuple[list[str | None], Types, tuple[bool
     Raises psycopg's `ProgrammingError` for a value that it does not know.
     """
     transformer = Transformer()
-    dumped = transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
+    bare = [_without_bytes(value) for value in values]
+    dumped = transformer.dump_sequence(bare, [PyFormat.TEXT] * len(bare))
     texts = [None if text is None else bytes(text).decode() for text in dumped]
+    lists = tuple(isinstance(value, list) for value in values)
     types = tuple(
-        "" if text is None else _name_of(oid) for text, oid in zip(dumped, transformer.types or (), strict=True)
+        "" if text is None else _name_of(oid) if one is value else "bytea[]" if is_list else "bytea"
+        for text, oid, one, value, is_list in zip(dumped, transformer.types or (), bare, values, lists, strict=True)
     )
-    return texts, types, tuple(isinstance(value, list) for value in values)
+    return texts, types, lists
+
+
+def _without_bytes(value: Any) -> Any:
+    """A value with text in hexadecimal where it has bytes, which psycopg writes as they stand in a string of SQL."""
+    if isinstance(value, psycopg.Binary):
+        value = value.obj
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"\\x{bytes(value).hex()}"
+    if isinstance(value, list) and any(isinstance(each, (*_BYTES, list)) for each in value):
+        made = [_without_bytes(each) for each in value]
+        return made if any(one is not other for one, other in zip(made, value, strict=True)) else value
+    return value
 
 
 def _name_of(oid: int) -> str:
