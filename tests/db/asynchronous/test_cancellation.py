@@ -293,3 +293,23 @@ def test_tasks_in_one_transaction_of_which_one_fails(mode, account, witness, hoo
             pass
 
     assert everywhere(scenario, mode, True, witness, hooks, states=()) >= 10
+
+
+@pytest.mark.parametrize("mode", Interruption.MODES)
+def test_tasks_that_stand_in_line_for_the_only_connection(mode, account, witness, hooks, with_options):
+    """Whoever is cancelled, the next one in line gets it."""
+    with_options(pool_size=1, max_overflow=0, pool_timeout=20)
+
+    async def pair() -> None:
+        async with atomic():
+            await Note.objects.acreate(text="left")
+            await asyncio.sleep(0)
+            await Note.objects.acreate(text="right")
+
+    async def scenario(interruption: Interruption) -> None:
+        tasks = [asyncio.create_task(interruption.run(pair())) for _ in range(3)]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [error for error in results if error is not None and not isinstance(error, asyncio.CancelledError)] == []
+
+    states = tuple((0, 0, count) for count in (2, 4, 6))
+    assert everywhere(scenario, mode, True, witness, hooks, states) >= 7

@@ -196,7 +196,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _look_at_server(self) -> None:
         """Let SQLAlchemy connect, as it does not on the side of an event loop, and find out what the server can do."""
         try:
-            self.engine.raw_connection().close()
+            connection = self.engine.raw_connection()
+            connection.detach()  # nobody else may ever want one of this side
+            connection.close()
         except Exception as error:
             ours = self.translate(error)
             if ours is None:
