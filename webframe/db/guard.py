@@ -10,6 +10,7 @@ instead of waiting for ever.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from threading import get_ident
@@ -27,12 +28,17 @@ class WouldWaitForItself(Exception):
 
 
 def flow() -> object:
-    """Who this code is: the identity of its thread or, on a running event loop, its task."""
+    """Who this code is: the identity of its thread or, on a running event loop, a weak reference to its task.
+
+    A task that is never gone on with, because its loop was closed, must not live
+    as long as a guard that it has taken.
+    """
     if waiting.running_loop() is None:
         return get_ident()
     import asyncio
 
-    return asyncio.current_task()
+    task = asyncio.current_task()
+    return None if task is None else weakref.ref(task)
 
 
 class Guard:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -210,3 +212,23 @@ def test_options_hold_for_connections_of_async_code(tmp_path: Path) -> None:
         assert asyncio.run(bridge(ask)) == ["wal", 1, -1234, 7000]
         assert asyncio.run(bridge(connection.fetch, "SELECT 'É' REGEXP '.'")) == [(1,)]
         connections.close_all()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_event_loop_that_ends_in_the_middle_of_a_transaction_does_not_keep_the_turn(database: str) -> None:
+    async def begin() -> None:
+        async with transaction.atomic():
+            await bridge(add, "lost")
+            await asyncio.Event().wait()
+
+    def leave_in_the_middle() -> None:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(begin(), context=contextvars.Context())
+        task._log_destroy_pending = False
+        loop.run_until_complete(asyncio.wait([task], timeout=0.1))
+        loop.close()
+
+    leave_in_the_middle()
+    gc.collect()
+    asyncio.run(bridge(add, "kept"))
+    assert texts() == ["kept"]

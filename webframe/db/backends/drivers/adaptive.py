@@ -148,8 +148,10 @@ class AdaptiveLink(ThreadedLink):
                 elif not _is_locked(error):
                     raise
             finally:
-                raw.set_progress_handler(None, 0)
-                self._let_go()
+                try:
+                    raw.set_progress_handler(None, 0)
+                finally:
+                    self._let_go()
         return self.there(sql, function, *args)
 
     def there(self, sql: str, function: Callable[..., T], *args: Any) -> T:
@@ -296,6 +298,11 @@ class AdaptiveLink(ThreadedLink):
                 sleep(0.0001)
             else:
                 self._close()
+
+    def __del__(self) -> None:
+        # Its event loop was closed without any farewell; others are waiting for the turn.
+        if not (self._shared or self.is_closed()):
+            self.terminate()
 
     def _close(self) -> None:
         if self._shared:
