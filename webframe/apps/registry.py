@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from webframe.apps.config import AppConfig, ImplicitAppConfig, ModelClass
 from webframe.conf import close_match, settings
@@ -55,6 +55,9 @@ class Apps:
     `webframe.apps.apps` is the one of the process; others describe the models
     of the past, for migrations, or of a test.
     """
+
+    # Whether its models are those of a moment in the past, between two of which names may clash for a while.
+    describes_past: ClassVar[bool] = False
 
     def __init__(self) -> None:
         # Label -> models by lower-case name, in the order of their definition; also of apps that are not installed.

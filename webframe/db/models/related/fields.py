@@ -86,7 +86,8 @@ class RelatedField(Cached, Field):
 
     def _complete(self, model: Any, target: Any) -> None:
         self.remote_field.model = target
-        refuse_clashes(self)
+        if not model._meta.apps.describes_past:
+            refuse_clashes(self)
         self.contribute_to_related_class(target, self.remote_field)
 
     def contribute_to_related_class(self, cls: Any, related: Any) -> None:
@@ -97,9 +98,10 @@ class RelatedField(Cached, Field):
         rel = self.remote_field
         target = rel.model
         given: dict[str, Any] = {"to": target if isinstance(target, str) else target._meta.label_lower}
-        for name in ("related_name", "related_query_name"):
-            if getattr(rel, name) is not None:
-                given[name] = getattr(rel, name)
+        if rel.given_related_name is not None:
+            given["related_name"] = rel.given_related_name
+        if rel.given_related_query_name is not None:
+            given["related_query_name"] = rel.given_related_query_name
         if rel.limit_choices_to:
             given["limit_choices_to"] = rel.limit_choices_to
         return given

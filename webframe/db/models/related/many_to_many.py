@@ -13,7 +13,14 @@ from webframe.db.models.deletion import CASCADE
 from webframe.db.models.naming import shortened
 from webframe.db.models.options import JoinStep
 from webframe.db.models.related.descriptors import ManyToManyDescriptor
-from webframe.db.models.related.fields import RECURSIVE, ForeignKey, RelatedField, check_target, when_defined
+from webframe.db.models.related.fields import (
+    RECURSIVE,
+    ForeignKey,
+    RelatedField,
+    check_target,
+    key_of_target,
+    when_defined,
+)
 from webframe.db.models.related.rels import ManyToManyRel
 
 
@@ -75,7 +82,7 @@ class ManyToManyField(RelatedField):
 
     def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
         rel = self.remote_field
-        is_own = rel.model == RECURSIVE or rel.model == cls.__name__ or rel.model is cls
+        is_own = key_of_target(cls, rel.model) == (cls._meta.app_label, cls._meta.model_name)
         if rel.symmetrical and is_own:
             rel.related_name = f"{name}_rel_+"
         elif rel.hidden:
@@ -182,8 +189,8 @@ class ManyToManyField(RelatedField):
         name, path, args, keywords = super().deconstruct()
         rel = self.remote_field
         keywords.update(self._arguments_of_relation())
-        if rel.related_name and str(rel.related_name).endswith("_+") and rel.symmetrical:
-            keywords.pop("related_name", None)
+        if rel.symmetrical != (keywords["to"] == RECURSIVE):
+            keywords["symmetrical"] = rel.symmetrical
         if self.db_table is not None:
             keywords["db_table"] = self.db_table
         if not rel.db_constraint:

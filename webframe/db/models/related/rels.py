@@ -77,6 +77,9 @@ class ForeignObjectRel(Cached):
         self.model = to
         self.related_name = related_name
         self.related_query_name = related_query_name
+        # The two as they were given, before the words for a model were filled in.
+        self.given_related_name = related_name
+        self.given_related_query_name = related_query_name
         self.limit_choices_to = {} if limit_choices_to is None else limit_choices_to
         self.parent_link = parent_link
         self.on_delete = on_delete
