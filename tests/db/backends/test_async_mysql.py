@@ -324,6 +324,24 @@ def test_a_transaction_that_is_cancelled_is_rolled_back_at_once(driver: str) -> 
     asyncio.run(main())
 
 
+def test_the_server_is_told_that_nobody_waits_any_more(driver: str) -> None:
+    if driver == "threads":
+        pytest.skip("PyMySQL cannot be told to cancel a statement.")
+
+    async def main() -> None:
+        await bridge(add, "a")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), transaction.atomic():
+                await bridge(connection.run, "UPDATE note SET n = 1")
+                await bridge(connection.fetch, "SELECT BENCHMARK(2000000000, MD5('a'))")  # for minutes
+        start = time.monotonic()
+        assert await bridge(connection.run, "UPDATE note SET n = n + 10") == 1  # waits for the lock
+        assert time.monotonic() - start < 5
+        assert await bridge(connection.fetch, "SELECT n FROM note") == [(10,)]
+
+    asyncio.run(main())
+
+
 def test_many_tasks_in_transactions_of_their_own(driver: str) -> None:
     async def write(number: int) -> Any:
         async with transaction.atomic():

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
+import pymysql
 import sqlalchemy
 
 from webframe import waiting
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends import base
 from webframe.db.backends.drivers import threads
-from webframe.db.backends.drivers.async_mysql import as_in_pymysql
+from webframe.db.backends.drivers.async_mysql import AsyncMySQLLink, as_in_pymysql
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.pymysql import PyMySQLLink, TLSContexts
 from webframe.db.backends.features import Features
@@ -132,13 +134,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # PyMySQL understands the options; it may have to read certificates, which takes time.
         model = threads.call(self._contexts.connect, {**self._arguments, "defer_connect": True})
         try:
-            link: Link = import_module(f"webframe.db.backends.drivers.{driver}").connect(model)
+            link: AsyncMySQLLink = import_module(f"webframe.db.backends.drivers.{driver}").connect(model)
         except ImportError as error:
             raise ImproperlyConfigured(
                 f"DATABASES[{self.alias!r}] needs the driver {driver!r}, which cannot be imported: {error}. Install it "
                 "with 'pip install webframe[mysql]', or write 'mysql://' without a '+'."
             ) from error
+        link.kill = self._kill
         return link
+
+    def _kill(self, number: int) -> None:
+        """Let the server end a connection, and roll back what was done on it; in a thread."""
+        with suppress(pymysql.Error):
+            with self._contexts.connect({**self._arguments, "autocommit": True}) as raw:
+                raw.cursor().execute(f"KILL {number:d}")
 
     def init_connection(self, link: Link) -> None:
         link.fetch("SET SESSION time_zone = %s, SESSION sql_auto_is_null = 0", (_offset_of(self.timezone_name),))

@@ -8,7 +8,8 @@ Warnings of the server are not asked for, as PyMySQL does not ask.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from pymysql import converters, err
@@ -17,6 +18,7 @@ from pymysql.constants import CR, SERVER_STATUS
 from pymysql.cursors import RE_INSERT_VALUES
 
 from webframe import waiting
+from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.base import Link, Params, Row
 from webframe.db.backends.drivers.pymysql import DEADLOCK
 from webframe.waiting import wait
@@ -37,6 +39,10 @@ class AsyncMySQLLink(Link):
     def __init__(self, raw: Any, isolation_level: str = "") -> None:
         super().__init__(raw, isolation_level)
         self.loop = asyncio.get_running_loop()
+        # Tells the server to end the connection of this number; blocks, and raises nothing.
+        self.kill: Callable[[int], object] | None = None
+        # Whether the server is at work for us, or was when the task was interrupted that had asked.
+        self._is_asking = False
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -85,7 +91,13 @@ class AsyncMySQLLink(Link):
         raw = self.raw
         if params is not None:
             sql %= self.written(params)
-        wait(raw.query(sql))
+        self._is_asking = True
+        try:
+            wait(raw.query(sql))
+        except Exception:
+            self._is_asking = False
+            raise
+        self._is_asking = False
         return raw._result
 
     def written(self, params: Params) -> Any:
@@ -130,7 +142,11 @@ class AsyncMySQLLink(Link):
         try:
             self.raw.close()
         except RuntimeError:
-            pass  # its event loop is closed
+            return  # its event loop is closed
+        if self._is_asking and self.kill is not None:
+            # The server would find out when it has an answer to send, and keep all locks until then.
+            self._is_asking = False
+            threads.spawn(partial(self.kill, self.raw.thread_id()))
 
     def is_closed(self) -> bool:
         raise NotImplementedError

@@ -62,6 +62,11 @@ def do(function: Callable[[], object]) -> None:
         thread.put(_Errand(function))
 
 
+def spawn(function: Callable[[], object]) -> None:
+    """Call a function that raises nothing in a thread; nobody waits for it. Not for the garbage collector."""
+    _submit(_Errand(function))
+
+
 class _Errand:
     """A function that nobody waits for."""
 
