@@ -7,6 +7,7 @@ from webframe._lazy import lazy_door
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from webframe.db import errors as errors
+    from webframe.db import migrations as migrations
     from webframe.db import models as models
     from webframe.db import transaction as transaction
     from webframe.db.connections import close_old_connections as close_old_connections
@@ -40,6 +41,7 @@ _HOMES = {
     "connection": ".connections",
     "connections": ".connections",
     "errors": "",
+    "migrations": "",
     "models": "",
     "reset_queries": ".connections",
     "router": ".routers",

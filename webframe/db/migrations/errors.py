@@ -10,9 +10,11 @@
      |    +-- ConflictError                   an app has several last migrations
      |    +-- InconsistentMigrationHistory    a migration is applied before one that it depends on
      |    +-- InvalidBasesError               a model of the state inherits from one that is not in it
+     |    +-- InvalidMigrationPlan            a plan would apply some migrations and undo others
      |    +-- InvalidStateError               an operation names what the state does not have, or has already
      |    +-- IrreversibleError               an operation cannot be undone
      |    +-- NodeNotFoundError               there is no such migration
+     |    +-- UnansweredQuestion              something has to be asked, and nobody answers
      +-- Error
           +-- DatabaseError
                +-- MigrationSchemaMissing     the table of applied migrations cannot be made
@@ -56,6 +58,10 @@ class InvalidBasesError(MigrationError, ValueError):
     """A model of a state inherits from one that is not in it."""
 
 
+class InvalidMigrationPlan(MigrationError, ValueError):
+    """A plan would apply some migrations and undo others."""
+
+
 class InvalidStateError(MigrationError, ValueError):
     """An operation names a model, a field or an index that the state does not have, or has already."""
 
@@ -78,6 +84,10 @@ class NodeNotFoundError(MigrationError, LookupError):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.node!r})"
+
+
+class UnansweredQuestion(MigrationError):
+    """Migrations cannot be made without an answer that nobody gives: there is nobody to ask, or the answer is to stop."""
 
 
 class MigrationSchemaMissing(DatabaseError):
