@@ -50,6 +50,9 @@ class Defaults:
     DATABASE_ROUTERS: list[Any] = []
     """Routers, by dotted name or as they are, that say which database a model lives in; the first opinion counts."""
 
+    MIGRATION_MODULES: dict[str, Any] = {}
+    """App label to the dotted name of the package with its migrations, where that is not the usual one; None: none."""
+
     TIME_ZONE: str = "UTC"
     """The time zone, by its IANA name, in which dates are shown and naive ones are understood."""
 
