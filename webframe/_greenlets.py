@@ -20,31 +20,33 @@ MAX_IDLE = 200
 class Worker(greenlet):
     """A greenlet that runs one function after another."""
 
-    # What it has to call next. It is no argument of the first switch: the greenlet would keep that for ever.
-    job: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = None
-    # Whether the function has come to its end, and how.
-    finished = False
-    result: Any = None
-    failure: BaseException | None = None
-    # Whether nobody awaits it any more, so that it must come to its end without waiting.
-    abandoned = False
+    __slots__ = ("abandoned", "failure", "finished", "job", "result")
+
+    def __init__(self) -> None:
+        # What it has to call next. It is no argument of the first switch: the greenlet would keep that for ever.
+        self.job: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = None
+        # Whether the function has come to its end, and how.
+        self.finished = False
+        self.result: Any = None
+        self.failure: BaseException | None = None
+        # Whether nobody awaits it any more, so that it must come to its end without waiting.
+        self.abandoned = False
 
     def run(self) -> None:
         """Call one function after another, each until its end; for ever."""
         while True:
-            self._call()
+            assert self.job is not None
+            (function, args, kwargs), self.job = self.job, None
+            try:
+                self.result = function(*args, **kwargs)
+            except GreenletExit:
+                raise  # its thread has ended, or nobody refers to it any more
+            except BaseException as error:
+                self.failure = error
+            # What waits for the next shall not keep them alive.
+            del function, args, kwargs
             self.finished = True
             self.parent.switch()  # type: ignore[union-attr]  # whoever uses it
-
-    def _call(self) -> None:
-        assert self.job is not None
-        (function, args, kwargs), self.job = self.job, None
-        try:
-            self.result = function(*args, **kwargs)
-        except GreenletExit:
-            raise  # its thread has ended, or nobody refers to it any more
-        except BaseException as error:
-            self.failure = error
 
     def suspend(self, awaitable: Awaitable[T]) -> T:
         """Let the task await something, and return its result; called by code that runs in this greenlet."""
@@ -75,18 +77,18 @@ async def bridge(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs)
         else:
             awaitable = worker.switch(value)
     result, worker.result = worker.result, None
-    failure, worker.failure = worker.failure, None
-    worker.abandoned = False
     # It would keep alive whatever the context has.
     worker.gr_context = None
     if len(idle) < MAX_IDLE:
         idle.append(worker)
-    if failure is not None:
-        try:
-            raise failure
-        finally:
-            del failure
-    return result  # type: ignore[no-any-return]  # it is the function's
+    if worker.failure is None:
+        return result  # type: ignore[no-any-return]  # it is the function's
+    failure, worker.failure = worker.failure, None
+    worker.abandoned = False
+    try:
+        raise failure
+    finally:
+        del failure
 
 
 class _Here(threading.local):
