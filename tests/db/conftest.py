@@ -9,10 +9,15 @@ A test with any of the fixtures here runs once for each engine, or for those tha
 ``@pytest.mark.engines("sqlite", ...)`` names. Its settings have two databases,
 "default" and "other". Models that a whole file needs are defined in it, in a
 registry of its own (`registries.py`), and emptied after each test by `tables`.
+
+A test that is marked with `both_ways` runs twice on each engine: as plain code, and
+in a greenlet on an event loop, as behind every method of async code, where all that
+it asks goes over the async driver.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +25,7 @@ from typing import Any
 import pytest
 
 from webframe.apps.registry import Apps
+from webframe.greenlets import bridge
 from webframe.test import override_settings
 
 from .registries import models_of_a_test
@@ -28,12 +34,28 @@ from .servers import KINDS, Server, SQLite, Unavailable
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engines(*vendors): only these of sqlite, postgresql and mysql run the test.")
+    config.addinivalue_line("markers", "both_ways: runs as plain code, and once more in a greenlet on an event loop.")
+    config.addinivalue_line("markers", "plain_way(why): not on an event loop, although all others in its file do.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("engines")
         metafunc.parametrize("engine", list(KINDS) if marker is None else list(marker.args), indirect=True)
+        marked = {marker.name for marker in metafunc.definition.iter_markers()}
+        if "both_ways" in marked and "plain_way" not in marked:
+            metafunc.fixturenames.append("way")
+            metafunc.parametrize("way", ["plain", "loop"])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run the body of a test in a greenlet on an event loop, where that is its way."""
+    if not hasattr(pyfuncitem, "callspec") or pyfuncitem.callspec.params.get("way") != "loop":
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(bridge(pyfuncitem.obj, **arguments))
+    return True
 
 
 class Engine:

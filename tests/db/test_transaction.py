@@ -34,7 +34,7 @@ def reporter(engine: Any) -> Iterator[None]:
         connections[alias].cursor().execute("DROP TABLE reporter")
 
 
-pytestmark = pytest.mark.usefixtures("reporter")
+pytestmark = [pytest.mark.usefixtures("reporter"), pytest.mark.both_ways]
 
 
 def add(number: int, using: str = "default") -> None:
@@ -263,6 +263,7 @@ def test_generators_cannot_be_decorated() -> None:
         atomic(generator)
 
 
+@pytest.mark.plain_way("it runs a loop itself")
 def test_on_a_running_loop_a_block_is_refused() -> None:
     import asyncio
 
@@ -452,6 +453,7 @@ def test_a_block_can_be_broken_by_hand() -> None:
             what()
 
 
+@pytest.mark.plain_way("async code has blocks alone")
 def test_autocommit_can_be_off() -> None:
     assert transaction.get_autocommit()
     transaction.set_autocommit(False)
@@ -476,6 +478,7 @@ def test_autocommit_can_be_off() -> None:
     assert numbers_seen_elsewhere() == [2, 3, 5]
 
 
+@pytest.mark.plain_way("async code has blocks alone")
 def test_what_is_done_by_hand_is_refused_in_blocks() -> None:
     with atomic():
         assert not transaction.get_autocommit()
@@ -489,6 +492,7 @@ def test_what_is_done_by_hand_is_refused_in_blocks() -> None:
 # --- contexts and threads -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.plain_way("a thread of its own cannot use the connection of a loop")
 def test_a_copy_of_the_context_is_in_the_same_transaction() -> None:
     with pytest.raises(Oops), atomic():
         add(1)
@@ -546,6 +550,7 @@ def test_threads_of_one_context_take_turns() -> None:
     assert numbers() == [0, *(n * 100 + step for n in range(1, 5) for step in range(0, 10, 2))]
 
 
+@pytest.mark.plain_way("a thread of its own cannot use the connection of a loop")
 def test_blocks_beside_each_other_in_one_transaction_take_turns() -> None:
     errors: list[BaseException] = []
 

@@ -10,6 +10,8 @@ from webframe.db import Error, connection, connections, transaction
 from webframe.db.backends.signals import connection_created
 from webframe.test import override_settings
 
+pytestmark = pytest.mark.both_ways
+
 
 @pytest.fixture
 def library():
@@ -54,6 +56,7 @@ def test_each_database_has_its_own(log):
     assert [event.connection.alias for event in log] == ["default", "other"]
 
 
+@pytest.mark.plain_way("async code keeps no connection that it could close")
 def test_after_closing_there_is_another(log):
     log.listen(connection_created)
     ask()

@@ -21,7 +21,7 @@ from .library import (
     Topping,
 )
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.both_ways]
 
 
 @pytest.fixture

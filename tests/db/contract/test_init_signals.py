@@ -11,7 +11,7 @@ from webframe.db.models.signals import post_init, pre_init
 
 from .library import Author, Base, Book, Novelist, Pizza, Place, Restaurant, Topping
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.both_ways]
 
 
 def test_one_pair_is_sent_for_each_instance_pre_before_post(log):

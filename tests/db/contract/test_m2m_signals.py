@@ -10,7 +10,7 @@ from webframe.db.models.signals import m2m_changed, post_delete, post_save, pre_
 from ..people import Club, Membership, Person
 from .library import Calzone, Focaccia, Pizza, SpecialPizza, Topping
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.both_ways]
 
 
 @pytest.fixture

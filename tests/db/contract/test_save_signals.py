@@ -11,7 +11,7 @@ from webframe.db.models.signals import m2m_changed, post_save, pre_save
 from ..people import Person
 from .library import Author, Base, Book, Calzone, Novelist, Pizza, Place, Restaurant, Ticket, Topping
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.both_ways]
 
 PAIR = ["pre_save", "post_save"]
 

@@ -10,6 +10,8 @@ from webframe.db.models import ProtectedError, RestrictedError
 from webframe.db.models.deletion import Collector
 from webframe.db.models.signals import post_delete, pre_delete
 
+pytestmark = pytest.mark.both_ways
+
 
 @pytest.fixture
 def family(define, create_tables):

@@ -11,6 +11,8 @@ from webframe.db import transaction
 from webframe.db.models.signals import ModelSignal, class_prepared, pre_init
 from webframe.workers import run
 
+pytestmark = pytest.mark.both_ways
+
 
 class Pizza:
     pass
@@ -155,6 +157,7 @@ def test_async_receivers_wait_too_and_come_after_plain_ones(database, hear, hear
     assert heard == [1, "delivered 1"]
 
 
+@pytest.mark.plain_way("it runs a loop itself")
 def test_an_async_receiver_that_nobody_could_wait_for_is_refused_before_anybody_is_called(database, heard):
     async def deliver(sender, **kwargs): ...
 
@@ -169,6 +172,7 @@ def test_an_async_receiver_that_nobody_could_wait_for_is_refused_before_anybody_
     assert heard == []
 
 
+@pytest.mark.plain_way("it runs a loop itself")
 def test_asend_calls_it_in_the_worker_when_there_is_no_transaction(database, hear, heard):
     async def main():
         return await baked.asend(Pizza, size=1, using="default")
@@ -177,6 +181,7 @@ def test_asend_calls_it_in_the_worker_when_there_is_no_transaction(database, hea
     assert heard == [1]
 
 
+@pytest.mark.plain_way("it runs a loop itself")
 def test_a_transaction_in_a_worker_is_waited_for(database, hear, heard):
     def work():
         with transaction.atomic():

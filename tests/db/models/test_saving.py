@@ -17,6 +17,8 @@ from webframe.db.models import F
 from webframe.db.models.signals import post_save, pre_save
 from webframe.utils import timezone
 
+pytestmark = pytest.mark.both_ways
+
 
 @pytest.fixture
 def Pizza(define, create_tables):
@@ -277,6 +279,7 @@ def test_the_row_is_there_when_a_receiver_of_post_save_fails(Pizza):
     assert Pizza.objects.count() == 1
 
 
+@pytest.mark.plain_way("it runs a loop itself")
 def test_saving_on_a_running_loop_is_refused(Pizza):
     async def save():
         Pizza(name="a").save()

@@ -16,6 +16,8 @@ from webframe.db.models import signals
 from webframe.db.models.signals import ModelSignal
 from webframe.dispatch import receiver
 
+pytestmark = pytest.mark.both_ways
+
 # As if in the module of an app.
 pizza_baked = ModelSignal()
 
