@@ -201,8 +201,11 @@ class SchemaEditor:
         if field.column is None:
             return
         state = state_of(model)
-        before = state.without_field(field) if _has(state, field) else state
-        self._alter(before, state if _has(state, field) else state.with_field(field))
+        if _has(state, field):
+            # The one given counts: it may have a default that is for the rows there are only.
+            self._alter(state.without_field(field), state.with_field(field, field))
+        else:
+            self._alter(state, state.with_field(field))
 
     def remove_field(self, model: Any, field: Any) -> None:
         """Drop the column of a field with its values, or the table of a many-to-many field."""
@@ -246,13 +249,11 @@ class SchemaEditor:
             )
         if not old._meta.auto_created:
             return
-        self.alter_db_table(old, old._meta.db_table, new._meta.db_table)
-        state = replace(state_of(old), name=new._meta.db_table)
-        after = replace(state_of(new), name=new._meta.db_table)
+        after = state_of(new)
         names = [(old_field.m2m_field_name(), new_field.m2m_field_name())]
         names.append((old_field.m2m_reverse_field_name(), new_field.m2m_reverse_field_name()))
         aliases = {before: after.get_field(now) for before, now in names}
-        self._alter(state, replace(after, aliases=aliases))
+        self._alter(state_of(old), replace(after, aliases=aliases))
 
     # -- indexes and constraints
 
