@@ -5,9 +5,9 @@ from __future__ import annotations
 import decimal
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy
 
@@ -107,6 +107,8 @@ class _Auto:
 
     is_auto_field = True
     primary_key: bool
+    # Nobody else gives it a value: that goes without saying.
+    own_arguments: ClassVar[Mapping[str, Any]] = {"blank": True}
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         keywords["blank"] = True

@@ -149,6 +149,10 @@ class JSONObject(Func):
         super().__init__(*fields.values())
         self.names = tuple(fields)
 
+    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        """Its import path, and the arguments that make an equal one: what writes it into a migration."""
+        return "webframe.db.models.functions.JSONObject", (), dict(zip(self.names, self.sources(), strict=True))
+
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         parts: list[Any] = []
         for name, argument in zip(self.names, arguments, strict=True):

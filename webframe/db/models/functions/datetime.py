@@ -39,6 +39,12 @@ class Zoned(Transform):
     def marks(self) -> Hashable:
         return super().marks(), moments.zone_name(self.tzinfo)
 
+    def _deconstructed(self, *named: Any) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        keywords = {"tzinfo": self.tzinfo, "output_field": self._output_field, **self.extra}
+        given = {name: value for name, value in keywords.items() if value is not None}
+        home = "webframe.db.models.functions" if type(self).__module__ == __name__ else type(self).__module__
+        return f"{home}.{type(self).__qualname__}", (*self.source_expressions, *named), given
+
     def kind(self, argument: Built) -> str:
         """The kind of the argument; raises `FieldError` if it is neither date nor time."""
         kind = outputs.kind_of(argument.field)
@@ -69,6 +75,10 @@ class Extract(Zoned):
             raise ValueError(f"Extract() knows {', '.join(moments.MYSQL_PARTS)}, not {part!r}.")
         super().__init__(expression, tzinfo, **extra)
         self.part = part
+
+    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        """Its import path, and the arguments that make an equal one: what writes it into a migration."""
+        return self._deconstructed(*(() if self.part == type(self).lookup_name else (self.part,)))
 
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         argument = arguments[0]
@@ -196,6 +206,10 @@ class Trunc(TruncBase):
             raise ValueError(f"Trunc() knows {', '.join(moments.UNITS)}, not {kind!r}.")
         super().__init__(expression, output_field, tzinfo, **extra)
         self.to = kind
+
+    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        """Its import path, and the arguments that make an equal one: what writes it into a migration."""
+        return self._deconstructed(self.to)
 
     def begins(self) -> str:
         return self.to

@@ -1,0 +1,55 @@
+"""Whether two fields, options or anything else in states are the same: compared by what they were made of."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from webframe.db.migrations.references import ModelKey, resolve_relation
+
+# What needs no taking apart.
+_PLAIN = frozenset({type(None), bool, int, str, bytes, type(lambda: None)})
+
+
+def comparable(value: Any) -> Any:
+    """Something that is equal for equal values: what has a `deconstruct` is taken apart, however deep."""
+    kind = type(value)
+    if kind in _PLAIN or isinstance(value, type):
+        return value
+    if kind is float:
+        # Not a number is not equal to itself.
+        return value if value == value else "nan"
+    if isinstance(value, (list, tuple)):
+        return kind is tuple, [comparable(each) for each in value]
+    if isinstance(value, dict):
+        return {key: comparable(each) for key, each in value.items()}
+    if isinstance(value, functools.partial):
+        return comparable(value.func), comparable(value.args), comparable(value.keywords)
+    deconstruct = getattr(value, "deconstruct", None)
+    if deconstruct is None:
+        return value
+    parts = deconstruct()
+    if hasattr(value, "get_attname"):
+        # A field: its own name is no part of it.
+        parts = parts[1:]
+    return [comparable(each) for each in parts]
+
+
+def definition(field: Any, key: ModelKey) -> Any:
+    """What a field of the model `key` is, for comparing: without its name, its targets as keys."""
+    _, path, args, keywords = field.deconstruct()
+    if field.remote_field is not None:
+        keywords = dict(keywords)
+        for name in ("to", "through"):
+            if name in keywords:
+                keywords[name] = resolve_relation(keywords[name], *key)
+    if not keywords:
+        return path, comparable(args), keywords
+    return path, comparable(args), {name: comparable(value) for name, value in keywords.items()}
+
+
+def shape(field: Any) -> Any:
+    """What a field is, whatever it may point to."""
+    _, path, args, keywords = field.deconstruct()
+    kept = {name: comparable(value) for name, value in keywords.items() if name not in ("to", "through")}
+    return path, comparable(args), kept
