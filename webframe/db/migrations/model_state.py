@@ -24,6 +24,9 @@ from webframe.db.models.naming import normalised_together
 # Options of Meta that say where a model belongs, and not what it is.
 _NOT_IN_STATE = frozenset({"apps", "app_label", "abstract", "auto_created"})
 
+# Options that tables which refer to a model depend on.
+_OF_KEYS = ("db_table", "managed", "proxy")
+
 
 class ModelState:
     """One model as migrations know it.
@@ -101,6 +104,15 @@ class ModelState:
         """The keys of the models that it cannot be without: parents and targets of relations."""
         found = {key for field in self.fields.values() for key in keys_referred_to(field, self.key)}
         return frozenset((*self.base_keys, *found))
+
+    @cached_property
+    def keys_only(self) -> ModelState:
+        """The same with nothing but what other tables may refer to: the name of the table, and its unique columns."""
+        return self.changed(
+            fields={name: field for name, field in self.fields.items() if field.unique and not field.many_to_many},
+            options={name: self.options[name] for name in _OF_KEYS if name in self.options},
+            managers=(),
+        )
 
     def get_field(self, name: str) -> Any:
         """The field of this name. Raises FieldDoesNotExist."""

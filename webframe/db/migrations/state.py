@@ -30,6 +30,7 @@ from webframe.db.migrations.references import (
     with_target_field,
 )
 from webframe.db.migrations.renaming import options_with_renamed_field, options_without_field
+from webframe.db.migrations.table_models import Made, table_model
 from webframe.db.models.fields.base import NOT_PROVIDED
 
 __all__ = ["AppConfigStub", "ModelState", "ProjectState", "StateApps"]
@@ -49,6 +50,8 @@ class ProjectState:
         self.real_apps: set[str] = set(real_apps or ())
         # The classes that were made last, shared by a state and all its clones: see StateApps.
         self._groups: Groups = {}
+        # The same for `table_model`.
+        self._table_models: Made = {}
 
     @classmethod
     def from_apps(cls, apps: Any) -> ProjectState:
@@ -60,6 +63,7 @@ class ProjectState:
         """A state that can be changed without changing this one."""
         made = ProjectState(self.models, self.real_apps)
         made._groups = self._groups
+        made._table_models = self._table_models
         for name in ("_real_models", "_related_real_models"):
             if name in self.__dict__:
                 made.__dict__[name] = self.__dict__[name]
@@ -70,7 +74,14 @@ class ProjectState:
     @cached_property
     def apps(self) -> StateApps:
         """The registry of the models as classes, each made when it is asked for; a new one after each change."""
-        return StateApps(self.real_apps, {**self._real_models, **self.models}, self._groups)
+        return StateApps(self.real_apps, self._all_models(), self._groups)
+
+    def table_model(self, app_label: str, model_name: str, with_referring: bool = False) -> Any:
+        """The class of a model as far as its table is concerned, for schema editors: see `table_models`."""
+        return table_model(self._all_models(), self._table_models, (app_label, model_name.lower()), with_referring)
+
+    def _all_models(self) -> Mapping[ModelKey, ModelState]:
+        return {**self._real_models, **self.models} if self.real_apps else self.models
 
     @cached_property
     def complete_apps(self) -> StateApps:

@@ -64,11 +64,11 @@ class FieldOperation(Operation):
             self.model_name, self.name, app_label
         )
 
-    def _models(self, app_label: str, from_state: Any, to_state: Any) -> tuple[Any, Any]:
+    def _models(self, app_label: str, from_state: Any, to_state: Any, with_referring: bool = False) -> tuple[Any, Any]:
         """The class of the model before and after."""
         return (
-            from_state.apps.get_model(app_label, self.model_name),
-            to_state.apps.get_model(app_label, self.model_name),
+            from_state.table_model(app_label, self.model_name, with_referring),
+            to_state.table_model(app_label, self.model_name, with_referring),
         )
 
 
@@ -91,12 +91,12 @@ class AddField(FieldOperation):
         state.add_field(app_label, self.model_name_lower, self.name, self.field, self.preserve_default)
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = to_state.apps.get_model(app_label, self.model_name)
+        model = to_state.table_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.add_field(model, with_default_of(self, model._meta.get_field(self.name)))
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = from_state.apps.get_model(app_label, self.model_name)
+        model = from_state.table_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.remove_field(model, model._meta.get_field(self.name))
 
@@ -133,12 +133,12 @@ class RemoveField(FieldOperation):
         state.remove_field(app_label, self.model_name_lower, self.name)
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = from_state.apps.get_model(app_label, self.model_name)
+        model = from_state.table_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.remove_field(model, model._meta.get_field(self.name))
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = to_state.apps.get_model(app_label, self.model_name)
+        model = to_state.table_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.add_field(model, model._meta.get_field(self.name))
 
@@ -169,13 +169,13 @@ class AlterField(FieldOperation):
         state.alter_field(app_label, self.model_name_lower, self.name, self.field, self.preserve_default)
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        old_model, new_model = self._models(app_label, from_state, to_state)
+        old_model, new_model = self._models(app_label, from_state, to_state, True)
         if self.allow_migrate_model(schema_editor.connection.alias, new_model):
             new_field = with_default_of(self, new_model._meta.get_field(self.name))
             schema_editor.alter_field(old_model, old_model._meta.get_field(self.name), new_field)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        old_model, new_model = self._models(app_label, from_state, to_state)
+        old_model, new_model = self._models(app_label, from_state, to_state, True)
         if self.allow_migrate_model(schema_editor.connection.alias, new_model):
             schema_editor.alter_field(
                 old_model, old_model._meta.get_field(self.name), new_model._meta.get_field(self.name)

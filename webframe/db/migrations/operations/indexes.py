@@ -34,7 +34,7 @@ class IndexOperation(Operation):
 
     def _table(self, app_label: str, schema_editor: Any, state: Any) -> Any:
         """The class of the model in a state; None if its table is not to be changed here."""
-        model = state.apps.get_model(app_label, self.model_name)
+        model = state.table_model(app_label, self.model_name)
         return model if self.allow_migrate_model(schema_editor.connection.alias, model) else None
 
 

@@ -79,12 +79,12 @@ class CreateModel(ModelOperation):
         state.add_model(ModelState(app_label, self.name, self.fields, self.options, self.bases, self.managers))
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = to_state.apps.get_model(app_label, self.name)
+        model = to_state.table_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.create_model(model)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = from_state.apps.get_model(app_label, self.name)
+        model = from_state.table_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.delete_model(model)
 
@@ -130,12 +130,12 @@ class DeleteModel(ModelOperation):
         state.remove_model(app_label, self.name_lower)
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = from_state.apps.get_model(app_label, self.name)
+        model = from_state.table_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.delete_model(model)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = to_state.apps.get_model(app_label, self.name)
+        model = to_state.table_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.create_model(model)
 
@@ -186,8 +186,8 @@ class RenameModel(ModelOperation):
     def _rename(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any, old_name: str, new_name: str
     ) -> None:
-        old_model = from_state.apps.get_model(app_label, old_name)
-        new_model = to_state.apps.get_model(app_label, new_name)
+        old_model = from_state.table_model(app_label, old_name, with_referring=True)
+        new_model = to_state.table_model(app_label, new_name)
         if not self.allow_migrate_model(schema_editor.connection.alias, new_model):
             return
         rename_tables(schema_editor, old_model, new_model)
@@ -196,7 +196,7 @@ class RenameModel(ModelOperation):
             field = relation.field
             if not field.many_to_many or field.model is old_model or relation.model is not old_model:
                 continue
-            other = to_state.apps.get_model(field.model._meta.app_label, field.model._meta.model_name)
+            other = to_state.table_model(field.model._meta.app_label, field.model._meta.model_name)
             if self.allow_migrate_model(schema_editor.connection.alias, other):
                 schema_editor.alter_field(field.model, field, other._meta.get_field(field.name))
 

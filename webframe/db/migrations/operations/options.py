@@ -36,9 +36,9 @@ class AlterModelTable(ModelOptionOperation):
         state.alter_model_options(app_label, self.name_lower, options, ["db_table"])
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        new_model = to_state.apps.get_model(app_label, self.name)
+        new_model = to_state.table_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, new_model):
-            old_model = from_state.apps.get_model(app_label, self.name)
+            old_model = from_state.table_model(app_label, self.name)
             rename_tables(schema_editor, old_model, new_model)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
@@ -74,9 +74,9 @@ class AlterUniqueTogether(ModelOptionOperation):
         state.alter_model_options(app_label, self.name_lower, options, ["unique_together"])
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        new_model = to_state.apps.get_model(app_label, self.name)
+        new_model = to_state.table_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, new_model):
-            old_model = from_state.apps.get_model(app_label, self.name)
+            old_model = from_state.table_model(app_label, self.name)
             schema_editor.alter_unique_together(
                 old_model, old_model._meta.unique_together, new_model._meta.unique_together
             )
