@@ -53,6 +53,9 @@ class Defaults:
     MIGRATION_MODULES: dict[str, Any] = {}
     """App label to the dotted name of the package with its migrations, where that is not the usual one; None: none."""
 
+    FIXTURE_DIRS: list[str | os.PathLike[str]] = []
+    """Folders searched for fixtures after the `fixtures` folder of each app."""
+
     TIME_ZONE: str = "UTC"
     """The time zone, by its IANA name, in which dates are shown and naive ones are understood."""
 

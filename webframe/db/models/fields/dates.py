@@ -224,6 +224,15 @@ class DurationField(Field):
     def get_prep_value(self, value: Any) -> Any:
         return self.to_python(value)
 
+    def value_to_string(self, obj: Any) -> str:
+        """As "3 04:05:06.5", with days less than zero for a negative span."""
+        value = self.value_from_object(obj)
+        if value is None:
+            return ""
+        days, clock = divmod(value, datetime.timedelta(days=1))
+        text = str(clock).rjust(8, "0") if clock.microseconds == 0 else str(clock).rjust(15, "0")
+        return f"{days} {text}" if days else text
+
 
 _DURATION = re.compile(
     r"(?:(?P<days>-?\d+) (?:days?, )?)?(?P<sign>-?)(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?"
