@@ -11,7 +11,7 @@ import sqlalchemy
 from webframe.db.connections import router
 from webframe.db.introspection import table_names
 from webframe.db.migrations.errors import InvalidMigrationPlan
-from webframe.db.migrations.loader import MigrationLoader
+from webframe.db.migrations.loader import MigrationLoader, replaced_by
 from webframe.db.migrations.lock import Notify, is_locked_here, migration_lock
 from webframe.db.migrations.migration import Key, Migration
 from webframe.db.migrations.operations.fields import AddField
@@ -62,10 +62,8 @@ class MigrationExecutor:
                 self._plan_backwards(graph.root_nodes(app_label), applied, plan)
                 continue
             target = app_label, name
-            if self.loader.replace_migrations and target not in graph and target in self.loader.disk_migrations:
-                # It is one that a squashed migration replaces: do without those.
-                self.loader.replace_migrations = False
-                self.loader.build_graph()
+            if target not in graph and target in self.loader.disk_migrations:
+                self.loader.expand(target)
                 return self.migration_plan(targets, clean_start)
             if target in applied:
                 children = graph.node_map[target].children
@@ -220,7 +218,7 @@ class MigrationExecutor:
 
     def record_migration(self, migration: Migration) -> None:
         """Note that a migration is applied; a squashed one together with all that it replaces."""
-        keys = [*(tuple(key) for key in migration.replaces), migration.key]
+        keys = self._with_replaced(migration)
         missing = [key for key in keys if key not in self.loader.recorded_migrations]
         self.recorder.record_all_applied(missing)
         self.loader.recorded_migrations.update(dict.fromkeys(missing, migration))
@@ -228,20 +226,24 @@ class MigrationExecutor:
 
     def record_unapplied(self, migration: Migration) -> None:
         """Note that a migration is not applied any more; nor is what it replaces, nor what replaces it."""
-        keys = [*(tuple(key) for key in migration.replaces), migration.key]
-        for key, squashed in self.loader.replacements.items():
-            if migration.key in map(tuple, squashed.replaces):
-                keys.append(key)
-        for key in dict.fromkeys(keys):
+        for key in {*self._with_replaced(migration), *self.loader.squashes_of(migration.key)}:
             self.recorder.record_unapplied(*key)
             self.loader.recorded_migrations.pop(key, None)
             self.loader.applied_migrations.pop(key, None)
+
+    def _with_replaced(self, migration: Migration) -> list[Key]:
+        """The keys of a migration and, if it is a squashed one, of all that it replaces."""
+        keys: list[Key] = []
+        for key in replaced_by(migration):
+            inner = self.loader.replacements.get(key)
+            keys += [key] if inner is None else self._with_replaced(inner)
+        return [*dict.fromkeys(keys), migration.key]
 
     def check_replacements(self) -> None:
         """Note squashed migrations as applied where all that they replace is, as after the day they were made."""
         recorded = self.loader.recorded_migrations
         for key, migration in self.loader.replacements.items():
-            if key not in recorded and all(tuple(each) in recorded for each in migration.replaces):
+            if key not in recorded and all(each in recorded for each in replaced_by(migration)):
                 self.recorder.record_applied(*key)
                 recorded[key] = self.loader.applied_migrations[key] = migration
 

@@ -51,6 +51,8 @@ class MigrationLoader:
         self.graph = MigrationGraph()
         # The squashed migrations, by key.
         self.replacements: dict[Key, Migration] = {}
+        # Squashed migrations that are left out, because somebody wants to go to the middle of them.
+        self.expanded: set[Key] = set()
         # The labels of apps with a package of migrations, and of those without.
         self.migrated_apps: set[str] = set()
         self.unmigrated_apps: set[str] = set()
@@ -115,7 +117,7 @@ class MigrationLoader:
         if not names:
             hint = f" The app {app_label!r} has no migrations." + close_match(app_label, sorted(self.migrated_apps))
         else:
-            hint = close_match(name, names) or f" There are: {', '.join(names)}."
+            hint = close_match(name, names, cutoff=0.75) or f" There are: {', '.join(names)}."
         return NodeNotFoundError(f"There is no migration {app_label}.{name}.{hint}", (app_label, name))
 
     # -- the graph
@@ -179,9 +181,7 @@ class MigrationLoader:
                 return ends[0]
             if self.ignore_no_initial:
                 return None
-            problem = (
-                f"The app {app_label!r} has no migrations yet: make them with 'webframe makemigrations {app_label}'."
-            )
+            problem = f"That app has no migrations yet: make them with 'webframe makemigrations {app_label}'."
         else:
             problem = "No installed app has that label."
             problem += close_match(app_label, sorted(self.migrated_apps | self.unmigrated_apps))
@@ -194,21 +194,33 @@ class MigrationLoader:
 
     def _replace(self, key: Key) -> None:
         """Let a squashed migration stand for what it replaces, or leave it out where some of that is applied."""
-        replaced = [tuple(each) for each in self.replacements[key].replaces]
+        replaced = replaced_by(self.replacements[key])
         applied = [each in self.applied_migrations for each in replaced]
         if all(applied):
             self.applied_migrations[key] = self.replacements[key]
-        elif any(applied):
+        if key in self.expanded or (any(applied) and not all(applied)):
             self.applied_migrations.pop(key, None)
-        if all(applied) or not any(applied):
-            self.graph.remove_replaced_nodes(key, replaced)
-        else:
             self.graph.remove_replacement_node(key, replaced)
+        else:
+            self.graph.remove_replaced_nodes(key, replaced)
+
+    def squashes_of(self, key: Key) -> set[Key]:
+        """The squashed migrations that a migration is a part of, those made of squashed ones too."""
+        found: set[Key] = set()
+        for squashed in _inner_first(self.replacements):
+            if not found.union([key]).isdisjoint(replaced_by(self.replacements[squashed])):
+                found.add(squashed)
+        return found
+
+    def expand(self, key: Key) -> None:
+        """Build the graph anew, without the squashed migrations that a migration is a part of."""
+        self.expanded |= self.squashes_of(key)
+        self.build_graph()
 
     def _explain_missing(self, error: NodeNotFoundError) -> None:
         """Say so where a migration is missing because the squashed one that replaces it cannot be used yet."""
         for key, migration in self.replacements.items():
-            replaced = [tuple(each) for each in migration.replaces]
+            replaced = replaced_by(migration)
             if error.node in replaced and key not in self.graph:
                 there = [".".join(each) for each in replaced if each in self.applied_migrations]
                 error.add_note(
@@ -241,7 +253,7 @@ class MigrationLoader:
 
     def _is_replaced_by_applied(self, key: Key, recorded: Iterable[Key]) -> bool:
         replacement = self.replacements.get(key)
-        return replacement is not None and all(tuple(each) in recorded for each in replacement.replaces)
+        return replacement is not None and all(each in recorded for each in replaced_by(replacement))
 
     def detect_conflicts(self) -> dict[str, list[str]]:
         """The apps with more than one last migration, and the names of these."""
@@ -262,7 +274,7 @@ class MigrationLoader:
         state: Any = None
         for migration, backwards in plan:
             with self.connection.schema_editor(collect_sql=True, atomic=migration.atomic) as editor:
-                if state is None:
+                if state is None or backwards:
                     state = self.project_state(migration.key, at_end=False)
                 if backwards:
                     state = migration.unapply(state, editor, collect_sql=True)
@@ -270,6 +282,11 @@ class MigrationLoader:
                     state = migration.apply(state, editor, collect_sql=True)
             statements += editor.collected_sql
         return statements
+
+
+def replaced_by(migration: Migration) -> list[Key]:
+    """What a squashed migration replaces."""
+    return [(app_label, name) for app_label, name in migration.replaces]
 
 
 def _inner_first(replacements: dict[Key, Migration]) -> list[Key]:
@@ -289,5 +306,5 @@ def _inner_first(replacements: dict[Key, Migration]) -> list[Key]:
             elif key not in done:
                 path.append(key)
                 stack.append((key, True))
-                stack += [(tuple(each), False) for each in replacements[key].replaces if tuple(each) in replacements]
+                stack += [(each, False) for each in replaced_by(replacements[key]) if each in replacements]
     return list(done)

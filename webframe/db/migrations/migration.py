@@ -176,7 +176,7 @@ class Migration:
         lines += [f"    done:     {operation.describe()}" for operation in done]
         lines += [f"    {'FAILED:  ' if n == 0 else 'not done:'} {each.describe()}" for n, each in enumerate(not_done)]
         if not not_done:
-            lines.append("    FAILED:  what is left for the end of a migration, such as foreign keys")
+            lines.append("    FAILED:   what is left for the end of a migration, such as foreign keys")
         if verb == "applied":
             lines.append(
                 f"The migration does not count as applied. Put right what failed, take back by hand what is done, and "
