@@ -8,6 +8,8 @@ import sqlite3
 # What a semicolon may stand in without ending a statement, by engine. Quotes are doubled within quotes everywhere.
 _STRINGS = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
 _COMMENTS = r"--[^\n]*|/\*.*?\*/"
+# What may be all that is left of a script: only MariaDB has comments behind hashes, and nowhere is a hash a statement.
+_NO_CODE = rf"{_COMMENTS}|\#[^\n]*"
 _SKIPPED = {
     "sqlite": rf"{_STRINGS}|`[^`]*`|\[[^\]]*\]|{_COMMENTS}",
     # Strings with backslashes begin with E; functions stand between dollar quotes.
@@ -38,6 +40,4 @@ def statements_of(script: str, vendor: str) -> list[str]:
 
 
 def _has_code(statement: str) -> bool:
-    return bool(
-        re.sub(rf"{_COMMENTS}|\#[^\n]*" if "#" in statement else _COMMENTS, "", statement, flags=re.DOTALL).strip()
-    )
+    return bool(re.sub(_NO_CODE, "", statement, flags=re.DOTALL).strip())
