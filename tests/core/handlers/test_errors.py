@@ -203,6 +203,14 @@ def test_what_is_wrong_with_a_request_reaches_the_error_handlers_of_the_app(
     assert client.post("/", headers=headers).text == "header: RequestHeadersTooBig"
 
 
+def test_a_request_that_is_refused_on_a_path_with_values_is_answered_as_anywhere(
+    app: Webframe, client: Client, code: Callable[[Any], Any]
+) -> None:
+    app.post("/<int:pk>", max_content_length=10)(code(lambda request, pk: str(pk)))
+    assert client.post("/1", content=b"x" * 11).status_code == 413
+    assert client.post("/1", content=b"x" * 10).text == "1"
+
+
 @pytest.mark.parametrize("registered", [200, 399, 600, "404", ValueError("no class"), int, None])
 def test_what_is_no_error_cannot_have_a_handler(app: Webframe, registered: Any) -> None:
     with pytest.raises(Exception, match="error"):

@@ -236,9 +236,9 @@ class RouteTable:
         return endpoint, values
 
     def raising(self, error: Exception) -> Endpoint:
-        """An endpoint whose view raises this error."""
+        """An endpoint whose view raises this error; it may take the place of one whose path has values."""
 
-        def view(request: Request) -> None:
+        def view(request: Request, **values: object) -> None:
             raise error
 
         return Endpoint(view, self.policy, is_quick=True)
