@@ -247,6 +247,20 @@ async def test_a_savepoint_is_set_and_released_for_an_inner_block_only(statement
     assert statements.words == ["BEGIN", "INSERT", "SAVEPOINT", "INSERT", "RELEASE", "INSERT", "COMMIT"]
 
 
+async def test_the_connection_of_the_driver_is_that_of_the_transaction():
+    before = connection.connection  # what plain code has, if anything
+    async with atomic():
+        assert connection.connection is before  # it has not begun
+        await add("1")
+        raw = connection.connection
+        assert raw is not before
+        async with atomic():
+            assert connection.connection is raw
+            await add("2")
+            assert connection.connection is raw
+    assert connection.connection is before
+
+
 async def test_databases_have_transactions_of_their_own(tables):
     await workers.run(tables, Note._meta.apps, using="other")
     with pytest.raises(Oops):

@@ -281,7 +281,9 @@ class DatabaseWrapper(Placing):
         if slot is not None and slot.wrapper is not self:
             slot = None  # what had this alias before DATABASES was changed
         node = self._node()
-        return node.slot if node is not None and node.link is not None else slot
+        while node is not None and node.link is None:
+            node = node.parent  # a block that has not begun yet will do so on the connection of the one around it
+        return slot if node is None else node.slot
 
     @property
     def connection(self) -> Any:
