@@ -143,9 +143,10 @@ class LoopPool:
         """Take a connection back, and give it to who waits longest."""
         if self._disposed:
             self.drop(checkout)
-        elif not self._line or not self._hand_on(checkout):
+            return
+        checkout.rested = monotonic()
+        if not self._line or not self._hand_on(checkout):
             if len(self._idle) < self._size:
-                checkout.rested = monotonic()
                 self._idle.append(checkout)
             else:
                 self.drop(checkout)
