@@ -4,11 +4,16 @@ A server that is named in the environment (`WEBFRAME_TEST_POSTGRESQL`,
 `WEBFRAME_TEST_MYSQL`: URLs whose user may create databases) is used as it is.
 Where none is named, one is started in a temporary directory, if the programs of
 the distribution are here; it listens on a socket in that directory only, cares
-for nothing after a crash, and is thrown away at the end.
+for nothing after a crash, and is thrown away at the end. Where the tests run in
+several processes, each has servers of its own.
+
+The directories are in memory where there is enough of it: MariaDB waits for the
+disk whenever a table is made or dropped, whatever it is told.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -18,12 +23,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 
 # Seconds that a server may take to start, and to stop.
 PATIENCE = 60
+
+# Where files are in memory, and the bytes that must be free there: a server begins with a hundred megabytes.
+MEMORY = Path("/dev/shm")
+ENOUGH = 1 << 30
 
 
 class Unavailable(Exception):
@@ -36,9 +46,7 @@ class SQLite:
     vendor = "sqlite"
 
     def __init__(self) -> None:
-        memory = Path("/dev/shm")
-        # Where there are files in memory: nothing here has to survive a power failure.
-        self.directory = Path(tempfile.mkdtemp(prefix="wf-sqlite-", dir=memory if memory.is_dir() else None))
+        self.directory = _directory("wft-sqlite-", None)
 
     def create_database(self, name: str) -> str:
         return f"sqlite:///{self.directory / name}.sqlite3"
@@ -166,7 +174,7 @@ def postgresql() -> Server:
     programs = [Path(directory) for directory in sorted(_globbed("/usr/lib/postgresql/*/bin"), key=_version)[-1:]]
     initdb, postgres = (_program(each, "postgresql", programs) for each in ("initdb", "postgres"))
     user = _unprivileged("postgres")
-    directory = _directory("wf-pg-", user)
+    directory = _directory("wft-pg-", user)
     data = directory / "data"
     _run(
         [initdb, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D", str(data)], user
@@ -192,7 +200,7 @@ def mysql() -> Server:
     mariadbd = _program("mariadbd", "mariadb-server", [Path("/usr/sbin"), Path("/usr/libexec")])
     install = _program("mariadb-install-db", "mariadb-server")
     user = _unprivileged("mysql")
-    directory = _directory("wf-my-", user)
+    directory = _directory("wft-my-", user)
     data = directory / "data"
     small = ["--no-defaults", f"--datadir={data}", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M"]
     unsafe = ["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--innodb-doublewrite=0"]
@@ -247,12 +255,33 @@ def _unprivileged(name: str) -> str | None:
 
 
 def _directory(prefix: str, user: str | None) -> Path:
+    """A new directory of this process, for a user; those of processes that were killed are thrown away."""
     # A short path: that of a socket has 107 characters at most.
-    directory = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    place = Path("/tmp")
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
+        _sweep(MEMORY, prefix)
+        if shutil.disk_usage(MEMORY).free >= ENOUGH:
+            place = MEMORY
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    # Held until the process ends, however it does: it says that the directory is in use.
+    fcntl.flock(os.open(directory, os.O_RDONLY), fcntl.LOCK_SH)
     directory.chmod(0o755)
     if user is not None:
         shutil.chown(directory, user)
     return directory
+
+
+def _sweep(place: Path, prefix: str) -> None:
+    for directory in place.glob(f"{prefix}*"):
+        with suppress(OSError):  # it is in use, it is somebody else's, or others have been faster
+            file = os.open(directory, os.O_RDONLY)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # A new one may not have been locked yet.
+                if time.time() - os.fstat(file).st_mtime > 2 * PATIENCE:
+                    shutil.rmtree(directory, ignore_errors=True)
+            finally:
+                os.close(file)
 
 
 def _as_user(user: str | None) -> dict[str, object]:
