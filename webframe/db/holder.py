@@ -176,7 +176,11 @@ def holder_here() -> Holder:
 def holder_if_any() -> Holder | None:
     """The holder of this context, or None if it has used no database yet."""
     lessee = current_lessee.get()
-    return held.get() if lessee is None else lessee.holder
+    if lessee is None:
+        return held.get()
+    if lessee.holder is None and entered.get() is not None:
+        return _new_holder(lessee)  # the code around the request may be in a transaction, which it takes part in
+    return lessee.holder
 
 
 def _new_holder(lessee: Lessee | None) -> Holder:

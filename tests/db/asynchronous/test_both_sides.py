@@ -1,0 +1,333 @@
+"""Plain and async code in one transaction: views, workers, receivers, the transactions of tests, lazy relations."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from webframe import Webframe, workers
+from webframe.contrib.atomic import atomic_requests
+from webframe.core.exceptions import SynchronousOnlyOperation
+from webframe.db import connection, connections, transaction
+from webframe.db.models.signals import post_save
+from webframe.db.transaction import TransactionManagementError, atomic
+from webframe.greenlets import bridge
+from webframe.test.client import Client
+from webframe.test.db import rolled_back
+
+from .bank import Account, Entry, Label, Note
+
+pytestmark = pytest.mark.usefixtures("bank")
+
+
+class Oops(Exception):
+    """What tests raise."""
+
+
+def add(text: str) -> None:
+    Note.objects.create(text=text)
+
+
+def texts() -> list[str]:
+    return sorted(Note.objects.values_list("text", flat=True))
+
+
+# --- plain code in the transaction of async code ------------------------------------------------------------------
+
+
+async def test_plain_code_in_a_worker_is_in_the_transaction_of_the_task():
+    with pytest.raises(Oops):
+        async with atomic():
+            await Note.objects.acreate(text="async")
+            await workers.run(add, "plain")
+            assert await workers.run(texts) == ["async", "plain"]
+            assert await Note.objects.acount() == 2
+            raise Oops
+    assert await Note.objects.acount() == 0
+
+
+async def test_a_worker_may_be_the_first_to_do_anything_in_it():
+    async with atomic():
+        await workers.run(add, "plain")
+        assert await Note.objects.acount() == 1
+    assert await workers.run(texts) == ["plain"]
+
+
+async def test_a_block_of_plain_code_is_a_savepoint_of_the_transaction_of_the_task():
+    def plain(fails: bool) -> None:
+        with atomic():
+            add(f"fails: {fails}")
+            transaction.on_commit(lambda: heard.append(fails))
+            if fails:
+                raise Oops
+
+    heard: list[bool] = []
+    async with atomic():
+        await Note.objects.acreate(text="async")
+        await workers.run(plain, False)
+        with pytest.raises(Oops):
+            await workers.run(plain, True)
+        assert heard == []
+    assert heard == [False]
+    assert await workers.run(texts) == ["async", "fails: False"]
+
+
+async def test_tasks_and_workers_take_turns_in_one_transaction():
+    async with atomic():
+        await asyncio.gather(
+            *(Note.objects.acreate(text=f"async {number}") for number in range(10)),
+            *(workers.run(add, f"plain {number}") for number in range(10)),
+        )
+    assert await Note.objects.acount() == 20
+
+
+async def test_a_thread_that_nobody_waits_for_cannot_use_the_connection_of_the_task():
+    import contextvars
+
+    errors: list[BaseException] = []
+
+    def use() -> None:
+        try:
+            add("thread")
+        except TransactionManagementError as error:
+            errors.append(error)
+
+    async with atomic():
+        await Note.objects.acreate(text="async")
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(use,))
+        thread.start()
+        while thread.is_alive():
+            await asyncio.sleep(0.001)
+    assert "webframe.workers.run" in str(errors[0])
+    assert await workers.run(texts) == ["async"]
+
+
+async def test_plain_code_in_a_worker_without_a_transaction_has_a_connection_of_its_own(witness):
+    await Note.objects.acreate(text="async")
+    await workers.run(add, "plain")
+    assert witness.count("bank_note") == 2
+
+
+@pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_async_view_and_the_plain_code_it_runs_share_the_transaction_of_the_request(protocol, fails):
+    app = Webframe("bank")
+    app.middleware(atomic_requests)
+
+    @app.post("/book")
+    async def book(request: Any) -> str:
+        account = await Account.objects.acreate(owner="ann")
+        await workers.run(lambda: Entry.objects.create(account_id=account.pk, amount=1))
+        async with atomic():
+            await account.entries.acreate(amount=2)
+        if fails:
+            raise Oops
+        return str(await workers.run(Entry.objects.count))
+
+    client = Client(app, protocol=protocol, raise_app_exceptions=False)
+    response = client.post("/book")
+    assert response.status_code == (500 if fails else 200)
+    assert Entry.objects.count() == (0 if fails else 2)
+    assert Account.objects.count() == (0 if fails else 1)
+    client.close()
+
+
+# --- async code in the transaction of plain code ------------------------------------------------------------------
+
+
+@pytest.fixture
+def app() -> Webframe:
+    app = Webframe("bank")
+
+    @app.post("/notes/<text>")
+    async def write(request: Any, text: str) -> str:
+        async with atomic():
+            await Note.objects.acreate(text=text)
+            if text == "bad":
+                raise Oops
+        return str(await Note.objects.acount())
+
+    @app.get("/notes")
+    async def read(request: Any) -> list[str]:
+        return [text async for text in Note.objects.order_by("pk").values_list("text", flat=True)]
+
+    @app.post("/both")
+    async def both(request: Any) -> str:
+        await asyncio.gather(*(Note.objects.acreate(text=str(number)) for number in range(5)))
+        return str(await workers.run(Note.objects.count))
+
+    return app
+
+
+@pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
+def test_async_views_are_in_the_transaction_of_a_test(protocol, app, witness):
+    client = Client(app, protocol=protocol, raise_app_exceptions=False)
+    with rolled_back("default"):
+        add("by the test")
+        assert client.get("/notes").json() == ["by the test"]
+        assert client.post("/notes/good").text == "2"
+        assert client.post("/notes/bad").status_code == 500
+        assert client.post("/both").text == "7"
+        assert texts() == ["0", "1", "2", "3", "4", "by the test", "good"]
+        assert witness.count("bank_note") == 0
+    assert texts() == []
+    assert client.get("/notes").json() == []
+    client.close()
+
+
+@pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
+def test_a_hook_of_an_async_view_waits_for_the_end_of_the_plain_transaction_around(protocol, app):
+    heard: list[str] = []
+
+    @app.post("/hook")
+    async def hook(request: Any) -> str:
+        async def asynchronous() -> None:
+            await asyncio.sleep(0)
+            heard.append("called")
+
+        async with atomic():
+            await Note.objects.acreate(text="x")
+            transaction.on_commit(asynchronous)
+        return "registered"
+
+    client = Client(app, protocol=protocol)
+    with atomic():
+        assert client.post("/hook").text == "registered"
+        assert heard == []
+    assert heard == ["called"]
+    client.close()
+
+
+@pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
+def test_what_a_request_does_first_is_in_the_transaction_of_a_test_whatever_it_is(protocol):
+    heard: list[str] = []
+    app = Webframe("bank")
+
+    @app.get("/async/hook")
+    async def async_hook(request: Any) -> str:
+        transaction.on_commit(lambda: heard.append("async"))
+        return str(connection.in_atomic_block)
+
+    @app.get("/plain/hook")
+    def plain_hook(request: Any) -> str:
+        transaction.on_commit(lambda: heard.append("plain"))
+        return str(connection.in_atomic_block)
+
+    @app.get("/async/question")
+    async def async_question(request: Any) -> str:
+        return str(await Note.objects.acount())
+
+    @app.get("/plain/question")
+    def plain_question(request: Any) -> str:
+        return str(Note.objects.count())
+
+    client = Client(app, protocol=protocol)
+    with atomic():
+        add("by the test")
+        assert client.get("/async/hook").text == client.get("/plain/hook").text == "True"
+        assert client.get("/async/question").text == client.get("/plain/question").text == "1"
+        assert heard == []
+    assert heard == ["async", "plain"]
+    client.close()
+
+
+def test_a_loop_that_is_run_within_a_plain_transaction_takes_part_in_it(witness):
+    async def main() -> None:
+        async with atomic():
+            await Note.objects.acreate(text="async")
+        with pytest.raises(Oops):
+            async with atomic():
+                await Note.objects.acreate(text="undone")
+                raise Oops
+        await asyncio.gather(*(Note.objects.acreate(text=str(number)) for number in range(3)))
+
+    with atomic():
+        add("plain")
+        asyncio.run(main())
+        assert texts() == ["0", "1", "2", "async", "plain"]
+        assert witness.count("bank_note") == 0
+    assert texts() == ["0", "1", "2", "async", "plain"]
+
+
+# --- receivers and relations --------------------------------------------------------------------------------------
+
+
+async def test_a_plain_receiver_may_block_and_the_task_waits_instead(connect):
+    free: list[int] = []
+
+    def receive(instance: Any, **kwargs: Any) -> None:
+        account, _ = Account.objects.get_or_create(owner=instance.text)
+        with atomic():
+            Entry.objects.bulk_create([Entry(account=account, amount=amount) for amount in range(3)])
+            account.labels.add(Label.objects.create(name="new"))
+        account.refresh_from_db()
+        assert [entry.amount for entry in account.entries.order_by("amount")] == [0, 1, 2]
+
+    async def tick() -> None:
+        while True:
+            free.append(1)
+            await asyncio.sleep(0)
+
+    connect(post_save, receive, sender=Note)
+    ticking = asyncio.create_task(tick())
+    async with atomic():
+        await Note.objects.acreate(text="ann")
+    ticking.cancel()
+    await asyncio.wait([ticking])
+    assert await Entry.objects.acount() == 3
+    if connection.vendor != "sqlite":  # whose short questions are answered at once
+        assert len(free) > 10
+
+
+async def test_a_receiver_may_call_async_code_by_wait_from_a_worker(connect):
+    from webframe.waiting import wait
+
+    def receive(instance: Any, **kwargs: Any) -> None:
+        wait(Account.objects.acreate(owner="from a receiver"))
+
+    connect(post_save, receive, sender=Note)
+    async with atomic():
+        await workers.run(add, "worker")
+        assert await Account.objects.acount() == 1
+    assert await Account.objects.acount() == 1
+
+
+async def test_relations_that_are_not_loaded_are_refused_on_the_loop_and_read_in_a_bridge():
+    ann = await Account.objects.acreate(owner="ann")
+    await Entry.objects.acreate(account=ann, amount=5)
+    entry = await Entry.objects.aget()
+    with pytest.raises(SynchronousOnlyOperation, match="account.*select_related"):
+        entry.account.owner  # noqa: B018  # it raises an error
+    assert await bridge(lambda: entry.account.owner) == "ann"
+    assert entry.account.owner == "ann"  # it is there now
+    entry = await Entry.objects.select_related("account").aget()
+    assert entry.account.owner == "ann"
+
+    def walk() -> list[int]:
+        return [each.amount for each in Account.objects.get(owner="ann").entries.all()]
+
+    assert await bridge(walk) == [5]
+
+
+async def test_blocking_calls_on_the_loop_are_refused_and_name_the_method_for_async_code():
+    ann = await Account.objects.acreate(owner="ann")
+    for call, name in [
+        (Account.objects.count, "acount"),
+        (Account.objects.get, "aget"),
+        (ann.save, "asave"),
+        (ann.delete, "adelete"),
+        (ann.refresh_from_db, "arefresh_from_db"),
+        (lambda: ann.entries.create(amount=1), "acreate"),
+        (lambda: ann.labels.clear(), "aclear"),
+        (lambda: list(Account.objects.all()), "async for"),
+    ]:
+        with pytest.raises(SynchronousOnlyOperation, match=name):
+            call()
+    async with atomic():
+        with pytest.raises(SynchronousOnlyOperation, match="asave"):
+            ann.save()
+        await ann.asave()
+    assert not connections["default"].in_atomic_block
