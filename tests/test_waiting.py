@@ -119,7 +119,7 @@ def marked() -> Any:
         AsyncCallable().method,
         marked(),
     ],
-    ids=str,
+    ids=["function", "partial", "partial of a partial", "callable object", "method", "marked function"],
 )
 def test_is_async(function: Any) -> None:
     assert waiting.is_async(function)
@@ -137,7 +137,7 @@ def test_is_async(function: Any) -> None:
         lambda: None,
         threading.Lock,
     ],
-    ids=str,
+    ids=["built-in", "print", "callable object", "class", "async class", "partial", "lambda", "class in C"],
 )
 def test_is_not_async(function: Any) -> None:
     assert not waiting.is_async(function)

@@ -570,7 +570,7 @@ def test_mounted_apps_start_with_the_first_request_too(
 # -- mistakes
 
 
-@pytest.mark.parametrize("mistake", [lambda: None, 42, "name"], ids=repr)
+@pytest.mark.parametrize("mistake", [lambda: None, 42, "name"], ids=["a lambda", "a number", "a name"])
 def test_what_is_no_generator_function_is_no_lifespan(app: Webframe, mistake: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match="generator function"):
         app.lifespan(mistake)

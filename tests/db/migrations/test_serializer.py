@@ -146,7 +146,7 @@ def test_sets_are_written_in_one_order(values: list[str]) -> None:
         validators.RegexValidator("^a$", flags=re.IGNORECASE),
         validators.validate_email,
     ],
-    ids=repr,
+    ids=lambda value: repr(value).split(" at 0x")[0],
 )
 def test_a_value_is_read_again_as_it_was_written(value: Any) -> None:
     assert again(value) == value
