@@ -331,10 +331,10 @@ def test_no_query_and_no_cookie_is_an_error_of_ours(query: bytes, cookie: bytes)
 )
 def test_json_that_is_none_is_a_400(app: Webframe, ask: Ask, body: bytes) -> None:
     app.post("/")(lambda request: {"got": type(request.json).__name__})
-    start = time.perf_counter()
+    start = time.process_time()
     answer = ask(method="POST", headers=of_type("application/json", ("Content-Length", str(len(body)))), body=body)
     assert answer.status == 400
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_json_may_nest_as_deep_as_allowed(app: Webframe, ask: Ask) -> None:
@@ -379,11 +379,11 @@ def multipart(parts: int) -> bytes:
 )
 def test_a_malformed_multipart_form_is_a_4xx(app: Webframe, ask: Ask, content_type: str, body: bytes) -> None:
     app.post("/")(lambda request: str(len(request.form)))
-    start = time.perf_counter()
+    start = time.process_time()
     headers = of_type(content_type, ("Content-Length", str(len(body))))
     answer = ask(method="POST", headers=headers, body=body)
     assert 400 <= answer.status < 500 or (answer.status, answer.text) == (200, "0")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_multipart_form_with_too_many_parts_is_a_413(app: Webframe, ask: Ask) -> None:
@@ -620,9 +620,9 @@ def test_too_many_header_fields_are_a_431(app: Webframe, ask: Ask) -> None:
 def test_ten_thousand_equal_header_fields_are_refused_soon(app: Webframe) -> None:
     app.get("/")(lambda request: "ok")
     headers = [("Host", "testserver"), *[("X-Same", "x" * 10)] * 10_000]
-    start = time.perf_counter()
+    start = time.process_time()
     assert ask_asgi(app, headers=headers).status == 431
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_header_fields_that_are_too_large_together_are_a_431(app: Webframe) -> None:
@@ -665,21 +665,21 @@ def test_no_value_of_a_header_field_is_an_error_of_ours(
         return FileResponse(tmp_path / "file.txt")
 
     app.get("/")(view)
-    start = time.perf_counter()
+    start = time.process_time()
     assert ask(headers=[("Host", "testserver"), (name, value)]).status in (200, 206, 304, 400, 416)
     assert ask("/nowhere", headers=[("Host", "testserver"), (name, value)]).status == 404
     assert counts["exception"] == 0
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_many_ranges_are_refused_or_ignored_soon(app: Webframe, ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(b"x" * 10_000)
     app.get("/")(lambda request: FileResponse(tmp_path / "file.bin"))
     ranges = "bytes=" + ",".join(f"{number}-{number}" for number in range(3000))
-    start = time.perf_counter()
+    start = time.process_time()
     assert ask(headers=[("Host", "testserver"), ("Range", ranges)]).status in (200, 416)
     assert ask(headers=[("Host", "testserver"), ("Range", "bytes=9-1")]).status in (200, 416)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 # -- what a view must not send

@@ -250,7 +250,7 @@ def test_what_clients_send_does_not_pile_up():
 
 
 def test_a_hostile_accept_header_is_read_quickly():
-    start = time.perf_counter()
+    start = time.process_time()
     for accept in ("text/html;" * 10_000, "," * 30_000, "a/b;q=" + "9" * 30_000, "text/html;q=1e" + "9" * 5000):
         error_response(404, asking(accept))
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5

@@ -340,9 +340,9 @@ def test_what_is_no_single_range_of_bytes_is_ignored(path, wanted):
 def test_twenty_thousand_ranges_are_ignored_at_once(path, item):
     request = asking(Range="bytes=" + item * 20_000)
     response = FileResponse(path)
-    start = time.perf_counter()
+    start = time.process_time()
     response.make_conditional(request)
-    assert time.perf_counter() - start < 0.01
+    assert time.process_time() - start < 0.01
     assert sent(response)[0] == 200
 
 

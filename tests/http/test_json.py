@@ -287,10 +287,10 @@ def test_the_depth_is_that_of_the_data_whatever_is_in_its_strings(value, limit, 
     ],
 )
 def test_a_body_of_brackets_is_refused_cleanly_and_quickly(data):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError):
         provider.loads(data)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_limit_beyond_what_the_parser_can_do_is_no_recursion_error():

@@ -122,7 +122,7 @@ def test_flags_need_a_text():
 def test_a_megabyte_is_refused_at_once(validator):
     import time
 
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValidationError):
         validator("a" * 1_000_000 + "!")
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
