@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,16 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-def imports_of(path: Path) -> set[str]:
+@cache
+@cache
+def modules() -> frozenset[str]:
+    return frozenset(module_of(path) for path in files())
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
     """The modules of ours that a file imports, in functions and for type checkers too."""
-    modules = {module_of(other) for other in files()}
-    found: set[str] = set()
+    found = set[str]()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
@@ -48,7 +55,7 @@ def imports_of(path: Path) -> set[str]:
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             raise AssertionError(f"{path}: relative imports hide the floor; write the whole name")
-    return found & modules
+    return found & modules()
 
 
 def test_every_file_is_in_the_list_and_every_listed_file_exists() -> None:

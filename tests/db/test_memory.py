@@ -10,8 +10,8 @@ from webframe.db import connection, connections, models, transaction
 
 from .registries import models_of_a_test
 
-ROWS = 200_000
-LIMIT = 10_000_000
+ROWS = 50_000
+LIMIT = 4_000_000
 
 registry = models_of_a_test("memory")
 
