@@ -8,6 +8,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -154,6 +155,20 @@ def test_a_coroutine_that_is_closed_ends_its_code_without_waiting() -> None:
 
     run(main())
     assert seen == ["left", "left again"]
+
+
+def test_code_that_will_not_end_when_its_coroutine_is_closed_does_no_harm_to_the_next() -> None:
+    def stubborn() -> None:
+        with suppress(BaseException):
+            wait(asyncio.sleep(60))
+
+    async def main() -> None:
+        coroutine = bridge(stubborn)
+        coroutine.send(None)
+        coroutine.close()
+        assert await bridge(lambda: wait(double(1))) == 2
+
+    run(main())
 
 
 def test_what_is_awaited_knows_no_greenlet_and_code_elsewhere_on_the_loop_is_refused() -> None:

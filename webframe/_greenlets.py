@@ -79,12 +79,11 @@ async def bridge(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs)
     result, worker.result = worker.result, None
     # It would keep alive whatever the context has.
     worker.gr_context = None
-    if len(idle) < MAX_IDLE:
+    if len(idle) < MAX_IDLE and not worker.abandoned:
         idle.append(worker)
     if worker.failure is None:
         return result  # type: ignore[no-any-return]  # it is the function's
     failure, worker.failure = worker.failure, None
-    worker.abandoned = False
     try:
         raise failure
     finally:
