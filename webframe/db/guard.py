@@ -41,6 +41,10 @@ def flow() -> object:
     return None if task is None else weakref.ref(task)
 
 
+# The line of a guard that nobody has ever had to wait for.
+NOBODY: tuple[()] = ()
+
+
 class Guard:
     """A lock that is handed on in the order in which it was asked for."""
 
@@ -48,7 +52,7 @@ class Guard:
 
     def __init__(self) -> None:
         # The turns of those who wait, and errands; a deque once anybody has had to wait.
-        self._line: deque[_Turn] | tuple[()] = ()
+        self._line: deque[_Turn] | tuple[()] = NOBODY
         # The `flow` that has the guard; 0: nobody. Another one may give back what this one has taken.
         self.owner: object = 0
         # Has one thing in it while nobody has the guard. Taking it out is one step, and quicker than a lock.
@@ -123,11 +127,13 @@ class Guard:
         self.owner = here
 
     def _stand_in_line(self, turn: _Turn) -> None:
-        line = self._line
-        if isinstance(line, tuple):
+        if self._line is NOBODY:
+            line: deque[_Turn] = deque()
             with _lines_lock:
-                line = self._line = deque() if isinstance(self._line, tuple) else self._line
-        line.append(turn)
+                # The garbage collector may bring somebody else here, but not between these two lines.
+                if self._line is NOBODY:
+                    self._line = line
+        self._line.append(turn)  # type: ignore[union-attr]  # it is a deque now, and for ever
 
     def _leave_line(self, turn: _Turn) -> bool:
         """Stop waiting; False if the guard was handed to us at that very moment."""
@@ -234,8 +240,8 @@ class _Errand(_Turn):
         return True
 
 
-# Held while a guard gets its line.
-_lines_lock = threading.Lock()
+# Held while a guard gets its line; by whoever the garbage collector brings here, too.
+_lines_lock = threading.RLock()
 
 
 class NoGuard:

@@ -113,12 +113,16 @@ class Slot:
 
     def __del__(self) -> None:
         # Its thread or task has ended without a release, perhaps in the midst of a transaction.
-        if self.link is not None:
-            if self._root is None and self.autocommit and self.loop is None:
-                self.wrapper.give_back(self)
-                return
+        if self.link is None:
+            return
+        if self._root is None and self.autocommit and self.loop is None:
+            self.wrapper.give_back(self)
+        elif self.shared and self._root is None:
+            # What all share may be in the transaction of somebody else.
+            self.guard.when_free(partial(self.wrapper.discard, self))
+        else:
             self.wrapper.discard(self)
-            if self.shared and self._root is not None:
+            if self.shared:
                 self.guard.release()
 
 

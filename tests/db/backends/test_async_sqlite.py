@@ -157,6 +157,63 @@ def test_streams(database: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("how", ["closed", "collected"])
+def test_a_stream_that_is_left_early_does_no_harm_to_the_transaction_of_another_task(database: str, how: str) -> None:
+    async def main() -> None:
+        entered, left = asyncio.Event(), asyncio.Event()
+
+        async def write() -> None:
+            async with transaction.atomic():
+                await bridge(add, "first")
+                entered.set()
+                await left.wait()
+                await bridge(add, "second")
+
+        rows = await bridge(connection.iterate, "SELECT text FROM note", (), 10)
+        assert len(await bridge(next, rows)) == 10
+        task = asyncio.create_task(write())
+        await entered.wait()
+        if how == "closed":
+            await bridge(rows.close)
+        del rows
+        gc.collect()
+        left.set()
+        await task
+        assert (await bridge(texts))[-2:] == ["first", "second"]
+        pool = connections["default"].loop_pool(asyncio.get_running_loop())
+        assert pool.count == pool.idle  # none has been forgotten
+
+    for number in range(50):
+        add(str(number))
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("side", ["task", "thread"])
+def test_who_iterates_over_rows_keeps_nobody_from_being_cancelled_nor_the_others_from_asking(
+    database: str, side: str
+) -> None:
+    async def main() -> None:
+        if side == "task":
+            rows.append(await bridge(connection.iterate, "SELECT text FROM note", (), 10))
+            assert len(await bridge(next, rows[0])) == 10
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await bridge(connection.fetch, SLOW)
+        await bridge(add, "more")
+        assert len(await bridge(texts)) == 51
+        if side == "task":
+            assert sum(map(len, await bridge(list, rows[0]))) == 40
+
+    rows: list[Any] = []
+    for number in range(50):
+        add(str(number))
+    if side == "thread":
+        rows.append(connection.iterate("SELECT text FROM note", (), 10))
+        next(rows[0])
+    asyncio.run(main())
+    rows[0].close()
+
+
 def test_each_connection_is_announced_once(database: str) -> None:
     seen: list[Any] = []
 

@@ -195,7 +195,8 @@ class DatabaseWrapper(Placing):
 
     def _stream_in(self, place: Any, sql: str, params: Params, size: int, own: bool) -> Stream:
         link: Link = place.link
-        if self.features.streams_need_own_connection and not own:
+        if place.slot.shared or (self.features.streams_need_own_connection and not own):
+            # Others use the connection in between, and might interrupt what is not at its end.
             return Stream(self, place, link, StreamOfRows(link.fetch(sql, params)), own)
         cursor = link.stream(sql, params, size)
         link.streams.add(cursor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from webframe import waiting
@@ -45,7 +46,12 @@ class Stream:
     def close(self) -> None:
         """End the query; where that would have to wait, it is left to the release of the connection."""
         place, link, cursor = self._place, self._link, self._cursor
-        if place.link is not link or not place.guard.try_acquire():
+        if place.link is not link:
+            return
+        if not place.guard.try_acquire():
+            if self._own:
+                # Somebody else is using what all share, and perhaps in a transaction.
+                place.guard.when_free(partial(self._wrapper.discard, place))
             return
         try:
             if link.loop is not None and waiting.current_greenlet() is None:
@@ -54,8 +60,10 @@ class Stream:
             elif place.link is link:
                 link.streams.discard(cursor)
                 cursor.close()
-        except Exception as error:
+        except BaseException as error:
             self._wrapper.note(error, place)
+            if not isinstance(error, Exception):
+                raise
         finally:
             if self._own:
                 self._wrapper.give_back(place)
