@@ -58,6 +58,7 @@ __all__ = [
     "process_loop",
     "run",
     "run_on_process_loop",
+    "wait_alone",
 ]
 
 
@@ -112,6 +113,17 @@ def run_on_process_loop(awaitable: Awaitable[T]) -> T:
         return wait_on(process_loop(), lease, awaitable)
     finally:
         lease.release()
+
+
+def wait_alone(awaitable: Awaitable[T]) -> T:
+    """Wait as `waiting.wait` does; meanwhile this thread runs what the awaitable asks for, but nothing else.
+
+    For what holds something that other plain code of the same request may want.
+    """
+    job = current_job.get()
+    if job is None or not job.running or waiting.on_running_loop():
+        return waiting.wait(awaitable)
+    return wait_on(job.loop, Lease(), awaitable)
 
 
 type(here).strategy = staticmethod(run_on_process_loop)

@@ -30,7 +30,7 @@ from webframe.db.backends.watching import Watched
 from webframe.db.errors import TREE, DataError, Error, OperationalError
 from webframe.db.guard import NO_GUARD
 from webframe.db.holder import Slot, announced
-from webframe.waiting import wait
+from webframe.workers import wait_alone
 
 if TYPE_CHECKING:
     import asyncio
@@ -124,7 +124,7 @@ class Connecting(Watched):
             return threads.call(self.open, slot)
         if waiting.running_loop() is not None:
             raise on_another_loop()
-        return wait(on_loop(slot.loop, self.open, slot))
+        return wait_alone(on_loop(slot.loop, self.open, slot))
 
     def _take(self, slot: Slot) -> tuple[Any, Any]:
         """A pool, and what it gives for a slot."""

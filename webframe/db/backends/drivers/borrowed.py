@@ -20,6 +20,7 @@ from webframe.db.backends.drivers.threaded import ThreadedLink
 from webframe.db.errors import TransactionManagementError
 from webframe.greenlets import bridge
 from webframe.waiting import wait
+from webframe.workers import wait_alone
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class BorrowedByThread(ThreadedLink):
 
     def hop(self, function: Callable[..., T], /, *args: Any) -> T:
         assert self.loop is not None
-        return wait(on_loop(self.loop, function, *args))
+        return wait_alone(on_loop(self.loop, function, *args))
 
     def terminate(self) -> None:
         self.inner.terminate()
