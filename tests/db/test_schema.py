@@ -120,6 +120,12 @@ class TestCreateModel:
             *(name for name in found if "size" in name),
         }
 
+    def test_db_index_and_an_index_of_meta_over_the_same_field_do_not_clash(
+        self, connection: Any, state: States
+    ) -> None:
+        create_all(pizza(state, {"indexes": [Index(fields=["size"])]}, size=models.IntegerField(db_index=True)))
+        assert list(indexes("tests_pizza").values()) == [["size"], ["size"]]
+
     def test_foreign_keys_hold(self, connection: Any, state: States) -> None:
         Customer = state("Customer", name=models.CharField(max_length=50))
         Order = state("Order", customer=models.ForeignKey(Customer, CASCADE, null=True))

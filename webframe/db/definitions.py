@@ -231,7 +231,8 @@ class _Definition:
         # MySQL would make an index for a foreign key by itself, and keep it when the key goes.
         wanted = each.db_index or (constrained and self.vendor == "mysql")
         if wanted and not each.unique and not each.primary_key:
-            sqlalchemy.Index(self._name([each.column], "_idx"), column)
+            # "_idx" is how the names of Meta.indexes end: there may be one over the same column.
+            sqlalchemy.Index(self._name([each.column], "_index"), column)
 
     def _unique(self, fields: list[Any]) -> None:
         name = self._name([each.column for each in fields], "_uniq")

@@ -520,7 +520,6 @@ def test_one_default_for_all_must_not_be_changeable():
     "make",
     [
         lambda: models.DateField(auto_now=True, auto_now_add=True),
-        lambda: models.DateField(auto_now=True, default=datetime.date.today),
         lambda: models.AutoField(),
         lambda: models.DecimalField(max_digits=2, decimal_places=3),
         lambda: models.GenericIPAddressField(blank=True),
@@ -529,6 +528,11 @@ def test_one_default_for_all_must_not_be_changeable():
 def test_contradictions_are_refused_where_they_are_written(make):
     with pytest.raises(TypeError):
         make()
+
+
+def test_a_date_of_saving_has_no_default(define):
+    with pytest.raises(TypeError, match="not auto_now and default"):
+        define("Thing", a=models.DateField(auto_now=True, default=datetime.date.today))
 
 
 def test_an_address_must_be_of_a_known_protocol():

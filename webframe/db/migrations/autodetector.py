@@ -18,7 +18,6 @@ from webframe.db.migrations.comparing import comparable
 from webframe.db.migrations.field_changes import FieldChanges
 from webframe.db.migrations.migration import Migration
 from webframe.db.migrations.model_changes import altered_options, created_models, deleted_models
-from webframe.db.migrations.optimizer import MigrationOptimizer
 from webframe.db.migrations.questioner import MigrationQuestioner
 from webframe.db.migrations.renames import kind_of, renamed_fields, renamed_models
 from webframe.db.migrations.steps import Step, chunks_of
@@ -61,7 +60,7 @@ class MigrationAutodetector:
         changes: Changes = {}
         for chunk in chunks_of(list(self._steps(set(convert_apps or ())))):
             migration = Migration(f"auto_{chunk.number}", chunk.app_label)
-            migration.operations = MigrationOptimizer().optimize(chunk.operations, chunk.app_label)
+            migration.operations = chunk.operations
             dependencies: list[tuple[str, str]] = [(label, f"auto_{number}") for label, number in sorted(chunk.after)]
             if chunk.number > 1:
                 dependencies.append((chunk.app_label, f"auto_{chunk.number - 1}"))

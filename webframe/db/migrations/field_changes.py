@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from webframe.db.migrations.comparing import comparable, definition
@@ -17,6 +17,7 @@ from webframe.db.migrations.operations.indexes import (
 )
 from webframe.db.migrations.operations.models import AlterUniqueTogether
 from webframe.db.migrations.references import ModelKey, changed_field, field_references
+from webframe.db.migrations.renames import column_of, table_between
 from webframe.db.migrations.steps import Fact, Step
 from webframe.db.models.fields.defaults import NOT_PROVIDED
 
@@ -51,25 +52,35 @@ class FieldChanges:
         """All of them, in an order that suits one model by itself."""
         yield from self._loosened()
         for name in self.removed:
-            yield self._step(RemoveField(model_name=self.name, name=name), ["no field"], name, self._needs_to_go(name))
+            yield self._step(RemoveField(model_name=self.name, name=name), "no field", name, self._needs_to_go(name))
         for name in self.added:
-            needs: list[Fact] = [*needs_of_field(self.after.fields[name], self.key)]
-            if name in self.removed:
-                needs.append(("no field", *self.key, name))
-            for heir, state in self.new.models.items():
-                if self.key in state.base_keys:
-                    needs.append(("no field", *heir, name))
-            needs += [("no field", *base, name) for base in self.after.base_keys]
-            yield self._step(self._addition(name), ["field"], name, needs)
+            yield self._step(self._addition(name), "field", name, self._needs_to_come(name))
+        yield from self._out_of_the_way()
         for name in self.altered:
-            needs = [*needs_of_field(self.after.fields[name], self.key)]
-            yield self._step(self._alteration(name), ["altered"], name, needs)
+            yield self._step(self._alteration(name), "altered", name)
         yield from self._tightened()
 
-    def _step(self, operation: Any, facts: list[str], name: str, needs: list[Fact]) -> Step:
-        provides: list[Fact] = [(fact, *self.key, name) for fact in facts]
-        common: list[Fact] = [("model", *self.key), ("loose", *self.key)]
-        return Step(self.app_label, operation, [*provides, ("fields", *self.key)], [*common, *needs])
+    def _step(self, operation: Any, fact: str, name: str, needs: Iterable[Fact] = ()) -> Step:
+        """A step that removes, adds or alters a field."""
+        provides: list[Fact] = [(fact, *self.key, name), ("fields", *self.key)]
+        wanted: list[Fact] = [("model", *self.key), ("loose", *self.key), *needs]
+        was, is_now = None, None
+        if fact != "field":
+            was = self._place(self.before, name)
+        if fact != "no field":
+            wanted += needs_of_field(self.after.fields[name], self.key)
+            is_now = self._place(self.after, name)
+        if was != is_now:
+            provides += [] if was is None else [was]
+            wanted += [] if is_now is None else [is_now]
+        return Step(self.app_label, operation, provides, wanted)
+
+    def _place(self, state: Any, name: str) -> Fact | None:
+        """That the place is free where the values of a field lie: its column, or a table of rows between."""
+        field = state.fields[name]
+        if not field.many_to_many:
+            return ("no column", *self.key, str(column_of(name, field)))
+        return None if field.remote_field.through else ("no table", table_between(state, name, field))
 
     # -- fields
 
@@ -91,12 +102,37 @@ class FieldChanges:
                     needs += [("no field", *key, other_name), ("altered", *key, other_name)]
         return needs
 
+    def _needs_to_come(self, name: str) -> list[Fact]:
+        """A field of the same name, here or in a child or a parent, must be gone before one is added."""
+        needs: list[Fact] = [("no field", *base, name) for base in self.after.base_keys]
+        needs += [("no field", *key, name) for key, state in self.new.models.items() if self.key in state.base_keys]
+        return [*needs, ("no field", *self.key, name)]
+
+    def _out_of_the_way(self) -> Iterator[Step]:
+        """Where fields exchange their columns, one has to make room for the others first."""
+        columns = {name: column_of(name, self.before.fields[name]) for name in self.altered}
+        moving = {name: column_of(name, self.after.fields[name]) for name in self.altered}
+        moving = {name: column for name, column in moving.items() if column is not None and column != columns[name]}
+        while moving:
+            free = [name for name, column in moving.items() if column not in {columns[other] for other in moving}]
+            if free:
+                for name in free:
+                    del moving[name]
+                continue
+            name = next(iter(moving))
+            aside = changed_field(self.before.fields[name], db_column=f"{columns[name]}_aside")
+            operation = AlterField(model_name=self.name, name=name, field=aside)
+            needs: list[Fact] = [("model", *self.key), ("loose", *self.key)]
+            yield Step(self.app_label, operation, [("no column", *self.key, str(columns[name]))], needs)
+            self.before = self.before.changed(fields={**self.before.fields, name: aside})
+            del moving[name]
+
     def _addition(self, name: str) -> AddField:
         field = self.after.fields[name]
         keywords: dict[str, Any] = {"model_name": self.name, "name": name}
         if _needs_value(field):
             ask = self.questioner.ask_not_null_addition
-            if getattr(field, "auto_now_add", False):
+            if getattr(field, "auto_now_add", False) or getattr(field, "auto_now", False):
                 ask = self.questioner.ask_auto_now_add_addition
             return AddField(
                 **keywords,
@@ -130,26 +166,29 @@ class FieldChanges:
         before, after = self.before.options, self.after.options
         self.new_indexes, gone, renamed = _compared(before["indexes"], after["indexes"])
         for old_name, new_name in renamed:
-            yield self._loose(RenameIndex(model_name=self.name, new_name=new_name, old_name=old_name))
+            yield self._loose(RenameIndex(model_name=self.name, new_name=new_name, old_name=old_name), old_name)
         for index in gone:
-            yield self._loose(RemoveIndex(model_name=self.name, name=index.name))
+            yield self._loose(RemoveIndex(model_name=self.name, name=index.name), index.name)
         self.new_constraints, gone, renamed = _compared(before["constraints"], after["constraints"], renaming=False)
         for constraint in gone:
-            yield self._loose(RemoveConstraint(model_name=self.name, name=constraint.name))
+            yield self._loose(RemoveConstraint(model_name=self.name, name=constraint.name), constraint.name)
 
-    def _loose(self, operation: Any) -> Step:
-        return Step(self.app_label, operation, [("loose", *self.key)], [("model", *self.key)])
+    def _loose(self, operation: Any, *names: str) -> Step:
+        provides: list[Fact] = [("loose", *self.key), *(("no name", name) for name in names)]
+        return Step(self.app_label, operation, provides, [("model", *self.key)])
 
     def _tightened(self) -> Iterator[Step]:
         """What is added when the fields have changed."""
         needs: list[Fact] = [("model", *self.key), ("loose", *self.key), ("fields", *self.key)]
         if self.kept_together != _together(self.after):
-            operation = AlterUniqueTogether(name=self.name, unique_together=_together(self.after))
-            yield Step(self.app_label, operation, (), needs)
+            together = AlterUniqueTogether(name=self.name, unique_together=_together(self.after))
+            yield Step(self.app_label, together, (), needs)
         for index in self.new_indexes:
-            yield Step(self.app_label, AddIndex(model_name=self.name, index=index), (), needs)
+            operation = AddIndex(model_name=self.name, index=index)
+            yield Step(self.app_label, operation, (), [*needs, ("no name", index.name)])
         for constraint in self.new_constraints:
-            yield Step(self.app_label, AddConstraint(model_name=self.name, constraint=constraint), (), needs)
+            added = AddConstraint(model_name=self.name, constraint=constraint)
+            yield Step(self.app_label, added, (), [*needs, ("no name", constraint.name)])
 
 
 def _together(state: Any) -> set[tuple[str, ...]]:
@@ -170,9 +209,10 @@ def _compared(
     new = [(each, what) for each, what in is_now if (each.name, what) not in kept]
     renamed: list[tuple[str, str]] = []
     if renaming:
+        taken = {each.name for each in before}
         for pair in list(new):
             former = next((other for other in gone if other[1] == pair[1]), None)
-            if former is not None:
+            if former is not None and pair[0].name not in taken:
                 renamed.append((former[0].name, pair[0].name))
                 gone.remove(former)
                 new.remove(pair)

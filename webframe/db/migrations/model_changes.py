@@ -18,7 +18,7 @@ from webframe.db.migrations.operations.models import (
 )
 from webframe.db.migrations.ordering import creation_order
 from webframe.db.migrations.references import ModelKey, field_references, keys_referred_to
-from webframe.db.migrations.renames import table_of
+from webframe.db.migrations.renames import table_between, table_of
 from webframe.db.migrations.steps import Fact, Step
 
 
@@ -37,7 +37,7 @@ def _created(state: Any, later: set[str], old: Any, new: Any) -> Iterator[Step]:
     postponed = {}
     if any(not state.fields[name].many_to_many for name in later):
         postponed = {name: options.pop(name) for name in _LISTS if options.get(name)}
-    needs: list[Fact] = [("no model", *key), ("no table", table_of(state))]
+    needs: list[Fact] = [("no model", *key), *_names_free(state)]
     for base in state.base_keys:
         needs.append(("model", *base))
         # A field that goes from a child to its parent, or the other way round.
@@ -107,9 +107,20 @@ def deleted_models(keys: list[ModelKey], old: Any) -> Iterator[Step]:
             else:
                 needs += [("no field", *owner, field), ("altered", *owner, field)]
         needs += [("no field", *key, name) for owner, name in first if owner == key]
-        provides: list[Fact] = [("no model", *key), ("no table", table_of(state))]
+        provides: list[Fact] = [("no model", *key), *_names_free(state)]
         provides += [("no field", *key, name) for name in state.fields if (key, name) not in first]
         yield Step(state.app_label, DeleteModel(name=state.name), provides, needs)
+
+
+def _names_free(state: Any) -> Iterator[Fact]:
+    """That no table, index or constraint has a name that one of a model has."""
+    yield ("no table", table_of(state))
+    for name, field in state.fields.items():
+        if field.many_to_many and not field.remote_field.through:
+            yield ("no table", table_between(state, name, field))
+    for option in ("indexes", "constraints"):
+        for each in state.options[option]:
+            yield ("no name", each.name)
 
 
 def _fields_to(state: Any, target: ModelKey) -> list[str]:

@@ -54,6 +54,18 @@ def table_of(state: Any) -> str:
     return str(state.options.get("db_table") or "_".join(state.key))
 
 
+def table_between(state: Any, name: str, field: Any) -> str:
+    """The table with the rows of a many-to-many field that has no model of its own for them."""
+    return str(field.db_table or f"{table_of(state)}_{name}")
+
+
+def column_of(name: str, field: Any) -> str | None:
+    """The column of a field; None for one that has none."""
+    if field.many_to_many:
+        return None
+    return str(field.db_column or (f"{name}_id" if field.remote_field is not None else name))
+
+
 def renamed_fields(old: Any, new: Any, key: ModelKey, questioner: Any) -> Iterator[Step]:
     """Steps that rename fields of a model that both states have; `old` is changed accordingly."""
     app_label, model_name = key
@@ -88,10 +100,6 @@ def _kept_column(former: str, other: Any, field: Any, key: ModelKey) -> bool:
     """Whether a field differs from a former one only by naming that one's column."""
     if other.many_to_many or field.many_to_many or field.db_column is None:
         return False
-    if (other.db_column or _attname(former, other)) != field.db_column:
+    if column_of(former, other) != field.db_column:
         return False
     return bool(definition(changed_field(other, db_column=field.db_column), key) == definition(field, key))
-
-
-def _attname(name: str, field: Any) -> str:
-    return f"{name}_id" if field.remote_field is not None else name

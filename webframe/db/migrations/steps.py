@@ -10,7 +10,9 @@ as facts:
     ("altered", "shop", "pizza", "price")   it is what it is to be
     ("loose", "shop", "pizza")              indexes and constraints that are to go are gone
     ("fields", "shop", "pizza")             all its fields are as they are to be
+    ("no column", "shop", "pizza", "price") no field has that column
     ("no table", "shop_pizza")              the name of the table is free
+    ("no name", "pizza_price_idx")          the name of the index or constraint is free
 
 A fact that no step brings about holds already.
 """

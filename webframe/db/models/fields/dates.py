@@ -43,13 +43,30 @@ class _Dated(Field):
             keywords["editable"] = False
             keywords["blank"] = True
         super().__init__(verbose_name, name, **keywords)
-        if auto_now and auto_now_add or (auto_now or auto_now_add) and self.has_default():
-            given = [each for each in ("auto_now", "auto_now_add") if getattr(self, each)]
-            raise TypeError(
-                f"{type(self).__name__} can have one of auto_now, auto_now_add and default, not "
-                f"{' and '.join(given + ['default'] * self.has_default())}."
-            )
+        if auto_now and auto_now_add:
+            raise self._too_many()
         self.has_own_pre_save = auto_now or auto_now_add or type(self).has_own_pre_save
+
+    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
+        # Not before: a migration that adds such a field may give it a default, for the rows there are.
+        if (self.auto_now or self.auto_now_add) and self.has_default():
+            raise self._too_many()
+        super().contribute_to_class(cls, name, private_only)
+
+    def _too_many(self) -> TypeError:
+        given = [each for each in ("auto_now", "auto_now_add") if getattr(self, each)]
+        return TypeError(
+            f"{type(self).__name__} can have one of auto_now, auto_now_add and default, not "
+            f"{' and '.join(given + ['default'] * self.has_default())}."
+        )
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, path, args, keywords = super().deconstruct()
+        if self.auto_now or self.auto_now_add:
+            # What goes without saying.
+            for argument in ("editable", "blank"):
+                keywords.pop(argument, None)
+        return name, path, args, keywords
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         if self.auto_now or (self.auto_now_add and add):
