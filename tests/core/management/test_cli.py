@@ -136,3 +136,10 @@ def test_every_command_and_option_has_its_heading_on_the_commands_page() -> None
         assert written - {"Environment files"} == {
             spelling for option in options for spelling in [*option.opts, *option.secondary_opts]
         }, name
+
+
+@pytest.mark.parametrize("name", OUR_COMMANDS)
+def test_what_help_says_of_a_command_is_what_it_says_of_itself(name: str) -> None:
+    command = command_line.load_command(name)
+    assert command is not None
+    assert (command.help or "").partition("\n\n")[0] == OUR_COMMANDS[name].summary

@@ -76,7 +76,7 @@ def _as_typed(name: str, command: click.Command, options: dict[str, Any]) -> lis
             raise CommandError(
                 f"The command {name!r} has no option {keyword!r}; it has {names or 'none'}.", returncode=2
             )
-        typed += _typed(known[keyword], value)
+        typed += _typed(known[keyword], keyword, value)
     return typed
 
 
@@ -86,14 +86,22 @@ def _options(command: click.Command) -> Iterator[click.Option]:
 
 def _spellings(option: click.Option) -> list[str]:
     """The keywords that stand for an option: as it is written, and the name of its parameter."""
-    written = [spelling.lstrip("-").replace("-", "_") for spelling in option.opts if spelling.startswith("--")]
+    written = _written(option)
     return [*written, option.name] if option.name else written
 
 
-def _typed(option: click.Option, value: Any) -> list[str]:
+def _written(option: click.Option) -> list[str]:
+    return [spelling.lstrip("-").replace("-", "_") for spelling in option.opts if spelling.startswith("--")]
+
+
+def _typed(option: click.Option, keyword: str, value: Any) -> list[str]:
     switch = max(option.opts, key=len)
     if value is None:
         return []
+    if option.is_flag and not option.secondary_opts and keyword not in _written(option):
+        # The name of the parameter, not of the switch: `interactive` of --no-input.
+        on = option.flag_value if option.flag_value is False or not option.is_bool_flag else True
+        return [switch] if value == on else []
     if option.count:
         return [switch] * int(value)
     if option.is_bool_flag:

@@ -11,7 +11,7 @@ import difflib
 import platform
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -23,13 +23,38 @@ from webframe.core.management.project import Project
 # The entry point group in which other packages offer commands, each of them a click.Command.
 ENTRY_POINTS = "webframe.commands"
 
-# Each of our commands and where it lives, in the order in which `--help` lists them.
+_PLACE = "webframe.core.management"
+
+
+class OurCommand(NamedTuple):
+    """A command of ours, before it is imported."""
+
+    # The module that has it, under its own name.
+    module: str
+    # The first sentence of its help: `--help` lists commands without importing them.
+    summary: str
+
+
+# Each of our commands, in the order in which `--help` lists them.
 OUR_COMMANDS = {
-    "run": "webframe.core.management.server",
-    "routes": "webframe.core.management.introspection",
-    "signals": "webframe.core.management.introspection",
-    "shell": "webframe.core.management.shell",
-    "check": "webframe.core.management.checking",
+    "run": OurCommand(f"{_PLACE}.server", "Serve the app on this machine, while you work on it."),
+    "routes": OurCommand(
+        f"{_PLACE}.introspection", "List every route: methods, rule, name, view and the middleware around it."
+    ),
+    "signals": OurCommand(
+        f"{_PLACE}.introspection", "List every signal with its receivers, in the order in which they are called."
+    ),
+    "shell": OurCommand(f"{_PLACE}.shell", "Open Python with the app imported and set up."),
+    "check": OurCommand(f"{_PLACE}.checking", "Set the app up and look for mistakes in it and in its settings."),
+    "makemigrations": OurCommand(f"{_PLACE}.making", "Write migrations for what has changed in the models."),
+    "migrate": OurCommand(f"{_PLACE}.migrating", "Apply migrations, or undo them down to the one that is named."),
+    "showmigrations": OurCommand(f"{_PLACE}.showing", "List the migrations, and which of them are applied."),
+    "sqlmigrate": OurCommand(f"{_PLACE}.showing", "Write the SQL of a migration."),
+    "squashmigrations": OurCommand(f"{_PLACE}.squashing", "Write one migration that replaces several."),
+    "syncdb": OurCommand(f"{_PLACE}.migrating", "Deprecated: what migrate --run-syncdb does."),
+    "flush": OurCommand(f"{_PLACE}.flushing", "Delete every row of every model, and tell the apps."),
+    "dbshell": OurCommand(f"{_PLACE}.dbshell", "Open the database's own command line."),
+    "inspectdb": OurCommand(f"{_PLACE}.inspecting", "Write models for the tables of a database that has none yet."),
 }
 
 
@@ -64,7 +89,7 @@ class CommandLine(click.Group):
         Raises CommandError, naming the package, when another package's command is broken.
         """
         if name in OUR_COMMANDS:
-            ours: click.Command = getattr(import_module(OUR_COMMANDS[name]), name)
+            ours: click.Command = getattr(import_module(OUR_COMMANDS[name].module), name)
             return ours
         if name in self.commands:
             return self.commands[name]
@@ -77,6 +102,21 @@ class CommandLine(click.Group):
             return super().invoke(ctx)
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does; ours are not imported for that."""
+        names = self.list_commands(ctx)
+        room = formatter.width - 6 - max(map(len, names))
+        rows = [(name, help) for name in names if (help := self._summary(ctx, name, room)) is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _summary(self, ctx: click.Context, name: str, room: int) -> str | None:
+        """What a command does, in so many characters; None for one that is broken or hidden."""
+        if name in OUR_COMMANDS:
+            return click.Command(name, help=OUR_COMMANDS[name].summary).get_short_help_str(room)
+        command = self.get_command(ctx, name)
+        return None if command is None or command.hidden else command.get_short_help_str(room)
 
     def near_misses(self, ctx: click.Context, name: str) -> str:
         """A question to add to a message about an unknown command, or nothing."""

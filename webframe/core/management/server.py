@@ -75,7 +75,7 @@ class Server(Protocol):
     help="asgi is uvicorn, wsgi is werkzeug's server; auto is asgi where uvicorn is installed.",
 )
 def run(host: str, port: int, debug: bool | None, reload: bool | None, protocol: str) -> None:
-    """Serve the app on this machine while you work on it."""
+    """Serve the app on this machine, while you work on it."""
     order = Order(current_project(), host, port, choose_protocol(protocol), debug)
     if debug is not None:
         # As a variable, so that it holds while the app is imported, and in the serving process.
