@@ -48,9 +48,7 @@ Changes = dict[str, list[Migration]]
 @click.option("-n", "--name", metavar="NAME", help="What stands behind the number in the names of the migrations.")
 @click.option("--update", is_flag=True, help="Put what is new into the last migration of the app.")
 @click.option("--no-header", is_flag=True, help="Write files without the comment at the top.")
-@click.option(
-    "--scriptable", is_flag=True, help="Write paths of files to stdout, and all else to stderr."
-)
+@click.option("--scriptable", is_flag=True, help="Write paths of files to stdout, and all else to stderr.")
 @no_input_option
 @verbosity_option
 @pass_app
@@ -86,9 +84,7 @@ class Making:
                 returncode=2,
             )
         if self.empty and not self.app_labels:
-            raise CommandError(
-                "--empty needs to know the app: webframe makemigrations APP --empty.", returncode=2
-            )
+            raise CommandError("--empty needs to know the app: webframe makemigrations APP --empty.", returncode=2)
         for label in self.app_labels:
             app_config(label)
         with reported(None, MigrationError):
