@@ -58,6 +58,8 @@ class Apps:
 
     # Whether its models are those of a moment in the past, between two of which names may clash for a while.
     describes_past: ClassVar[bool] = False
+    # Whether anybody makes instances of its models; if not, they need no constructors.
+    makes_instances: ClassVar[bool] = True
 
     def __init__(self) -> None:
         # Label -> models by lower-case name, in the order of their definition; also of apps that are not installed.

@@ -235,6 +235,10 @@ class TestTableModels:
         Author = state.table_model("shop", "Author", with_referring=True)
         assert [each.related_model.__name__ for each in Author._meta.related_objects] == ["Book"]
 
+    def test_they_have_no_instances(self) -> None:
+        with pytest.raises(TypeError, match="for its table only.*get_model"):
+            state_of(author()).table_model("shop", "Author")(name="Ada")
+
     def test_changes_elsewhere_do_not_matter(self) -> None:
         before = state_of(author(), book())
         made = before.table_model("shop", "Book")

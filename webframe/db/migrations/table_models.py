@@ -21,6 +21,12 @@ States = dict[ModelKey, ModelState]
 Made = dict[tuple[ModelKey, bool], tuple[States, StateApps]]
 
 
+class TableApps(StateApps):
+    """A registry of models that have no instances, only tables."""
+
+    makes_instances = False
+
+
 def table_model(states: Mapping[ModelKey, ModelState], made: Made, key: ModelKey, with_referring: bool = False) -> Any:
     """The class of a model; what is in `made` is used again where nothing has changed, and replaced otherwise.
 
@@ -31,7 +37,7 @@ def table_model(states: Mapping[ModelKey, ModelState], made: Made, key: ModelKey
     known = made.get((key, with_referring))
     if known is None or len(known[0]) != len(needed) or any(known[0].get(each) is not needed[each] for each in needed):
         # What there is not is told by the registry, when it is asked.
-        known = made[key, with_referring] = needed, StateApps({key[0]}, needed)
+        known = made[key, with_referring] = needed, TableApps({key[0]}, needed)
     return known[1].get_model(*key)
 
 

@@ -302,3 +302,11 @@ def general_init(self: Any, /, *args: Any, **kwargs: Any) -> None:
     if meta.abstract:
         raise TypeError(f"{meta.label} is abstract and has no instances: define a class that inherits from it.")
     meta.construct(self, *args, **kwargs)
+
+
+def refuse_instances(self: Any, /, *args: Any, **kwargs: Any) -> None:
+    """The constructor of models that are there for their tables only."""
+    raise TypeError(
+        f"{type(self)._meta.label} is there for its table only, and has no instances. Take the model from "
+        f"'apps.get_model()' of the state to make some."
+    )
