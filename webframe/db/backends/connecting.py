@@ -149,7 +149,8 @@ class Connecting(Watched):
 
         def end() -> None:
             with self._lock:
-                self._pools.pop(loop, None)
+                if self._pools.get(loop) is pool:  # and none that was made after this one was disposed of
+                    del self._pools[loop]
                 if self._last_pool is pool:
                     self._last_pool = None
 
