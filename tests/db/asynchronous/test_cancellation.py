@@ -11,7 +11,7 @@ import pytest
 
 from webframe import Webframe
 from webframe.contrib.atomic import atomic_requests
-from webframe.db import connection, connections, transaction
+from webframe.db import DatabaseError, connection, connections, transaction
 from webframe.db.models import F
 from webframe.db.models.signals import post_save, pre_save
 from webframe.db.transaction import atomic
@@ -313,3 +313,44 @@ def test_tasks_that_stand_in_line_for_the_only_connection(mode, account, witness
 
     states = tuple((0, 0, count) for count in (2, 4, 6))
     assert everywhere(scenario, mode, True, witness, hooks, states) >= 7
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_error_at_each_statement(nested, account, witness, hooks):
+    """As with cancellations: one after another, each statement is one that the database refuses."""
+
+    async def work(at: int) -> bool:
+        count = 0
+
+        def spoil(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == at:
+                sql, params = "SELECT nonsense", ()
+            return execute(sql, params, many, context)
+
+        before = asyncio.all_tasks()
+        with connection.execute_wrapper(spoil):
+            try:
+                async with atomic():
+                    if nested:
+                        async with atomic():
+                            await book(hooks)
+                    else:
+                        await book(hooks)
+            except DatabaseError as error:
+                # That of the database, and no other that comes of it.
+                assert "nonsense" in str(error), f"at statement {at}"
+        await check(f"at statement {at}", witness, hooks, (ALL,))
+        assert asyncio.all_tasks() == before
+        hooks.clear()
+        await empty()
+        return count >= at
+
+    async def main() -> int:
+        number = 1
+        while await work(number):
+            number += 1
+        return number
+
+    assert asyncio.run(main()) > 8
