@@ -23,6 +23,7 @@ from webframe.db.introspection import (
     sqlite_parts,
     sqlite_referring,
 )
+from webframe.db.models.related.fields import type_of_references
 from webframe.db.models.tables import DatabaseType, generates_numbers
 
 
@@ -38,11 +39,7 @@ class SQLiteAlteration(Alteration):
         altered = self.altered()
         if constraints or altered or self.dropped() or not simple or self._keys()[0] != self._keys()[1]:
             self._make_anew(added, {str(new.name) for new in (*parts.add, *(new for _, new in parts.rename))})
-            retyped = {old.name for old, new in altered if self.type_text(old) != self.type_text(new)}
-            for other, field in fields_referring(self.before, retyped):
-                again = copy(field)
-                again.sql_type = partial(self._type_for, field.target_field.column)
-                SQLiteAlteration(self.statements, other, other.with_field(again, field)).run()
+            self._alter_referring()
             return
         for part in [*parts.drop, *(old for old, _ in parts.rename)]:
             if isinstance(part, Index):
@@ -53,9 +50,25 @@ class SQLiteAlteration(Alteration):
         for part in [*parts.add, *(new for _, new in parts.rename)]:
             if isinstance(part, Index):
                 self.add_part(part)
+        self._alter_referring()
 
-    def _type_for(self, column: str) -> Any:
-        return self.new_table.c[column].type
+    def _alter_referring(self) -> None:
+        """Give columns of other tables that refer to this one their new type; numbers may differ only there."""
+        types = {
+            column: type_of_references(field) for column, field in self.new_fields.items() if column in self.old_fields
+        }
+        retyped = {
+            column
+            for column, kind in types.items()
+            if self._text_of(kind) != self._text_of(type_of_references(self.old_fields[column]))
+        }
+        for other, field in fields_referring(self.before, retyped):
+            again = copy(field)
+            again.sql_type = partial(types.__getitem__, field.target_field.column)
+            SQLiteAlteration(self.statements, other, other.with_field(again, field)).run()
+
+    def _text_of(self, kind: Any) -> str:
+        return str(kind.compile(dialect=self.dialect))
 
     def _can_be_added(self, column: Column[Any]) -> bool:
         return bool(column.nullable and not column.primary_key and self.default_text(column) is None)

@@ -760,3 +760,57 @@ def test_statements_can_be_collected_without_being_run(history: History) -> None
     assert "size" in editor.collected_sql[0]
     assert editor.collected_sql[-1] == "UPDATE shop_pizza SET price = 3;"
     assert history.schema() == before
+
+
+class TestPrimaryKeys:
+    """Another primary key for a table with rows."""
+
+    def with_codes(self, history: History) -> None:
+        history.do(pizza(("code", models.CharField(max_length=5, unique=True))))
+        history.model("Pizza").objects.create(name="Margherita", code="m")
+        history.model("Pizza").objects.create(name="Funghi", code="f")
+
+    def check_key(self, history: History) -> None:
+        found = history.schema()
+        Pizza = history.model("Pizza")
+        assert Pizza._meta.pk.name == "code" and found["shop_pizza"]["primary key"] == ["code"]
+        assert {each.pk for each in Pizza.objects.all()} == {"m", "f"}
+        wrong = history.schema_made_at_once()
+        assert wrong == found
+
+    def test_remove_the_old_one_first(self, history: History) -> None:
+        self.with_codes(history)
+        history.do(RemoveField("Pizza", "id"))
+        history.do(AlterField("Pizza", "code", models.CharField(max_length=5, primary_key=True)))
+        self.check_key(history)
+
+    def test_make_the_new_one_first(self, history: History) -> None:
+        self.with_codes(history)
+        history.do(AlterField("Pizza", "code", models.CharField(max_length=5, primary_key=True)))
+        history.do(RemoveField("Pizza", "id"))
+        self.check_key(history)
+
+    def test_rename_it(self, history: History) -> None:
+        history.do(
+            pizza(),
+            topping(
+                ("on", models.ForeignKey("shop.pizza", CASCADE)),
+                ("more", models.ManyToManyField("shop.pizza", related_name="+")),
+            ),
+        )
+        margherita = history.model("Pizza").objects.create(name="Margherita")
+        history.model("Topping").objects.create(name="basil", on=margherita).more.add(margherita)
+        round_trip(history, RenameField("Pizza", "id", "number"))
+
+    def test_numbers_of_another_kind(self, history: History) -> None:
+        history.do(
+            CreateModel("Pizza", [("id", models.AutoField(primary_key=True))]),
+            topping(("on", models.ForeignKey("shop.pizza", CASCADE))),
+        )
+        margherita = history.model("Pizza").objects.create()
+        history.model("Topping").objects.create(name="basil", on=margherita)
+        round_trip(history, AlterField("Pizza", "id", models.BigAutoField(primary_key=True)))
+
+    def test_a_model_made_without_one_gets_it(self, history: History) -> None:
+        round_trip(history, CreateModel("Pizza", [("name", models.CharField(max_length=50))]))
+        assert list(history.state.models["shop", "pizza"].fields) == ["id", "name"]

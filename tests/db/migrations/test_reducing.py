@@ -343,6 +343,7 @@ class TestOperations:
             (lambda: CreateModel("P", [("a", number), ("a", number)]), "field 'a' twice"),
             (lambda: CreateModel("P", [], bases=("shop.A", "shop.a")), "base 'shop.a' twice"),
             (lambda: CreateModel("P", [], managers=[("a", 1), ("a", 2)]), "manager 'a' twice"),
+            (lambda: CreateModel("P", [("id", number)]).state_forwards("shop", ProjectState()), "primary_key=True"),
             (lambda: AddIndex("P", Index(fields=["a"])), "name="),
             (lambda: RenameIndex("P", "new"), "old_name or old_fields"),
             (lambda: RenameIndex("P", "new", "old", ["a"]), "old_name or old_fields"),

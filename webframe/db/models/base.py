@@ -251,9 +251,10 @@ def _finish_abstract(model: Any, own_meta: Any) -> None:
 def _prepare(model: Any) -> None:
     """Complete a model whose fields are known: primary key, managers, constructor."""
     meta = model._meta
-    if not meta.proxy:
+    if not meta.proxy and not meta.apps.describes_past:
         refuse_clashing_fields(model)
-    if meta.pk is None:
+    # A table may be without a key for a moment, between two steps of a migration; but those between never are.
+    if meta.pk is None and (meta.apps.makes_instances or meta.auto_created):
         _add_primary_key(model)
     plain = Manager()
     plain.name = "_base_manager"

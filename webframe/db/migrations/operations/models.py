@@ -17,6 +17,7 @@ from webframe.db.migrations.operations.options import (
 from webframe.db.migrations.references import field_references, resolve_relation
 from webframe.db.migrations.state import ProjectState
 from webframe.db.models.base import Model
+from webframe.db.models.fields.numbers import BigAutoField
 
 # What people look for here, as in Django.
 __all__ = [
@@ -76,7 +77,20 @@ class CreateModel(ModelOperation):
         return type(self).__name__, [], kwargs
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        state.add_model(ModelState(app_label, self.name, self.fields, self.options, self.bases, self.managers))
+        fields = [*self._own_key(), *self.fields]
+        state.add_model(ModelState(app_label, self.name, fields, self.options, self.bases, self.managers))
+
+    def _own_key(self) -> list[tuple[str, Any]]:
+        """The primary key that the model gets if no field is one, and it inherits none."""
+        inherits = any(isinstance(base, str) or hasattr(base, "_meta") for base in self.bases)
+        if inherits or any(field.primary_key for _, field in self.fields):
+            return []
+        if any(name == "id" for name, _ in self.fields):
+            raise ValueError(
+                f"CreateModel({self.name!r}) has a field 'id' that is not its primary key, and no other key. Give it "
+                f"primary_key=True, or another name."
+            )
+        return [("id", BigAutoField(verbose_name="ID", primary_key=True, auto_created=True))]
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = to_state.table_model(app_label, self.name)

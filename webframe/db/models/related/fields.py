@@ -163,6 +163,16 @@ def check_on_delete(field: Any, to: Any, on_delete: Any) -> None:
     )
 
 
+def type_of_references(target: Any) -> Any:
+    """The type of columns that refer to a field: that of its own, without the numbering."""
+    while target.is_relation:
+        target = target.target_field
+    for kind in (SmallIntegerField, BigIntegerField, IntegerField):
+        if target.is_auto_field and isinstance(target, kind):
+            return kind().sql_type()
+    return target.sql_type()
+
+
 class ForeignKey(RelatedField):
     """A reference to one object of another model (or of the same one: "self"), by its primary key or `to_field`.
 
@@ -298,13 +308,7 @@ class ForeignKey(RelatedField):
 
     def sql_type(self) -> Any:
         """The type of the column pointed to, without the numbering."""
-        target = self.target_field
-        while target.is_relation:
-            target = target.target_field
-        for kind in (SmallIntegerField, BigIntegerField, IntegerField):
-            if target.is_auto_field and isinstance(target, kind):
-                return kind().sql_type()
-        return target.sql_type()
+        return type_of_references(self.target_field)
 
     def validate(self, value: Any, model_instance: Any) -> None:
         """Raise ValidationError also where no object has this key, or `limit_choices_to` leaves it out."""
