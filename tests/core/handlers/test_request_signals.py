@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -555,6 +556,26 @@ def test_a_stream_that_is_closed_early_is_stopped_where_it_is(
     assert next(chunks) == b"more"
     exchange.close()
     assert heard.events == ["started", "stopped", "finished"]
+
+
+def test_a_stream_that_waits_as_it_is_stopped_is_at_its_end_before_the_request_is(
+    app: Webframe, wsgi: Any, heard: Any, code: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body() -> AsyncIterator[str]:
+        try:
+            while True:
+                yield "more"
+        finally:
+            await asyncio.sleep(0.01)
+            heard("stopped")
+
+    app.get("/")(code(lambda request: StreamingResponse(body())))
+    exchange = wsgi(app)
+    next(iter(exchange.result))
+    time.sleep(0.05)  # it has made as many chunks as may wait for the client
+    exchange.close()
+    assert heard.events == ["started", "stopped", "finished"]
+    assert not caplog.records
 
 
 def failing_stream(chunks: int) -> Callable[[], Iterator[str]]:

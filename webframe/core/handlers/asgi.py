@@ -180,11 +180,15 @@ class ASGIHandler(BaseHandler):
                 return
         except OSError as error:
             raise ClientGone from error
-        async for chunk in iterate(body):
-            try:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            except OSError as error:
-                raise ClientGone from error
+        chunks = iterate(body)
+        try:
+            async for chunk in chunks:
+                try:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                except OSError as error:
+                    raise ClientGone from error
+        finally:
+            await chunks.aclose()
         await send({"type": "http.response.body", "body": b""})
 
     async def _finish(self, request: Request) -> None:

@@ -168,9 +168,12 @@ class Conversation:
             for chunk in body:
                 await self._put(chunk)
         else:
-            chunk = None
-            async for chunk in iterate(body):
-                await self._put(chunk)
+            chunk, chunks = None, iterate(body)
+            try:
+                async for chunk in chunks:
+                    await self._put(chunk)
+            finally:
+                await chunks.aclose()
             if chunk is None:  # some servers never send the headers of a body without a chunk
                 await self._put(b"")
         self.queue.put(None)

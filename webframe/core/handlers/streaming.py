@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,8 +23,11 @@ T = TypeVar("T")
 CHUNKS_IN_A_ROW = 128
 
 
-async def iterate(body: Any) -> AsyncIterator[bytes]:
-    """The chunks of a body of either kind; plain iterators are stepped in the request's worker."""
+async def iterate(body: Any) -> AsyncGenerator[bytes]:
+    """The chunks of a body of either kind; plain iterators are stepped in the request's worker.
+
+    To be closed with `aclose`, however it is left. The body itself is left to its response.
+    """
     count = 0
     if hasattr(body, "__aiter__"):
         iterator = aiter(body)
@@ -35,7 +38,7 @@ async def iterate(body: Any) -> AsyncIterator[bytes]:
                 if not count % CHUNKS_IN_A_ROW:
                     await asyncio.sleep(0)
         finally:
-            if hasattr(iterator, "aclose"):
+            if iterator is not body and hasattr(iterator, "aclose"):
                 await iterator.aclose()
         return
     iterator = await run_to_its_end(iter, body)
