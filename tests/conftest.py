@@ -2,13 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import gc
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from webframe import Webframe
 from webframe.apps import apps
 from webframe.test.client import Client
+
+from .turns import turn
+
+if TYPE_CHECKING:
+    from .db.servers import Server, SQLite
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: tells of time or order: no other process runs a test meanwhile.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests are found, and stay: the collector of garbage need not look at them, neither now nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Each test waits for its turn, where pytest-xdist runs them in several processes; no time limit counts that."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    with turn(Path(item.config.option.basetemp).parent, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[Callable[[str], SQLite | Server]]:
+    """Gives the database server of a vendor, started at its first use; skips the test where it cannot be had."""
+    from .db.servers import KINDS, Unavailable
+
+    servers: dict[str, SQLite | Server | Unavailable] = {}
+
+    def get(vendor: str) -> SQLite | Server:
+        if vendor not in servers:
+            try:
+                servers[vendor] = KINDS[vendor]()
+            except Unavailable as unavailable:
+                servers[vendor] = unavailable
+        server = servers[vendor]
+        if not isinstance(server, Unavailable):
+            return server
+        if os.environ.get("WEBFRAME_TEST_REQUIRE_ALL"):
+            pytest.fail(f"{vendor} is not available, and WEBFRAME_TEST_REQUIRE_ALL is set: {server}")
+        pytest.skip(f"{vendor} is not available: {server}")
+
+    yield get
+    for server in servers.values():
+        if not isinstance(server, Unavailable):
+            server.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -175,8 +175,12 @@ def name_of(page: Path) -> str:
 def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Path, Future[subprocess.CompletedProcess[str]]]]:
-    """The runs of all pages that were asked for, as many at a time as there are processors."""
-    pages = [item.callspec.params["page"] for item in request.session.items if item.name.startswith("test_examples[")]
+    """The runs of all pages that were asked for, as many at a time as there are processors.
+
+    None where the tests themselves run in several processes, each of which has some of the pages.
+    """
+    ours = [] if hasattr(request.config, "workerinput") else request.session.items
+    pages = [item.callspec.params["page"] for item in ours if item.name.startswith("test_examples[")]
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         yield {page: executor.submit(_run, page, tmp_path_factory.mktemp("page")) for page in pages}
         executor.shutdown(cancel_futures=True)
@@ -193,9 +197,9 @@ def _run(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_examples(page, runs):
+def test_examples(page, runs, tmp_path):
     """What a page shows is what happens."""
-    run = runs[page].result()
+    run = runs[page].result() if page in runs else _run(page, tmp_path)
     assert run.returncode == 0, f"{name_of(page)}:\n{run.stdout}{run.stderr}"
     # Nobody may have failed where only a log would tell.
     assert "Traceback" not in run.stderr, run.stderr

@@ -227,6 +227,7 @@ def test_a_loop_started_in_the_worker_does_not_wait_for_its_own_thread() -> None
     asyncio.run(main())
 
 
+@pytest.mark.alone
 def test_the_pool_is_bounded_and_serves_in_order_of_arrival(own_pool: Pool) -> None:
     own_pool.size = 2
     order: list[int] = []

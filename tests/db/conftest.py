@@ -18,8 +18,8 @@ it asks goes over the async driver.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ from webframe.greenlets import bridge
 from webframe.test import override_settings
 
 from .registries import models_of_a_test
-from .servers import KINDS, Server, SQLite, Unavailable
+from .servers import KINDS, Server, SQLite
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,27 +74,9 @@ class Engine:
 
 
 @pytest.fixture(scope="session")
-def engine_for() -> Iterator[Callable[[str], Engine]]:
-    """Gives the engine of a vendor, started at its first use; skips the test where it cannot be had."""
-    engines: dict[str, Engine | Unavailable] = {}
-
-    def get(vendor: str) -> Engine:
-        if vendor not in engines:
-            try:
-                engines[vendor] = Engine(KINDS[vendor]())
-            except Unavailable as unavailable:
-                engines[vendor] = unavailable
-        engine = engines[vendor]
-        if isinstance(engine, Engine):
-            return engine
-        if os.environ.get("WEBFRAME_TEST_REQUIRE_ALL"):
-            pytest.fail(f"{vendor} is not available, and WEBFRAME_TEST_REQUIRE_ALL is set: {engine}")
-        pytest.skip(f"{vendor} is not available: {engine}")
-
-    yield get
-    for engine in engines.values():
-        if isinstance(engine, Engine):
-            engine.server.stop()
+def engine_for(database_server: Callable[[str], SQLite | Server]) -> Callable[[str], Engine]:
+    """Gives the engine of a vendor, with databases that last as long as its server."""
+    return cache(lambda vendor: Engine(database_server(vendor)))
 
 
 @pytest.fixture

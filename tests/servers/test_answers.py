@@ -119,6 +119,7 @@ def test_text_that_is_not_ascii_arrives_in_path_and_query(visit: Visit, style: s
     assert told["url"].startswith(f"{visit.server.url}{style}/where/café")
 
 
+@pytest.mark.alone
 @STYLES
 def test_a_slow_view_keeps_nobody_else_waiting(server: Server, visit: Visit, style: str) -> None:
     wire = visit.wire()

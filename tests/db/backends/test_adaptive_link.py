@@ -118,6 +118,7 @@ def test_quick_questions_are_answered_on_the_loop_and_everything_else_in_a_threa
     }
 
 
+@pytest.mark.alone
 def test_a_question_that_takes_too_long_is_asked_again_in_a_thread_and_the_loop_is_free(database: Database) -> None:
     async def main() -> None:
         link = database.link()
@@ -162,6 +163,7 @@ def test_context_variables_are_seen_in_the_thread(database: Database) -> None:
     assert run(statements) == [("Ada", "Ada")]
 
 
+@pytest.mark.alone
 def test_what_is_read_while_the_file_is_locked_waits_in_a_thread(database: Database) -> None:
     database.opened[0].close()
     other = database.open()
@@ -362,6 +364,7 @@ def test_an_abandoned_transaction_is_rolled_back_and_gives_the_turn_on(database:
     asyncio.run(main())
 
 
+@pytest.mark.alone
 def test_an_abandoned_statement_is_interrupted(database: Database) -> None:
     async def main() -> None:
         link = database.link()
@@ -464,6 +467,7 @@ def test_closing(database: Database) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.alone
 def test_a_shared_connection_is_left_as_it_was_found(database: Database) -> None:
     async def main() -> None:
         inner = SQLiteLink(database.open())
