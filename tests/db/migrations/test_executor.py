@@ -366,6 +366,14 @@ def test_a_squashed_migration_waits_where_a_part_of_what_it_replaces_is_applied(
 
 
 @pytest.mark.engines("sqlite")
+def test_a_squashed_migration_that_waits_is_a_target_all_the_same(pizzeria: Project) -> None:
+    migrate(("menu", "0001_initial"))
+    squash(pizzeria)
+    executor = MigrationExecutor(connection)
+    assert plan(executor, ("menu", "0001_squashed_0002_price")) == ["+menu.0002_price"]
+
+
+@pytest.mark.engines("sqlite")
 def test_one_can_go_back_to_the_middle_of_a_squashed_migration(pizzeria: Project) -> None:
     migrate()
     squash(pizzeria)

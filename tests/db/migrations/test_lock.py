@@ -240,6 +240,17 @@ def test_a_plan_that_somebody_else_has_carried_out_meanwhile_is_not_carried_out_
         assert applied() == ["0001_initial", "0002_price"]
 
 
+def test_a_pool_of_one_connection_is_enough(project: Project, empty_database: Any) -> None:
+    project.migration("menu", "0001_initial", CREATE_PIZZA)
+    options = {**connection.settings_dict["OPTIONS"], "pool_size": 1, "max_overflow": 0, "pool_timeout": 1}
+    entry = {**connection.settings_dict, "OPTIONS": options}
+    with override_settings(DATABASES={"default": entry}), project.installed():
+        for _ in range(3):
+            with migration_lock(connection):
+                MigrationExecutor(connection).migrate(None)
+        assert applied() == ["0001_initial"]
+
+
 @pytest.mark.engines("postgresql")
 def test_a_server_that_ends_idle_transactions_does_not_end_the_lock(
     start: Callable[..., subprocess.Popen[str]], empty_database: Any

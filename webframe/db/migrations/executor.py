@@ -62,6 +62,9 @@ class MigrationExecutor:
                 self._plan_backwards(graph.root_nodes(app_label), applied, plan)
                 continue
             target = app_label, name
+            if target not in graph and target in self.loader.replacements:
+                # It cannot be used: a part of what it replaces is applied, and the last of that is where it leads.
+                target = replaced_by(self.loader.replacements[target])[-1]
             if target not in graph and target in self.loader.disk_migrations:
                 self.loader.expand(target)
                 return self.migration_plan(targets, clean_start)

@@ -17,19 +17,20 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 from urllib.parse import unquote
 
 from webframe.db.errors import OperationalError
 
-try:
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 # Seconds between two attempts: the first ones, and the longest.
 PAUSE = 0.05
@@ -99,7 +100,7 @@ def _acquire(lock: Lock, connection: Any, notify: Notify | None) -> None:
 def _lock_for(connection: Any) -> Lock | None:
     if connection.vendor == "sqlite":
         path = _path_of(connection)
-        return None if path is None or fcntl is None else FileLock(path)
+        return None if path is None else FileLock(path)
     if connection.vendor == "postgresql":
         return PostgreSQLLock(connection)
     return MySQLLock(connection) if connection.vendor == "mysql" else None
@@ -118,22 +119,21 @@ class FileLock:
     def try_acquire(self) -> bool:
         """Lock the file, unless another has; True too where it cannot be made."""
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError:
             # Nobody can write beside the file of the database: nobody will be able to migrate it either.
             return True
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not _is_at(file, self.path):
-                raise BlockingIOError  # its owner has deleted it meanwhile, and another may have a new one
-        except BlockingIOError:
-            os.close(file)
-            return False
+            if not _lock(file) or not _is_at(file, self.path):
+                # In the latter case its owner has deleted it meanwhile, and another may have a new one.
+                os.close(file)
+                return False
+            os.truncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
         except BaseException:
             os.close(file)
             raise
-        os.truncate(file, 0)
-        os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
         self._file = file
         return True
 
@@ -149,10 +149,23 @@ class FileLock:
         """Delete the file, and unlock it."""
         file, self._file = self._file, None
         if file is not None:
-            try:
+            with suppress(OSError):  # Windows deletes nothing that is open; what stays there does no harm
                 os.unlink(self.path)
-            finally:
-                os.close(file)
+            os.close(file)
+
+
+def _lock(file: int) -> bool:
+    """Lock an open file until it is closed, unless another has; whether that went well."""
+    try:
+        if sys.platform == "win32":
+            # One byte far behind the end: nobody can read what is locked there.
+            os.lseek(file, 1 << 30, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 def _is_at(file: int, path: str) -> bool:
@@ -196,10 +209,13 @@ class ServerLock:
         """Connect, unless that is done; whether it was to be done."""
         if self._slot is not None:
             return False
+        # Where the pool has but one connection, it shall be ours now, and that of the migrations afterwards.
+        self.connection.release()
         slot = self.connection.new_slot()
         slot.guard.acquire()
         try:
             self.connection.open(slot)
+            slot.checkout.detach()
         except BaseException:
             slot.guard.release()
             raise
@@ -210,7 +226,10 @@ class ServerLock:
         """Close the connection, and with it the lock is gone, whatever state it was in."""
         slot, self._slot = self._slot, None
         if slot is not None:
+            link = slot.link
             self.connection.discard(slot)
+            if link is not None:
+                link.close()
             slot.guard.release()
 
 
