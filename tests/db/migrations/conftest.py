@@ -30,6 +30,15 @@ def empty_database(engine: Any) -> Iterator[Any]:
     drop_all_tables()
 
 
+@pytest.fixture
+def history(engine: Any) -> Iterator[Any]:
+    """Operations done one after another in an empty database: see `history.py`."""
+    from .history import History
+
+    yield History(engine)
+    drop_all_tables()
+
+
 def drop_all_tables() -> None:
     from webframe.db import connections
     from webframe.db.introspection import table_names

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy
 
 from webframe.db import connections, models
-from webframe.db.migrations.operations import Operation
+from webframe.db.migrations.operations import CreateModel, Operation
 from webframe.db.migrations.state import ProjectState
 
 from ..schema_helpers import empty
@@ -175,3 +175,22 @@ def _sql_of_indexes(link: Any, name: str) -> set[str]:
     else:
         return set()
     return {_bare(sql) for (sql,) in link.execute(sqlalchemy.text(query), {"name": name})}
+
+
+# --- what most tests begin with ---------------------------------------------------------------------------------
+
+
+def pizza(*fields: tuple[str, Any], **options: Any) -> CreateModel:
+    plain = [key(), ("name", models.CharField(max_length=50)), ("price", models.IntegerField(default=7))]
+    return CreateModel("Pizza", [*plain, *fields], options)
+
+
+def topping(*fields: tuple[str, Any], **options: Any) -> CreateModel:
+    return CreateModel("Topping", [key(), ("name", models.CharField(max_length=50)), *fields], options)
+
+
+def with_pizzas(history: History, *more: Any) -> None:
+    """Two pizzas in their table."""
+    history.do(pizza(), *more)
+    history.model("Pizza").objects.create(name="Margherita", price=7)
+    history.model("Pizza").objects.create(name="Funghi", price=9)
