@@ -52,6 +52,10 @@ OUR_COMMANDS = {
     "sqlmigrate": OurCommand(f"{_PLACE}.showing", "Write the SQL of a migration."),
     "squashmigrations": OurCommand(f"{_PLACE}.squashing", "Write one migration that replaces several."),
     "syncdb": OurCommand(f"{_PLACE}.migrating", "Deprecated: what migrate --run-syncdb does."),
+    "loaddata": OurCommand(f"{_PLACE}.fixtures", "Load fixtures, all of them or nothing."),
+    "dumpdata": OurCommand(
+        f"{_PLACE}.fixtures", "Write the rows of all apps, or of some apps and models, as a fixture."
+    ),
     "flush": OurCommand(f"{_PLACE}.flushing", "Delete every row of every model, and tell the apps."),
     "dbshell": OurCommand(f"{_PLACE}.dbshell", "Open the database's own command line."),
     "inspectdb": OurCommand(f"{_PLACE}.inspecting", "Write models for the tables of a database that has none yet."),
