@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from webframe._lazy import LateModule
 from webframe.apps.config import AppConfig, ImplicitAppConfig
 from webframe.apps.registry import apps
 from webframe.core.management.databases import (
@@ -37,10 +38,13 @@ from webframe.db.migrations.executor import MigrationExecutor
 from webframe.db.migrations.lock import migration_lock
 from webframe.db.migrations.migration import Migration
 from webframe.db.migrations.state import ProjectState
-from webframe.db.schema import create_all
 
 if TYPE_CHECKING:
     from webframe.app import Webframe
+    from webframe.db import schema
+else:
+    # It loads Alembic, which takes a sixth of the time of a migrate that finds nothing to do.
+    schema = LateModule("webframe.db.schema")
 
 # An app label and the name of a migration to reach; None: nothing of the app.
 Target = tuple[str, str | None]
@@ -253,7 +257,7 @@ class Migrating:
 
     def _create_tables(self, models: list[type[Any]]) -> None:
         self._tell(heading("Synchronizing apps without migrations:"))
-        created = create_all(*models, using=self.alias) if models else []
+        created = schema.create_all(*models, using=self.alias) if models else []
         for name in created:
             self._tell(f"  Created table {name}")
         if not created:
