@@ -15,7 +15,8 @@ from webframe.workers import carry_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Generator
+    from contextvars import ContextVar
     from typing import Any
 
     from webframe._registrations import Receiver
@@ -60,7 +61,10 @@ async def try_one(receiver: Receiver, signal: object, sender: object, named: Nam
 async def await_each(
     one: AwaitOne, receivers: list[Receiver], signal: object, sender: object, named: Named
 ) -> Responses:
-    """Await receivers concurrently; context variables that they set are set for the caller too."""
+    """Await receivers concurrently; context variables that they set are set for the others and for the caller too.
+
+    Those of `own_variables` are not.
+    """
     if len(receivers) == 1:
         # Nobody to run beside it: awaited right here it costs a fraction, and its context is ours anyway.
         return [(receivers[0], await one(receivers[0], signal, sender, named))]
@@ -70,7 +74,10 @@ async def await_each(
     error = None
     try:
         async with TaskGroup() as group:
-            tasks = [group.create_task(one(receiver, signal, sender, named), context=context) for receiver in receivers]
+            tasks = [
+                group.create_task(_apart(one(receiver, signal, sender, named)), context=context)
+                for receiver in receivers
+            ]
     except BaseExceptionGroup as errors:
         if len(errors.exceptions) > 1:
             raise
@@ -80,6 +87,51 @@ async def await_each(
     if error is not None:
         raise error  # out here, where it does not get the group that it came in for its context
     return [(receiver, task.result()) for receiver, task in zip(receivers, tasks, strict=True)]
+
+
+# Context variables that each of the receivers that are awaited concurrently has for itself: what it is in the middle
+# of, as a transaction.
+own_variables: list[ContextVar[Any]] = []
+
+
+async def _apart(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return await (_Apart(coroutine) if own_variables else coroutine)
+
+
+class _Apart:
+    """Awaits a coroutine that has `own_variables` for itself, although others share its context."""
+
+    __slots__ = ("_coroutine",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step: Callable[[Any], Any] = self._coroutine.send
+        argument: Any = None
+        own = [variable.get() for variable in own_variables]
+        while True:
+            of_others = _exchange(own)
+            try:
+                waited_for = step(argument)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                own = _exchange(of_others)
+            try:
+                argument = yield waited_for
+                step = self._coroutine.send
+            except BaseException as error:
+                step, argument = self._coroutine.throw, error
+
+
+def _exchange(values: list[Any]) -> list[Any]:
+    """Set `own_variables`; returns what they were."""
+    before = [variable.get() for variable in own_variables]
+    for variable, old, new in zip(own_variables, before, values, strict=True):
+        if old is not new:
+            variable.set(new)
+    return before
 
 
 async def await_in_turn(

@@ -26,6 +26,7 @@ from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
+from webframe._calls import own_variables
 from webframe.db.guard import Guard, NoGuard
 from webframe.workers import current_lessee
 
@@ -169,6 +170,8 @@ entered: ContextVar[Any] = ContextVar("webframe.db.transaction", default=None)
 # The slot whose new connection receivers of `connection_created` are being told of here: what they ask runs on it.
 announced: ContextVar[Slot | None] = ContextVar("webframe.db.announced", default=None)
 
+own_variables.extend([entered, announced])
+
 
 def holder_here() -> Holder:
     """The holder of this context, made if there is none."""
@@ -184,7 +187,8 @@ def holder_if_any() -> Holder | None:
         return held.get()
     if lessee.holder is None and entered.get() is not None:
         return _new_holder(lessee)  # the code around the request may be in a transaction, which it takes part in
-    return lessee.holder
+    holder: Holder | None = lessee.holder
+    return holder
 
 
 def _new_holder(lessee: Lessee | None) -> Holder:

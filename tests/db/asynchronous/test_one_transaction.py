@@ -11,6 +11,7 @@ import pytest
 from webframe.db import connection, transaction
 from webframe.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 from webframe.db.transaction import atomic
+from webframe.dispatch import Signal
 from webframe.greenlets import bridge
 
 from .bank import Account, Entry, Label, Note
@@ -242,3 +243,43 @@ async def test_a_hundred_tasks_have_a_hundred_transactions_on_a_hundred_connecti
     await asyncio.gather(*(work(number) for number in range(100)))
     assert len(ids) == 100
     assert await Note.objects.acount() == (100 if writes else 0)
+
+
+# --- beside each other, outside of transactions -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("robust", [False, True])
+async def test_async_receivers_at_the_same_time_have_transactions_of_their_own(connect, robust):
+    """They share their context variables, but not what they are in the middle of."""
+    heard: list[bool] = []
+    both = asyncio.Barrier(2)
+    waits = connection.vendor != "sqlite"  # which has one writer at a time
+
+    def receiver(name: str, fails: bool) -> Any:
+        async def receive(**kwargs: Any) -> None:
+            async with atomic():
+                heard.append(transaction.is_open())
+                await Note.objects.acreate(text=f"{name} begins")
+                if waits:
+                    await both.wait()
+                await asyncio.gather(*(Note.objects.acreate(text=f"{name} {number}") for number in range(3)))
+                async with atomic():
+                    await Note.objects.acreate(text=f"{name} ends")
+                if fails:
+                    raise Oops
+            assert not transaction.is_open()
+
+        return receive
+
+    signal: Signal[...] = Signal()
+    connect(signal, receiver("one", False))
+    connect(signal, receiver("two", robust))
+    if robust:
+        results = await signal.asend_robust(None)
+        assert [type(result) for _, result in results] == [type(None), Oops]
+    else:
+        await signal.asend(None)
+    assert heard == [True, True] and not transaction.is_open()
+    names = ["one"] if robust else ["one", "two"]
+    expected = sorted(f"{name} {what}" for name in names for what in ("begins", 0, 1, 2, "ends"))
+    assert sorted([text async for text in Note.objects.values_list("text", flat=True)]) == expected
