@@ -14,6 +14,7 @@ from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db import connection, connections, transaction
 from webframe.db.models.signals import post_save
 from webframe.db.transaction import TransactionManagementError, atomic
+from webframe.dispatch import Signal
 from webframe.greenlets import bridge
 from webframe.test.client import Client
 from webframe.test.db import rolled_back
@@ -250,6 +251,30 @@ def test_a_loop_that_is_run_within_a_plain_transaction_takes_part_in_it(witness)
         assert texts() == ["0", "1", "2", "async", "plain"]
         assert witness.count("bank_note") == 0
     assert texts() == ["0", "1", "2", "async", "plain"]
+
+
+def test_async_receivers_of_what_plain_code_sends_have_transactions_of_their_own_or_share_that_of_the_sender(connect):
+    signal: Signal[...] = Signal()
+
+    def receiver(name: str) -> Any:
+        async def receive(**kwargs: Any) -> None:
+            async with atomic():
+                await Note.objects.acreate(text=name)
+                await asyncio.sleep(0.001)
+                async with atomic():
+                    await Note.objects.acreate(text=name)
+
+        return receive
+
+    for name in "abc":
+        connect(signal, receiver(name))
+    signal.send(None)
+    assert texts() == ["a", "a", "b", "b", "c", "c"]
+    with atomic():
+        signal.send(None)
+        assert Note.objects.count() == 12
+        transaction.set_rollback(True)
+    assert texts() == ["a", "a", "b", "b", "c", "c"]
 
 
 # --- receivers and relations --------------------------------------------------------------------------------------

@@ -327,6 +327,39 @@ async def test_a_timeout_in_the_middle_of_a_statement_loses_the_transaction_and_
     assert await texts() == ["3"]
 
 
+@pytest.mark.engines("postgresql", "mysql")
+async def test_who_gives_up_waiting_for_a_row_changes_nothing(witness):
+    await Account.objects.acreate(owner="ann")
+    locked, release = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with atomic():
+            account = await Account.objects.select_for_update().aget()
+            locked.set()
+            await release.wait()
+            account.balance += 1
+            await account.asave()
+
+    async def wait_for_it() -> None:
+        async with atomic():
+            await Account.objects.select_for_update().aget()
+            await Account.objects.aupdate(balance=1000)
+
+    holding = asyncio.create_task(hold())
+    await locked.wait()
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(wait_for_it(), 0.1)
+    release.set()
+    await holding
+    async with atomic():
+        account = await Account.objects.select_for_update().aget()
+        assert account.balance == 1
+    pool = connection.loop_pool(asyncio.get_running_loop())
+    assert pool.count == pool.idle
+    await witness.comes(lambda: witness.transactions() == 0, "a transaction is open")
+
+
 async def test_a_cancelled_block_rolls_back_and_the_next_one_works(witness):
     inside = asyncio.Event()
 
