@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy
 from sqlalchemy import BigInteger, ColumnElement, DateTime, Float, Function, Integer
-from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
+from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.db.models.sql import MYSQL, Template, infix
 from webframe.utils import timezone
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import mysql
+else:
+    mysql = LateModule("sqlalchemy.dialects.mysql")
 
 Element = ColumnElement[Any]
 

@@ -9,13 +9,13 @@ together what was found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import False_
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.compiler import operations as ops
@@ -25,6 +25,11 @@ from webframe.db.models.compiler.scope import QueryScope, Statement
 from webframe.db.models.compiler.where import Part
 from webframe.db.models.conditions import Q
 from webframe.db.models.paths import find, to_ancestor
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+else:
+    postgresql = LateModule("sqlalchemy.dialects.postgresql")
 
 
 class Slices(NamedTuple):

@@ -12,15 +12,21 @@ import datetime
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.db.errors import DataError
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import mysql, postgresql
+else:
+    mysql = LateModule("sqlalchemy.dialects.mysql")
+    postgresql = LateModule("sqlalchemy.dialects.postgresql")
 
 Processor = Callable[[Any], Any] | None
 

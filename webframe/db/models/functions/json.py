@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Double, Function, Text
-from sqlalchemy.dialects import postgresql
 
+from webframe._lazy import LateModule
 from webframe.db.errors import NotSupportedError
 from webframe.db.models import lookups, sql
 from webframe.db.models.building import Built, Literals, Scope
@@ -24,6 +24,11 @@ from webframe.db.models.fields.other import JSONField
 from webframe.db.models.fields.types import JSONDocument
 from webframe.db.models.lookups import Lookup, is_expression
 from webframe.db.models.sql import MYSQL, Template
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+else:
+    postgresql = LateModule("sqlalchemy.dialects.postgresql")
 
 __all__ = ["Key", "KeyValue"]
 
