@@ -234,7 +234,7 @@ def test_a_migration_that_fails_on_mysql_tells_what_is_done_and_what_is_not(pizz
         "The migration menu.0003_fails failed half-way, and the database keeps what was done until then: "
         "division by zero\n"
         "    done:     Create model Cheese\n"
-        "    FAILED:   Raw Python operation\n"
+        "    FAILED:   Raw Python operation (perhaps done in part)\n"
         "    not done: Remove field price from Pizza\n"
         "The migration does not count as applied. Put right what failed, take back by hand what is done, and migrate "
         "again; or do the rest by hand, and 'webframe migrate menu 0003_fails --fake'."

@@ -174,7 +174,8 @@ class Migration:
         """The error to raise where the database keeps what was done of a migration that failed."""
         lines = [f"The migration {self} failed half-way, and the database keeps what was done until then: {error}"]
         lines += [f"    done:     {operation.describe()}" for operation in done]
-        lines += [f"    {'FAILED:  ' if n == 0 else 'not done:'} {each.describe()}" for n, each in enumerate(not_done)]
+        lines += [f"    FAILED:   {operation.describe()} (perhaps done in part)" for operation in not_done[:1]]
+        lines += [f"    not done: {operation.describe()}" for operation in not_done[1:]]
         if not not_done:
             lines.append("    FAILED:   what is left for the end of a migration, such as foreign keys")
         if verb == "applied":
