@@ -1,8 +1,8 @@
 """A pizzeria, to show what a program made with webframe looks like; `app` is what servers are given.
 
-Its database is the file pizzeria.db in the folder where it is started, and is made at the first start; put the URL of
-another one, such as postgresql://user:password@host/name, into DATABASE_URL. The tutorial in docs/tutorial builds a
-smaller pizzeria step by step.
+Its database is the file pizzeria.db in the folder where it is started; put the URL of another one, such as
+postgresql://user:password@host/name, into DATABASE_URL. Every start applies the migrations that it has not had, and the
+first one loads the fixture `menu`. The tutorial in docs/tutorial builds a smaller pizzeria step by step.
 
 models.py, menu.py and orders.py know nothing of the web. signals.py tells when an order is placed, news.py listens to
 what changes in the database, board.py to the life of every request. The views are in pages.py, kitchen.py and api.py,

@@ -1,7 +1,8 @@
 """What changes in the database, for the kitchen board: told by the signals of the models.
 
 The receivers write the news into the database, too, in the transaction of what they tell of. So what is rolled back
-never was in the news, every process of a server has the same, and they are still there after a restart.
+never was in the news, every process of a server has the same, and they are still there after a restart. What comes from
+a fixture (then `raw` is True) is no news.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ DONE = {"post_add": "with", "post_remove": "without"}
 @receiver(post_save, sender=Customer)
 @receiver(post_save, sender=Order)
 def note_save(
-    sender: type[Model], instance: Any, created: bool, update_fields: frozenset[str] | None, **kwargs: Any
+    sender: type[Model], instance: Any, created: bool, raw: bool, update_fields: frozenset[str] | None, **kwargs: Any
 ) -> None:
+    if raw:
+        return
     if created:
         tell("post_save", f"{instance}: new {sender._meta.verbose_name}")
     else:
@@ -35,9 +38,15 @@ def note_save(
 
 @receiver(m2m_changed, sender=Pizza.toppings.through)
 def note_toppings(
-    sender: type[Model], instance: Any, action: str, model: type[Model], pk_set: set[int] | None, **kwargs: Any
+    sender: type[Model],
+    instance: Any,
+    action: str,
+    model: type[Model],
+    pk_set: set[int] | None,
+    raw: bool,
+    **kwargs: Any,
 ) -> None:
-    if action in DONE and pk_set:
+    if action in DONE and pk_set and not raw:
         names = ", ".join(str(each) for each in model.objects.filter(pk__in=pk_set))
         tell("m2m_changed", f"{instance}: {DONE[action]} {names}")
 

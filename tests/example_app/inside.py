@@ -16,18 +16,22 @@ from hypothesis import strategies as st
 from example_app import app as pizzeria
 from example_app import orders
 from example_app.board import board
-from example_app.menu import FIRST_MENU, prepare
+from example_app.menu import open_menu, prepare
 from example_app.models import Customer, Line, News, Order, Pizza, Topping
 from example_app.news import KEPT, latest_news, tell
 from example_app.orders import MOST_OF_A_KIND, Draft, place
 from example_app.signals import COURIERS, book_courier, order_placed
 from webframe.core.exceptions import Http404
+from webframe.core.management import call_command
 from webframe.db import IntegrityError, connections, transaction
 from webframe.db.models import ProtectedError
 from webframe.db.models.signals import m2m_changed, post_save
 from webframe.test import Client, capture_on_commit, capture_signals
 
 Status = Order.Status
+
+# On the first menu.
+PIZZAS = 8
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def app() -> Any:
 @pytest.fixture
 def menu(db: None) -> None:
     """The first menu, in a transaction that is rolled back."""
-    prepare()
+    open_menu()
 
 
 def draft(name: str = "Ada", **quantities: object) -> Draft:
@@ -52,10 +56,19 @@ def a_pizza(slug: str) -> Pizza:
 
 class TestFirstMenu:
     def test_is_written_once(self, menu: None) -> None:
-        assert Pizza.objects.count() == len(FIRST_MENU)
+        assert Pizza.objects.count() == PIZZAS
         a_pizza("napoli").delete()
+        open_menu()
+        assert Pizza.objects.count() == PIZZAS - 1
+
+    def test_is_written_into_tables_that_are_there_already(self, committing_db: None) -> None:
         prepare()
-        assert Pizza.objects.count() == len(FIRST_MENU) - 1
+        assert Pizza.objects.count() == PIZZAS
+        prepare()
+        assert Pizza.objects.count() == PIZZAS
+
+    def test_is_no_news(self, menu: None) -> None:
+        assert not News.objects.exists()
 
     def test_lists_toppings_as_they_go_onto_the_pizza(self, menu: None) -> None:
         assert a_pizza("margherita").ingredients == "Tomato, mozzarella, basil"
@@ -154,7 +167,7 @@ class TestOrders:
         assert not Line.objects.exists()
 
     def test_many_threads_place_many_orders(self, committing_db: None) -> None:
-        prepare()
+        open_menu()
 
         def order(number: int) -> int:
             try:
@@ -293,3 +306,8 @@ class TestPages:
     def test_requests_are_on_the_board(self, menu: None, client: Client) -> None:
         client.get("/cart")
         assert board.latest()[0].path == "/cart"
+
+
+class TestMigrations:
+    def test_they_say_what_the_models_say(self) -> None:
+        call_command("makemigrations", app=pizzeria, check=True, dry_run=True, verbosity=0)
