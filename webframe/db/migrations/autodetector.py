@@ -14,10 +14,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from webframe.db.migrations.comparing import comparable
+from webframe.db.migrations.comparing import alike, comparable
 from webframe.db.migrations.field_changes import FieldChanges
 from webframe.db.migrations.migration import Migration
-from webframe.db.migrations.model_changes import altered_options, created_models, deleted_models
+from webframe.db.migrations.model_changes import altered_options, created_models, deleted_models, same_managers
 from webframe.db.migrations.questioner import MigrationQuestioner
 from webframe.db.migrations.renames import kind_of, renamed_fields, renamed_models
 from webframe.db.migrations.steps import Step, chunks_of
@@ -149,12 +149,11 @@ def _differ(before: Any, after: Any) -> bool:
         return False
     if before is None or before.name != after.name or before.fields.keys() != after.fields.keys():
         return True
-    return bool(comparable(_said(before)) != comparable(_said(after)))
-
-
-def _said(state: Any) -> Any:
-    from_fields = {name: field.deconstruct()[1:] for name, field in sorted(state.fields.items())}
-    return from_fields, dict(state.options), [list(pair) for pair in state.managers]
+    if not all(alike(field, after.fields[name], after.key) for name, field in before.fields.items()):
+        return True
+    if before.options != after.options and comparable(dict(before.options)) != comparable(dict(after.options)):
+        return True
+    return not same_managers(before.managers, after.managers)
 
 
 def _suggested(migration: Migration) -> str:

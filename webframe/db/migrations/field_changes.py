@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from webframe.db.migrations.comparing import comparable, definition
+from webframe.db.migrations.comparing import alike, comparable, definition
 from webframe.db.migrations.model_changes import needs_of_field
 from webframe.db.migrations.operations.fields import AddField, AlterField, RemoveField
 from webframe.db.migrations.operations.indexes import (
@@ -39,9 +39,8 @@ class FieldChanges:
         self.added = [name for name in after if name not in before]
         self.altered: list[str] = []
         for name, field in after.items():
-            if name in before and before[name] is not field:
-                if definition(before[name], key) != definition(field, key):
-                    self.altered.append(name)
+            if name in before and before[name] is not field and not alike(before[name], field, key):
+                self.altered.append(name)
         # What cannot be altered is replaced: what has a column by what has none, rows between by others.
         replaced = [name for name in self.altered if _is_another_thing(before[name], after[name], key)]
         self.altered = [name for name in self.altered if name not in replaced]

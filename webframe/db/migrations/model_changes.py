@@ -149,4 +149,6 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def same_managers(before: Any, after: Any) -> bool:
     """Whether two lists of managers say the same."""
+    if not before and not after:
+        return True
     return bool(comparable([list(pair) for pair in before]) == comparable([list(pair) for pair in after]))
