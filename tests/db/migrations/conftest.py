@@ -25,9 +25,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
 @pytest.fixture
 def empty_database(engine: Any) -> Iterator[Any]:
     """The database "default" of an engine, without tables before and after the test."""
-    drop_all_tables()
+    drop_all_tables(engine)
     yield engine
-    drop_all_tables()
+    drop_all_tables(engine)
 
 
 @pytest.fixture
@@ -36,13 +36,15 @@ def history(engine: Any) -> Iterator[Any]:
     from .history import History
 
     yield History(engine)
-    drop_all_tables()
+    drop_all_tables(engine)
 
 
-def drop_all_tables() -> None:
+def drop_all_tables(engine: Any) -> None:
     from webframe.db import connections
     from webframe.db.introspection import table_names
 
+    # Those that files of tests share (`tables`) are made again when they are needed.
+    engine.kept["default"].clear()
     connections.close_all()
     connection = connections["default"]
     quote = connection.ops.quote_name
