@@ -553,6 +553,33 @@ class TestSeveralApps:
         assert changes["a"][0].dependencies == [("z", "0001_initial")]
         assert operations(changes, "a") == ["Delete model User"]
 
+    @pytest.mark.parametrize("renamed", [False, True])
+    def test_a_model_goes_after_the_migrations_of_other_apps_that_know_it(self, renamed: bool) -> None:
+        was, now = Moment(), Moment()
+        was("a.User", name=char())
+        now("z.Order")
+        if renamed:
+            now("a.Person", name=char())
+        was("z.Order")
+        user = Migration("0001_initial", "a")
+        user.operations = [ops.CreateModel("User", [("id", models.AutoField(primary_key=True))])]
+        order = Migration("0001_initial", "z")
+        order.dependencies = [user.key]
+        key = ("user", models.ForeignKey("a.User", CASCADE))
+        order.operations = [ops.CreateModel("Order", [("id", models.AutoField(primary_key=True)), key])]
+        later = Migration("0002_no_user", "z")
+        later.dependencies = [order.key]
+        later.operations = [ops.RemoveField("order", "user")]
+        other = Migration("0001_initial", "b")
+        graph = MigrationGraph()
+        for migration in (user, order, later, other):
+            graph.add_node(migration.key, migration)
+        for migration in (order, later):
+            graph.add_dependency(migration, migration.key, migration.dependencies[0])
+        questioner = MigrationQuestioner({"ask_rename_model": renamed})
+        changes = MigrationAutodetector(was.state, now.state, questioner).changes(graph)
+        assert changes["a"][0].dependencies == [("a", "0001_initial"), ("z", "0002_no_user")]
+
     def test_tables_that_exchange_their_names_cannot_be_had_in_one_go(self) -> None:
         was, now = Moment(), Moment()
         was("A", Meta={"db_table": "x"})

@@ -18,11 +18,11 @@ from webframe.db.migrations.comparing import alike, comparable
 from webframe.db.migrations.field_changes import FieldChanges
 from webframe.db.migrations.migration import Migration
 from webframe.db.migrations.model_changes import altered_options, created_models, deleted_models, same_managers
+from webframe.db.migrations.operations.models import DeleteModel, RenameModel
 from webframe.db.migrations.questioner import MigrationQuestioner
 from webframe.db.migrations.renames import kind_of, renamed_fields, renamed_models
-from webframe.db.migrations.steps import Step, chunks_of
+from webframe.db.migrations.steps import Chunk, Step, chunks_of
 
-# Characters of a name that is made of what a migration does.
 MAX_NAME_LENGTH = 100
 
 Changes = dict[str, list[Migration]]
@@ -64,7 +64,8 @@ class MigrationAutodetector:
             dependencies: list[tuple[str, str]] = [(label, f"auto_{number}") for label, number in sorted(chunk.after)]
             if chunk.number > 1:
                 dependencies.append((chunk.app_label, f"auto_{chunk.number - 1}"))
-            for label in sorted(chunk.after_apps):
+            after_apps = chunk.after_apps | (_apps_that_know(chunk, graph) - {label for label, _ in chunk.after})
+            for label in sorted(after_apps):
                 leaves = graph.leaf_nodes(label) if graph is not None else []
                 dependencies.append(tuple(leaves[0]) if leaves else (label, "__first__"))
             migration.dependencies = dependencies
@@ -136,6 +137,31 @@ class MigrationAutodetector:
         squashed = re.search(r"_squashed_(\d+)", name)
         found = squashed or re.match(r"(\d+)", name)
         return int(found[1]) if found else None
+
+
+def _apps_that_know(chunk: Chunk, graph: Any) -> set[str]:
+    """The apps whose migrations so far refer to a model that is renamed or deleted.
+
+    In a new database they must not come later, when there is nothing of that name.
+    """
+    names = [each.name for each in chunk.operations if isinstance(each, (RenameModel, DeleteModel))]
+    if not names or graph is None:
+        return set()
+    others: dict[str, list[Migration]] = {}
+    for (label, _), migration in graph.nodes.items():
+        if label != chunk.app_label and migration is not None:
+            others.setdefault(label, []).append(migration)
+    return {
+        label
+        for label, migrations in others.items()
+        if any(key[0] == chunk.app_label for each in migrations for key in each.dependencies)
+        and any(
+            operation.references_model(name, chunk.app_label)
+            for each in migrations
+            for operation in each.operations
+            for name in names
+        )
+    }
 
 
 def _is_kept(before: Any, after: Any) -> bool:

@@ -87,7 +87,7 @@ class NodeNotFoundError(MigrationError, LookupError):
 
 
 class UnansweredQuestion(MigrationError):
-    """Migrations cannot be made without an answer that nobody gives: there is nobody to ask, or the answer is to stop."""
+    """Migrations cannot be made without an answer: there is nobody to ask, or the answer is to stop."""
 
 
 class MigrationSchemaMissing(DatabaseError):
