@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from webframe.db import models
 from webframe.db.errors import DatabaseError, Error
@@ -18,12 +18,23 @@ from webframe.utils.timezone import now
 TABLE = "webframe_migrations"
 
 
-class AppliedMigration(NamedTuple):
+class AppliedMigration:
     """A row of the table."""
 
-    app: str
-    name: str
-    applied: datetime
+    __slots__ = ("_recorder", "app", "name")
+
+    def __init__(self, recorder: MigrationRecorder, app: str, name: str) -> None:
+        self._recorder = recorder
+        self.app = app
+        self.name = name
+
+    @property
+    def applied(self) -> datetime:
+        """The moment when it was applied."""
+        return self._recorder.moment_of((self.app, self.name))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.app}.{self.name}>"
 
 
 @cache
@@ -51,6 +62,8 @@ class MigrationRecorder:
         self.connection = connection
         # Whether the table is known to be there.
         self._has_table = False
+        # When migrations were applied; read when the first of these moments is asked for.
+        self._moments: dict[Key, datetime] = {}
 
     @property
     def Migration(self) -> Any:  # Django's name
@@ -86,13 +99,21 @@ class MigrationRecorder:
         if not self._has_table and self.connection.in_atomic_block and not self.has_table():
             return {}  # a query that fails would be the end of the transaction
         try:
-            rows = list(self.migration_qs.values_list("app", "name", "applied"))
+            # Without the model: at most times this is all that is asked, and compiling it takes longer than the answer.
+            rows = self.connection.fetch(f"SELECT app, name FROM {TABLE}")
         except Error as error:
             if error.__cause__ is not None and self.connection.misses_table(error.__cause__):
                 return {}
             raise
         self._has_table = True
-        return {(app, name): AppliedMigration(app, name, applied) for app, name, applied in rows}
+        return {(app, name): AppliedMigration(self, app, name) for app, name in rows}
+
+    def moment_of(self, key: Key) -> datetime:
+        """The moment when a migration was applied."""
+        if key not in self._moments:
+            rows = self.migration_qs.values_list("app", "name", "applied")
+            self._moments = {(app, name): applied for app, name, applied in rows}
+        return self._moments[key]
 
     def record_applied(self, app: str, name: str) -> None:
         """Note that a migration is applied."""
