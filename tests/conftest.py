@@ -36,6 +36,13 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes can share the tests only if each has the same name in all of them."""
+    if changing := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        listed = "\n".join(changing)
+        raise pytest.UsageError(f"The address of an object is no name: give parametrize() other ids for\n{listed}")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Each test waits for its turn, where pytest-xdist runs them in several processes; no time limit counts that."""

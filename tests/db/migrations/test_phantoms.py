@@ -224,7 +224,7 @@ def test_fields_that_look_alike_are_the_same(one: Any, other: Any) -> None:
         functools.partial(round, 1.5),
         a_default,
     ],
-    ids=repr,
+    ids=lambda default: repr(default).split(" at 0x")[0],
 )
 def test_defaults_of_all_kinds_have_not_changed(default: Any) -> None:
     def state() -> ProjectState:
