@@ -238,7 +238,7 @@ class Migrating:
             else:
                 self._tell("  No migrations to apply.")
                 if self.verbosity >= 1:
-                    self._warn_of_changes()
+                    self._warn_of_changes(state)
         emit_post_migrate(**about, apps=state.complete_apps, created_models=models)
 
     def _say_what_is_asked(self) -> None:
@@ -278,10 +278,11 @@ class Migrating:
                         error.add_note("If the tables of this app were made without migrations, use --fake-initial.")
             raise
 
-    def _warn_of_changes(self) -> None:
-        """Say so if models have changed since the last migrations."""
+    def _warn_of_changes(self, state: ProjectState) -> None:
+        """Say so if models have changed since the last migrations; `state` is that of those that are applied."""
         loader = self.executor.loader
-        detector = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps))
+        last = state if loader.graph.nodes.keys() <= loader.applied_migrations.keys() else loader.project_state()
+        detector = MigrationAutodetector(last, ProjectState.from_apps(apps))
         changes = detector.changes(graph=loader.graph)
         if changes:
             labels = ", ".join(map(repr, sorted(changes)))
