@@ -15,7 +15,7 @@ import pytest
 from webframe.db import connection, connections
 from webframe.db.introspection import table_names
 from webframe.db.migrations.executor import MigrationExecutor
-from webframe.db.migrations.lock import FileLock, is_locked_here, migration_lock
+from webframe.db.migrations.lock import LONGEST_WAIT, FileLock, MySQLLock, is_locked_here, migration_lock
 from webframe.db.migrations.recorder import MigrationRecorder
 from webframe.test import override_settings
 
@@ -264,6 +264,14 @@ def test_a_server_that_ends_idle_transactions_does_not_end_the_lock(
             assert "Waiting" in read(start(HOLD))
     finally:
         connection.run(f"ALTER DATABASE {name} RESET idle_in_transaction_session_timeout")
+
+
+@pytest.mark.engines("mysql")
+def test_a_server_that_closes_idle_connections_does_not_end_the_lock(empty_database: Any) -> None:
+    lock = MySQLLock(connection)
+    assert lock.try_acquire()
+    assert lock.fetch("SELECT @@SESSION.wait_timeout") == LONGEST_WAIT
+    lock.release()
 
 
 @pytest.mark.engines("postgresql")

@@ -39,6 +39,9 @@ LONGEST_PAUSE = 1.0
 # Which advisory lock of PostgreSQL it is; a number that nobody else will come upon. Locks are per database there.
 ADVISORY_KEY = int.from_bytes(hashlib.sha256(b"webframe.migrations").digest()[:8], "big", signed=True)
 
+# Seconds: what MySQL and MariaDB allow at most for a connection on which nothing happens, a year.
+LONGEST_WAIT = 31536000
+
 Notify = Callable[[str], object]
 
 
@@ -274,7 +277,9 @@ class MySQLLock(ServerLock):
 
     def try_acquire(self) -> bool:
         """Take the lock, unless another has it."""
-        self.open()
+        if self.open():
+            # A server may close connections on which nothing happens; this is the longest it allows.
+            self._slot.link.command(f"SET SESSION wait_timeout = {LONGEST_WAIT}")
         answer = self.fetch("SELECT GET_LOCK(%s, 0)", self._name)
         if answer is None:
             raise OperationalError(
