@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webframe.core.exceptions import FieldDoesNotExist
@@ -23,6 +23,7 @@ from webframe.db.migrations import (
     RunPython,
     RunSQL,
 )
+from webframe.db.migrations.comparing import definition
 from webframe.db.migrations.errors import InvalidStateError
 from webframe.db.migrations.optimizer import MigrationOptimizer
 from webframe.db.migrations.state import ProjectState
@@ -111,6 +112,7 @@ STEPS = st.one_of(
 )
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.lists(STEPS, max_size=12))
 def test_the_state_afterwards_is_the_same(steps: list[Any]) -> None:
     state = ProjectState()
@@ -133,8 +135,16 @@ def test_the_state_afterwards_is_the_same(steps: list[Any]) -> None:
         for model in optimized.models.values():
             assert all(key in optimized.models for key in model.references)
     assert len(operations) <= len(done)
-    assert {key: dict(sorted(model.fields.items())).keys() for key, model in optimized.models.items()} == {
-        key: dict(sorted(model.fields.items())).keys() for key, model in state.models.items()
+    assert described_state(optimized) == described_state(state)
+
+
+def described_state(state: ProjectState) -> Any:
+    return {
+        key: (
+            {name: definition(field, key) for name, field in model.fields.items()},
+            sorted(index.name for index in model.options["indexes"]),
+        )
+        for key, model in state.models.items()
     }
 
 

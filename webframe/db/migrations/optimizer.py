@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from webframe.db.migrations.operations.fields import RenameField
+from webframe.db.migrations.operations.models import RenameModel
+
 
 class MigrationOptimizer:
     """Joins operations of one app wherever one of them says that it can take another one in.
@@ -39,10 +42,26 @@ def _joined(operations: list[Any], place: int, app_label: str) -> list[Any] | No
             between = operations[place + 1 : later]
             if can_go:
                 middle = [*between, *result]
-            elif all(each.reduce(operations[later], app_label) is True for each in between):
+            elif all(
+                each.reduce(operations[later], app_label) is True and not _renames(each, operations[later], app_label)
+                for each in between
+            ):
                 middle = [*result, *between]
             else:
                 return None
             return [*operations[:place], *middle, *operations[later + 1 :]]
-        can_go = can_go and result is True
+        can_go = can_go and result is True and not _renames(first, operations[later], app_label)
     return None
+
+
+def _renames(first: Any, second: Any, app_label: str) -> bool:
+    """Whether one of two operations renames something that the other knows: they cannot change places then."""
+    for operation, other in ((first, second), (second, first)):
+        names: tuple[str, ...] = ()
+        if isinstance(operation, RenameModel):
+            names = operation.old_name, operation.new_name
+        elif isinstance(operation, RenameField):
+            names = (operation.model_name,)
+        if any(other.references_model(name, app_label) for name in names):
+            return True
+    return False
