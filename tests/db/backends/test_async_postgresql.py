@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -491,6 +492,22 @@ def test_a_connection_that_the_server_has_closed_is_known_to_be_lost(driver: str
         assert connection.is_lost(caught.value, link)
 
     on_link(work)
+
+
+@pytest.mark.parametrize("side", ["task", "thread"])
+def test_a_stream_whose_connection_is_lost_ends_without_a_warning(engine: Any, driver: str, side: str) -> None:
+    def read() -> None:
+        rows = connection.iterate("SELECT pg_backend_pid() FROM generate_series(1, 50)", (), 10)
+        pid = next(rows)[0][0]
+        engine.server.execute(f"SELECT pg_terminate_backend({pid})")
+        with pytest.raises(OperationalError):
+            list(rows)
+        gc.collect()
+
+    if side == "task":
+        asyncio.run(bridge(read))
+    else:
+        read()
 
 
 def test_a_server_that_is_not_there_is_an_operational_error() -> None:

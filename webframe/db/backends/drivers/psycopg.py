@@ -25,6 +25,13 @@ def new_stream_name() -> str:
     return f"webframe_stream_{next(_numbers)}"
 
 
+class StreamCursor(psycopg.ServerCursor[Any]):
+    """A cursor of the server that may be left to the end of its connection, without a word."""
+
+    def __del__(self, __warn: Any = None) -> None:
+        """psycopg would warn here."""
+
+
 class PsycopgLink(PostgreSQLLink):
     """One connection of psycopg in autocommit, whose one cursor is used again and again: a new one costs 10 us."""
 
@@ -73,7 +80,7 @@ class PsycopgLink(PostgreSQLLink):
 
     def stream(self, sql: str, params: Params, size: int) -> Any:
         # Outside of a transaction the cursor of the server is kept beyond the statement that declares it.
-        cursor = self.raw.cursor(new_stream_name(), withhold=not self.begun)
+        cursor = StreamCursor(self.raw, new_stream_name(), withhold=not self.begun)
         try:
             cursor.execute(sql, params)
         except BaseException:

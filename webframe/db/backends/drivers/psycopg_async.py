@@ -15,6 +15,13 @@ from webframe.db.backends.drivers.psycopg import MANY_ROWS, new_stream_name
 from webframe.waiting import wait
 
 
+class AsyncStreamCursor(psycopg.AsyncServerCursor[Any]):
+    """A cursor of the server that may be left to the end of its connection, without a word."""
+
+    def __del__(self, __warn: Any = None) -> None:
+        """psycopg would warn here."""
+
+
 class PsycopgAsyncLink(PostgreSQLLink):
     """One asynchronous connection of psycopg in autocommit, whose one cursor is used again and again.
 
@@ -79,7 +86,9 @@ class PsycopgAsyncLink(PostgreSQLLink):
 
     def stream(self, sql: str, params: Params, size: int) -> PsycopgAsyncCursor:
         # Outside of a transaction the cursor of the server is kept beyond the statement that declares it.
-        cursor = PsycopgAsyncCursor(self.raw.cursor(new_stream_name(), withhold=not self.is_in_transaction()))
+        cursor = PsycopgAsyncCursor(
+            AsyncStreamCursor(self.raw, new_stream_name(), withhold=not self.is_in_transaction())
+        )
         try:
             cursor.execute(sql, params)
         except Exception:
