@@ -252,7 +252,7 @@ class Serializer:
 
     def _regex_flags(self, flags: re.RegexFlag) -> str:
         self.imports.add("import re")
-        names = [each.name for each in re.RegexFlag if each & flags and each is not re.RegexFlag.TEMPLATE]
+        names = [each.name for each in re.RegexFlag if each & flags]
         return " | ".join(f"re.{name}" for name in names) or "re.RegexFlag(0)"
 
     def _path(self, value: pathlib.PurePath) -> Group:
