@@ -116,6 +116,30 @@ def test_the_label_on_the_command_line_does_not_choose_who_sends(command, heard)
     assert names(heard) == EACH_ONCE
 
 
+class NothingHere:
+    """A router that lets no table be made."""
+
+    def allow_migrate(self, db, app_label, **hints):
+        return False
+
+
+def test_routers_do_not_choose_who_sends(command, heard):
+    with override_settings(DATABASE_ROUTERS=[NothingHere()]):
+        command("migrate", run_syncdb=True)
+        assert names(heard) == EACH_ONCE
+        assert heard[1][2]["create_models"] == []
+        heard.clear()
+        command("flush")
+        assert heard == []  # there is no table that could have been emptied
+
+
+def test_another_database_is_the_one_that_is_told(command, heard):
+    with override_settings(DATABASES={**connections.databases, "second": connections.databases["default"]}):
+        command("migrate", database="second")
+        connections.close_all()
+    assert {arguments.get("using") or arguments["db"] for _, _, arguments in heard} == {"second"}
+
+
 def test_they_are_sent_when_there_is_nothing_to_do(command, heard):
     command("migrate")
     heard.clear()
