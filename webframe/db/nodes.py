@@ -24,6 +24,7 @@ from typing import Any
 from webframe.db.errors import Error, TransactionManagementError
 from webframe.db.guard import Guard, WouldWaitForItself
 from webframe.db.holder import Holder, Slot, entered
+from webframe.waiting import on_running_loop
 
 
 class Hook:
@@ -376,15 +377,28 @@ def node_here(alias: str, holder: Holder | None) -> Node | None:
     return None
 
 
+# Seconds that plain code in a worker waits for its turn in a transaction of async code. What it waits for may, by way
+# of other tasks, be waiting for this very worker.
+PATIENCE = 30.0
+
+
 def acquire_for(node: Node) -> None:
     """Take the guard of a node; what this thread itself is keeping it from is an error."""
+    across = node.loop is not None and not on_running_loop()
     try:
-        node.guard.acquire()
+        node.guard.acquire(PATIENCE if across else None)
     except WouldWaitForItself:
         raise TransactionManagementError(
             "This code runs in an atomic block within which another one is open in the same thread, where this code "
             "does not belong to it: its context was copied before the inner block was entered. Run it in the "
             "context of the inner block, or after it."
+        ) from None
+    except TimeoutError:
+        raise TransactionManagementError(
+            f"Plain code in a worker has waited {PATIENCE:g} seconds for its turn in the transaction of an async "
+            "function, in which another block is open. A task that waits for a worker within a block keeps the workers "
+            "of its siblings waiting: await webframe.workers.run() in one task after the other, or outside of inner "
+            "blocks."
         ) from None
 
 

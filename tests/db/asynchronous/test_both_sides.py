@@ -11,7 +11,7 @@ import pytest
 from webframe import Webframe, workers
 from webframe.contrib.atomic import atomic_requests
 from webframe.core.exceptions import SynchronousOnlyOperation
-from webframe.db import connection, connections, transaction
+from webframe.db import connection, connections, nodes, transaction
 from webframe.db.models.signals import post_save
 from webframe.db.transaction import TransactionManagementError, atomic
 from webframe.dispatch import Signal
@@ -83,6 +83,31 @@ async def test_tasks_and_workers_take_turns_in_one_transaction():
             *(workers.run(add, f"plain {number}") for number in range(10)),
         )
     assert await Note.objects.acount() == 20
+
+
+async def test_workers_that_wait_for_each_other_within_blocks_are_told_so_and_do_not_hang(monkeypatch):
+    monkeypatch.setattr(nodes, "PATIENCE", 0.2)
+    entered = asyncio.Event()
+
+    async def holds_a_block_and_wants_the_worker() -> None:
+        async with atomic():
+            await Note.objects.acreate(text="inner")
+            entered.set()
+            await asyncio.sleep(0.05)  # until the worker is waiting for the outer block
+            await workers.run(add, "from the inner block")
+
+    async def keeps_the_worker_waiting() -> None:
+        await entered.wait()
+        await workers.run(add, "from beside it")
+
+    async with atomic():
+        results = await asyncio.gather(
+            holds_a_block_and_wants_the_worker(), keeps_the_worker_waiting(), return_exceptions=True
+        )
+    assert results[0] is None
+    assert isinstance(results[1], TransactionManagementError)
+    assert "has waited 0.2 seconds" in str(results[1])
+    assert sorted(await workers.run(texts)) == ["from the inner block", "inner"]
 
 
 async def test_a_thread_that_nobody_waits_for_cannot_use_the_connection_of_the_task():

@@ -45,13 +45,14 @@ class Placing(Connecting):
             if node.closed or node.holder is not holder or node.alias != self.alias:
                 node = node_here(self.alias, holder)
             if node is not None:
+                if node.loop is not None:
+                    acquire_for(node)
+                    return self._make_node_ready(node)
                 try:
                     node.guard.acquire_in_thread()
                 except WouldWaitForItself:
                     acquire_for(node)  # raises, saying why
-                if node.link is None or node.broken is not None or node.loop is not None:
-                    return self._make_node_ready(node)
-                return node
+                return node if node.link is not None and node.broken is None else self._make_node_ready(node)
         slot = holder.slots.get(self.alias)
         if slot is None or slot.wrapper is not self:
             slot = holder.slot_for(self)
