@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import difflib
 import platform
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,6 +19,9 @@ from webframe.core.exceptions import ImproperlyConfigured
 from webframe.core.management.env_files import load_env_files
 from webframe.core.management.errors import CommandError
 from webframe.core.management.project import Project
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 # The entry point group in which other packages offer commands, each of them a click.Command.
 ENTRY_POINTS = "webframe.commands"
@@ -130,6 +133,8 @@ class CommandLine(click.Group):
 
 def _entry_points() -> dict[str, metadata.EntryPoint]:
     """What packages offer, by name; of two with the same name the first stands."""
+    from importlib import metadata  # a tenth of what starting a command takes, and most need it not
+
     found: dict[str, metadata.EntryPoint] = {}
     for entry_point in metadata.entry_points(group=ENTRY_POINTS):
         found.setdefault(entry_point.name, entry_point)
@@ -159,6 +164,8 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 def version_of(package: str) -> str:
     """The installed version of a package, for people."""
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
