@@ -144,13 +144,13 @@ class MigrationExecutor:
         undone = {migration.key for migration, _ in plan}
         # Nothing of what stays depends on what is undone: the state after all that stays comes before the rest.
         last = self._create_project_state(with_applied_migrations=True, but=undone)
-        befores = []
+        earlier = []
         state = last
         for migration, _ in reversed(plan):
-            befores.append(state)
+            earlier.append(state)
             state = migration.mutate_state(state)
         for migration, _ in plan:
-            self.unapply_migration(befores.pop(), migration, fake=fake)
+            self.unapply_migration(earlier.pop(), migration, fake=fake)
         return last
 
     def _create_project_state(self, with_applied_migrations: bool = False, but: Iterable[Key] = ()) -> Any:
