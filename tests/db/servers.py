@@ -208,6 +208,8 @@ def mysql() -> Server:
     path = directory / "mysql.sock"
     command = [mariadbd, *small, *unsafe, f"--socket={path}", "--skip-networking", "--skip-log-bin"]
     command += ["--character-set-server=utf8mb4", "--performance-schema=OFF", "--max-connections=200"]
+    # A hundred may knock at the same moment; asyncio takes a queue that is full (EAGAIN) for a connection, then EINVAL.
+    command += ["--back-log=500"]
     # PyMySQL would read all certificates of the system for each connection.
     query = {"unix_socket": str(path), "ssl_disabled": "true"}
     url = URL.create("mysql", username="root", host="localhost", database="mysql", query=query)
