@@ -293,6 +293,22 @@ async def test_each_connection_is_announced_once_and_receivers_can_ask_on_it(con
     assert witness.connections() == 3
 
 
+def test_an_async_receiver_asks_on_a_new_connection_of_plain_code_without_blocking_its_loop(connect, witness):
+    heard: list[object] = []
+
+    async def asynchronous(connection: Any, **kwargs: Any) -> None:
+        ran: list[str] = []
+        asyncio.get_running_loop().call_soon(ran.append, "the loop")
+        heard.append(await bridge(connection.fetch, "SELECT 1"))
+        heard.append(ran)
+
+    connect(connection_created, asynchronous)
+    connection.close()
+    assert connection.fetch("SELECT 2") == [(2,)]
+    # A thread has asked, and the loop went on meanwhile.
+    assert heard == [[(1,)], ["the loop"]]
+
+
 async def test_a_receiver_that_refuses_a_connection_leaves_none_behind(connect, witness):
     def refuse(**kwargs: Any) -> None:
         raise Oops

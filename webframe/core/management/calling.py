@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from webframe.core.exceptions import WebframeError
 from webframe.core.management.cli import command_line
-from webframe.core.management.errors import CommandError
+from webframe.core.management.errors import CommandError, UserCodeError
 from webframe.core.management.project import Project
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def call_command(
     `stderr` where they are given.
 
     Raises CommandError for whatever would have ended the command line with an
-    exit code other than 0, which is its `returncode`.
+    exit code other than 0, which is its `returncode`. What receivers, migrations
+    and the like raise while the command runs is passed on as it is.
     """
     project = Project(app) if app is None or isinstance(app, str) else Project(app=app)
     with ExitStack() as stack:
@@ -54,6 +56,11 @@ def _invoke(name: str, command: click.Command, arguments: list[str], parent: cli
     try:
         with command.make_context(name, arguments, parent=parent) as context:
             return command.invoke(context)
+    except UserCodeError as error:
+        raised = error.__cause__
+        if error.in_command and raised is not None and not isinstance(raised, WebframeError):
+            raise raised from None
+        raise
     except CommandError:
         raise
     except click.ClickException as error:

@@ -122,7 +122,7 @@ def reported(connection: Any, *expected: type[Exception]) -> Iterator[None]:
         raise
     except Exception as error:
         if is_of_project(error):
-            raise UserCodeError("Code of the project failed", error) from error
+            raise UserCodeError("Code of the project failed", error, in_command=True) from error
         notes = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
         if isinstance(error, expected):
             raise CommandError(f"{error}{notes}") from error

@@ -49,8 +49,10 @@ class NoAppInModule(AppNotFound):
 class UserCodeError(CommandError):
     """Code of the project raised; shown as its own traceback, without the frames that led there."""
 
-    def __init__(self, doing: str, error: BaseException) -> None:
+    def __init__(self, doing: str, error: BaseException, in_command: bool = False) -> None:
+        """`in_command`: it was called by the command as a part of its work, as receivers and migrations are."""
         super().__init__(f"{doing}: {type(error).__name__}: {error}")
+        self.in_command = in_command
         self.traceback = format_user_traceback(error)
 
     def show(self, file: IO[Any] | None = None) -> None:

@@ -35,7 +35,7 @@ class Placing(Connecting):
         if loop is not None:
             return self._enter_on_loop(loop)
         if self.announcing and (slot := announced.get()) is not None and slot.wrapper is self:
-            return _Opening(slot)
+            return _Opening(slot, self.link_here(slot.link))
         lessee = current_lessee.get()
         holder = held.get() if lessee is None else lessee.holder
         if holder is None:
@@ -106,7 +106,7 @@ class Placing(Connecting):
         if waiting.current_greenlet() is None:
             raise refusal(self.alias)
         if self.announcing and (slot := announced.get()) is not None and slot.wrapper is self:
-            return _Opening(slot)
+            return _Opening(slot, self.link_here(slot.link))
         if entered.get() is not None:
             node = node_here(self.alias, holder_if_any())
             if node is not None:
@@ -156,9 +156,9 @@ class _Opening:
     broken = None
     guard = NoGuard()
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, link: Link) -> None:
         self.slot = slot
-        self.link = slot.link
+        self.link = link
 
 
 class _Borrowing:
