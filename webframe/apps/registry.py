@@ -33,6 +33,8 @@ class PendingOperation(NamedTuple):
     found: tuple[ModelClass, ...]
     # The models still to come; it waits in the queue of the first.
     missing: tuple[ModelKey, ...]
+    # Those of them that are about to be defined again: the model that has the name now is not the one it waits for.
+    anew: frozenset[ModelKey] = frozenset()
 
 
 class _State:
@@ -350,23 +352,27 @@ class Apps:
         except KeyError:
             raise LookupError(f"The model {app_label}.{model_name} is not defined.") from None
 
-    def lazy_model_operation(self, function: Callable[..., object], *keys: ModelKey) -> None:
+    def lazy_model_operation(
+        self, function: Callable[..., object], *keys: ModelKey, anew: Iterable[ModelKey] = ()
+    ) -> None:
         """Call `function` with the models of these keys, (app label, model name), as soon as all are defined.
 
         Operations that wait for the same model are done in the order in which
-        they were asked for, as soon as it is registered.
+        they were asked for, as soon as it is registered. A key that is in `anew`
+        waits for the next model of that name, though there may be one already.
         """
-        operation = PendingOperation(function, (), tuple((label, name.lower()) for label, name in keys))
-        self._go_on_with(operation)
+        missing = tuple((label, name.lower()) for label, name in keys)
+        self._go_on_with(PendingOperation(function, (), missing, frozenset(anew)))
 
     def _go_on_with(self, operation: PendingOperation) -> None:
-        function, found, missing = operation
+        function, found, missing, anew = operation
         while missing:
             label, name = missing[0]
             with self._models_lock:
                 model = self.all_models.get(label, {}).get(name)
-                if model is None:
-                    self._pending.setdefault(missing[0], []).append(PendingOperation(function, found, missing))
+                if model is None or missing[0] in anew:
+                    waiting = self._pending.setdefault(missing[0], [])
+                    waiting.append(PendingOperation(function, found, missing, anew))
                     return
             found, missing = (*found, model), missing[1:]
         function(*found)
@@ -377,8 +383,9 @@ class Apps:
         One that fails does not keep the others from being done; afterwards its
         error is raised, or an ExceptionGroup of several.
         """
+        key = (model._meta.app_label, model._meta.model_name)
         with self._models_lock:
-            operations = self._pending.pop((model._meta.app_label, model._meta.model_name), [])
+            operations = [each._replace(anew=each.anew - {key}) for each in self._pending.pop(key, [])]
         errors: list[Exception] = []
         for operation in operations:
             try:

@@ -323,6 +323,20 @@ def test_a_name_of_the_other_end_is_one_that_python_and_queries_take(define, rel
         define("Long__Name", home=relation(Team))
 
 
+@pytest.mark.filterwarnings("ignore:The model tests.")
+def test_a_model_with_many_to_many_relations_can_be_defined_again(define):
+    def both():
+        tag = define("Tag")
+        return tag, define("Note", tags=models.ManyToManyField("tests.Tag"))
+
+    both()
+    tag, note = both()
+    assert note.tags.field.model is note
+    assert note.tags.field.related_model is tag
+    through = note.tags.through
+    assert {field.related_model for field in through._meta.fields if field.is_relation} == {note, tag}
+
+
 @pytest.mark.filterwarnings("ignore:The model tests.Match is defined again")
 @pytest.mark.parametrize("kind", [models.ForeignKey, models.OneToOneField])
 def test_a_model_that_is_defined_again_does_not_clash_with_what_it_was(define, kind):

@@ -127,7 +127,10 @@ def when_defined(model: Any, function: Callable[..., object], *targets: Any) -> 
         function(owner, *(by_target[id(each)] if isinstance(each, str) else each for each in targets))
 
     keys = [key_of_target(model, target) for target in (model, *waited_for)]
-    model._meta.apps.lazy_model_operation(when_found, *keys)
+    # A class that is in the making may have the name of one that is there.
+    making = [each for each in (model, *waited_for) if not isinstance(each, str) and each._meta.concrete_model is None]
+    anew = [key_of_target(model, each) for each in making]
+    model._meta.apps.lazy_model_operation(when_found, *keys, anew=anew)
 
 
 def key_of_target(model: Any, target: Any) -> tuple[str, str]:
