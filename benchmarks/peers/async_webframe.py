@@ -1,6 +1,7 @@
 """webframe's a-methods, without signals being received."""
 
-from _library import YEAR, book
+from _library import YEAR
+from async_models import Models
 
 from webframe.conf import settings
 from webframe.db import connections, transaction
@@ -9,11 +10,10 @@ from webframe.greenlets import bridge
 from persistence_webframe import Book, Jar, Shelf  # isort: skip
 
 
-class Library:
+class Library(Models):
     using = "default"
 
-    def __init__(self):
-        self.books = [book(number) for number in range(1000)]
+    Book, Jar, Shelf = Book, Jar, Shelf
 
     async def connect(self, place):
         if not settings.configured:
@@ -29,39 +29,6 @@ class Library:
     async def rollback(self):
         transaction.set_rollback(True, self.using)
         await self.atomic.__aexit__(None, None, None)
-
-    async def get(self, key):
-        return await Book.objects.aget(pk=key)
-
-    async def filter_100(self):
-        return [row async for row in Book.objects.filter(year=YEAR)]
-
-    async def select_related_100(self):
-        return [row async for row in Book.objects.select_related("author").filter(year=YEAR)]
-
-    async def insert(self, number):
-        return await Book.objects.acreate(**self.books[number % 1000])
-
-    async def loaded(self, key):
-        return await Book.objects.aget(pk=key)
-
-    async def update(self, loaded, stock):
-        loaded.stock = stock
-        await loaded.asave(update_fields=["stock"])
-
-    async def count(self):
-        return await Book.objects.filter(year=YEAR).acount()
-
-    async def exists(self):
-        return await Book.objects.filter(year=YEAR).aexists()
-
-    async def shelves(self, count):
-        shelves = await Shelf.objects.abulk_create([Shelf(id=key, name="jam") for key in range(1, count + 1)])
-        await Jar.objects.abulk_create([Jar(shelf=shelf, label="plums") for shelf in shelves for _ in range(10)])
-        return shelves
-
-    async def delete_cascade(self, shelf):
-        await shelf.adelete()
 
 
 class File:
