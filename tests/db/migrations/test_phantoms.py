@@ -234,3 +234,11 @@ def test_defaults_of_all_kinds_have_not_changed(default: Any) -> None:
 
     read = folded(ProjectState(), detect(ProjectState(), state()))
     assert detect(read, state()) == {}
+
+
+def test_a_key_as_django_writes_it_is_the_key_that_is_made_here() -> None:
+    written = models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")
+    made = models.BigAutoField(auto_created=True, primary_key=True, verbose_name="ID")
+    assert alike(written, made, ("shop", "pizza"))
+    assert not alike(written, models.AutoField(auto_created=True, primary_key=True), ("shop", "pizza"))
+    assert not alike(models.IntegerField(serialize=False), models.IntegerField(), ("shop", "pizza"))

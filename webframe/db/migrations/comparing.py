@@ -42,6 +42,9 @@ def comparable(value: Any) -> Any:
 def definition(field: Any, key: ModelKey) -> Any:
     """What a field of the model `key` is, for comparing: without its name, its targets as keys."""
     _, path, args, keywords = field.deconstruct()
+    if field.primary_key and "serialize" in keywords:
+        # Files that Django has written say it of every key that it has made.
+        keywords = {name: value for name, value in keywords.items() if name != "serialize"}
     if field.remote_field is not None:
         keywords = dict(keywords)
         for name in ("to", "through"):
