@@ -17,9 +17,9 @@ from contextvars import Context, copy_context
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import httpx
-
 from webframe.core.signals import got_request_exception
+from webframe.test._httpx import httpx
+from webframe.test.lifespan import found_app
 from webframe.waiting import wait
 
 # Addresses of the two ends, as the app sees them.
@@ -33,8 +33,14 @@ class Client(httpx.Client):
     """An httpx client that talks to an app under WSGI, or under ASGI with ``protocol="asgi"``."""
 
     def __init__(
-        self, app: Callable[..., Any], *, protocol: str = "wsgi", raise_app_exceptions: bool = True, **options: Any
+        self,
+        app: Callable[..., Any] | None = None,
+        *,
+        protocol: str = "wsgi",
+        raise_app_exceptions: bool = True,
+        **options: Any,
     ) -> None:
+        app = found_app() if app is None else app
         transport: httpx.BaseTransport
         if protocol == "wsgi":
             transport = WSGITransport(app, raise_app_exceptions=raise_app_exceptions)
@@ -48,7 +54,10 @@ class Client(httpx.Client):
 class AsyncClient(httpx.AsyncClient):
     """An async httpx client that talks to an app under ASGI, in the test's own event loop."""
 
-    def __init__(self, app: Callable[..., Any], *, raise_app_exceptions: bool = True, **options: Any) -> None:
+    def __init__(
+        self, app: Callable[..., Any] | None = None, *, raise_app_exceptions: bool = True, **options: Any
+    ) -> None:
+        app = found_app() if app is None else app
         transport = ASGITransport(app, raise_app_exceptions=raise_app_exceptions)
         super().__init__(transport=transport, **{"base_url": "http://testserver", **options})
 

@@ -231,7 +231,13 @@ async def serve_lifespan(
     receive: Callable[[], Awaitable[Mapping[str, Any]]],
     send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
 ) -> None:
-    """Talk the ASGI lifespan protocol: start up and shut down when the server says so."""
+    """Talk the ASGI lifespan protocol: start up and shut down when the server says so.
+
+    An app that was started by somebody else is left running for them. The
+    message about a failed start-up has the error itself too, for servers in
+    this process: clients of tests raise it.
+    """
+    is_ours = False
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
@@ -239,13 +245,16 @@ async def serve_lifespan(
                 await run(set_up)
                 if not lifespan.running:
                     await lifespan.enter(LOOP)
+                    is_ours = True
             except Exception as error:
                 logger.exception("Start-up failed.")
-                await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+                text = f"{type(error).__name__}: {error}"
+                await send({"type": "lifespan.startup.failed", "message": text, "webframe.error": error})
                 return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
-            await lifespan.leave(LOOP)
+            if is_ours:
+                await lifespan.leave(LOOP)
             await send({"type": "lifespan.shutdown.complete"})
             return
 
