@@ -77,23 +77,48 @@ def _show_name_for_module(package: Any, name: str) -> None:
     package.__class__ = type(kind.__name__, (kind,), {name: property(get, set_unless_module)})
 
 
-class LateModule:
-    """Stands for a module that is imported when something of it is first used.
+def when_imported(module: str, function: Callable[[], object]) -> None:
+    """Call a function once a module of ours is there, which calls `imported` at its end; at once if it is."""
+    if module in _imported:
+        function()
+    elif function not in _waiting.setdefault(module, []):
+        _waiting[module].append(function)
 
-    For what not every app needs, such as asyncio under WSGI::
+
+def imported(module: str) -> None:
+    """Tell that a module is there, to whoever waits for it and does not want to import it."""
+    _imported.add(module)
+    for function in _waiting.pop(module, ()):
+        function()
+
+
+# Who is to be called when a module is imported, and the modules that have told so.
+_waiting: dict[str, list[Callable[[], object]]] = {}
+_imported: set[str] = set()
+
+
+class LateModule:
+    """Stands for a module, under a global name, until something of it is first used; then the module takes its place.
+
+    For what not every program needs, such as SQLAlchemy where models are only defined::
 
         if TYPE_CHECKING:
-            import asyncio
+            import sqlalchemy
         else:
-            asyncio = LateModule("asyncio")
+            sqlalchemy = LateModule("sqlalchemy")
+
+    The first ``sqlalchemy.select`` imports it. From the second on that is what it is after a plain import.
     """
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
+        self._globals = sys._getframe(1).f_globals
 
     def __getattr__(self, name: str) -> Any:
         from importlib import import_module
 
-        value = getattr(import_module(self.__name__), name)
-        setattr(self, name, value)
-        return value
+        module = import_module(self.__name__)
+        for known_as, value in list(self._globals.items()):
+            if value is self:
+                self._globals[known_as] = module
+        return getattr(module, name)
