@@ -9,6 +9,7 @@ to look here at all.
 from __future__ import annotations
 
 from contextvars import ContextVar
+from operator import attrgetter
 
 from webframe._registrations import identity_of
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Override:
     """A with-block in which other receivers are called than those connected."""
 
-    __slots__ = ("count", "is_live", "signal")
+    __slots__ = ("count", "is_live", "is_witness", "signal")
 
     def __init__(self, signal: object, count: Callable[[int], None]) -> None:
         self.signal = signal
@@ -30,6 +31,8 @@ class Override:
         self.count = count
         # Whether the block is being executed. A task started in it may outlive it, with this in its context.
         self.is_live = False
+        # Whether it comes after all others, and so hears of what is sent while the signal is muted, for tests.
+        self.is_witness = False
 
     def applied(self, registrations: list[Registration], sender: object) -> list[Registration]:
         """The registrations that are left, or added, when this sender sends."""
@@ -87,8 +90,9 @@ class Connected(Override):
 
 
 def overrides_of(signal: object) -> list[Override]:
-    """The overrides of a signal that are in force here, the outermost first."""
-    return [override for override in _in_force.get() if override.signal is signal and override.is_live]
+    """The overrides of a signal that are in force here, the outermost first and witnesses last."""
+    found = [override for override in _in_force.get() if override.signal is signal and override.is_live]
+    return sorted(found, key=attrgetter("is_witness"))
 
 
 def _others(override: Override) -> tuple[Override, ...]:

@@ -39,8 +39,8 @@ class Receivers:
     """The receivers of one signal: a `Signal` is this, and can be sent."""
 
     def __init__(self) -> None:
-        # Every keyword that a send may pass: a receiver takes them all, or takes **kwargs.
-        self._keywords = frozenset({"signal", "sender"})
+        # Every keyword that a send may pass, as far as it was declared: a receiver takes them all, or takes **kwargs.
+        self.keywords = frozenset({"signal", "sender"})
         # Truthy if anybody could be called: registrations plus live overrides. Code in a hurry tests this first.
         self.active = 0
         # Guards everything below against other threads; never held while a receiver is called. A finalizer that
@@ -127,7 +127,7 @@ class Receivers:
             raise TypeError(f"{self} cannot be connected to {receiver!r}: a receiver has to be callable.")
         if isinstance(sender, (list, tuple)):
             raise TypeError(f"{self} cannot be connected for a {type(sender).__name__} of senders: connect for each.")
-        missing = missing_keywords(receiver, self._keywords)
+        missing = missing_keywords(receiver, self.keywords)
         if missing:
             raise ValueError(
                 f"{name_of(receiver)} cannot hear {self}: it would be called with {', '.join(sorted(missing))} "

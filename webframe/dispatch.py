@@ -103,7 +103,7 @@ class Signal(Receivers, Generic[P]):
             )
         signal: Signal[Any] = cls(name=function.__qualname__, doc=function.__doc__)
         signal.module = function.__module__
-        signal._keywords |= frozenset(parameters)
+        signal.keywords |= frozenset(parameters)
         return signal
 
     # --- connecting ---------------------------------------------------------------------------------------------

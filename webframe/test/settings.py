@@ -12,16 +12,15 @@ error is raised.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
-from contextlib import ExitStack, aclosing
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from copy import copy
-from functools import wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from webframe.conf import Settings, settings
 from webframe.core.signals import setting_changed
+from webframe.test.decorating import decorate_function
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Layer = dict[str, Any]
@@ -94,7 +93,7 @@ class override_settings:
             return cast(Decorated, _decorate_class(decorated, self))
         if isinstance(decorated, (classmethod, staticmethod)):
             return cast(Decorated, type(decorated)(self(decorated.__func__)))
-        return cast(Decorated, _decorate_function(decorated, self))
+        return cast(Decorated, decorate_function(decorated, lambda keywords: self.copy()))
 
 
 class modify_settings(override_settings):
@@ -136,40 +135,6 @@ class modify_settings(override_settings):
             else:
                 value = [item for item in value if item not in items]
         return value
-
-
-def _decorate_function(function: Callable[..., Any], override: override_settings) -> Callable[..., Any]:
-    """Override settings for the length of each call; for as long as it lives, if a call makes a generator."""
-
-    @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with override.copy():
-            return function(*args, **kwargs)
-
-    @wraps(function)
-    async def call_coroutine(*args: Any, **kwargs: Any) -> Any:
-        with override.copy():
-            return await function(*args, **kwargs)
-
-    @wraps(function)
-    def call_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with override.copy():
-            return (yield from function(*args, **kwargs))
-
-    @wraps(function)
-    async def call_async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        with override.copy():
-            async with aclosing(function(*args, **kwargs)) as generator:
-                async for value in generator:
-                    yield value
-
-    if iscoroutinefunction(function):
-        return call_coroutine
-    if isasyncgenfunction(function):
-        return call_async_generator
-    if isgeneratorfunction(function):
-        return call_generator
-    return call
 
 
 # Where a decorated class keeps its overrides, outermost first.

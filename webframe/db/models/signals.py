@@ -173,7 +173,7 @@ class ModelSignal(Signal[P]):
 
     def _check_on_commit(self, on_commit: bool) -> None:
         # A signal that was not declared may be sent with anything.
-        declared = self._keywords - {"signal", "sender"}
+        declared = self.keywords - {"signal", "sender"}
         if on_commit and declared and "using" not in declared:
             raise ValueError(
                 f"{self} is sent without `using`, so there is no transaction whose commit a receiver could wait for. "
