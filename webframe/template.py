@@ -6,7 +6,7 @@ four collections of this module, to be added to by anybody at any time:
 `globals`, `filters`, `tests` and `context_processors`.
 
 Nothing here makes a response of the text, and nothing sends a signal:
-`install_render_hook` is where `webframe.test.utils` listens.
+`install_render_hook` is where `webframe.test.environment` listens.
 """
 
 from __future__ import annotations

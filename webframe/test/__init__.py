@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from webframe.test.client import Client as Client
     from webframe.test.db import capture_on_commit as capture_on_commit
     from webframe.test.mute import mute as mute
+    from webframe.test.queries import count_queries as count_queries
     from webframe.test.settings import modify_settings as modify_settings
     from webframe.test.settings import override_settings as override_settings
 
@@ -20,6 +21,7 @@ _HOMES = {
     "Client": ".client",
     "capture_on_commit": ".db",
     "capture_signals": ".capture",
+    "count_queries": ".queries",
     "modify_settings": ".settings",
     "mute": ".mute",
     "override_settings": ".settings",

@@ -1,32 +1,51 @@
-"""What is switched on for the length of a test run."""
+"""The names of `django.test.utils`, each found on first use."""
 
 from __future__ import annotations
 
-from jinja2.runtime import Context
+from typing import TYPE_CHECKING
 
-from webframe.template import Template, install_render_hook, remove_render_hook
-from webframe.test.signals import template_rendered
+from webframe._lazy import lazy_door
 
+if TYPE_CHECKING:
+    from webframe.test.contexts import Approximate as Approximate
+    from webframe.test.contexts import TestContextDecorator as TestContextDecorator
+    from webframe.test.contexts import captured_output as captured_output
+    from webframe.test.contexts import captured_stderr as captured_stderr
+    from webframe.test.contexts import captured_stdin as captured_stdin
+    from webframe.test.contexts import captured_stdout as captured_stdout
+    from webframe.test.contexts import extend_sys_path as extend_sys_path
+    from webframe.test.contexts import freeze_time as freeze_time
+    from webframe.test.contexts import ignore_warnings as ignore_warnings
+    from webframe.test.contexts import isolate_lru_cache as isolate_lru_cache
+    from webframe.test.contexts import tag as tag
+    from webframe.test.environment import setup_test_environment as setup_test_environment
+    from webframe.test.environment import teardown_test_environment as teardown_test_environment
+    from webframe.test.isolation import isolate_apps as isolate_apps
+    from webframe.test.isolation import register_lookup as register_lookup
+    from webframe.test.queries import CaptureQueriesContext as CaptureQueriesContext
+    from webframe.test.settings import modify_settings as modify_settings
+    from webframe.test.settings import override_settings as override_settings
 
-def setup_test_environment() -> None:
-    """Have `template_rendered` sent by every template from now on, in the whole process.
+_HOMES = {
+    "Approximate": "webframe.test.contexts",
+    "CaptureQueriesContext": "webframe.test.queries",
+    "TestContextDecorator": "webframe.test.contexts",
+    "captured_output": "webframe.test.contexts",
+    "captured_stderr": "webframe.test.contexts",
+    "captured_stdin": "webframe.test.contexts",
+    "captured_stdout": "webframe.test.contexts",
+    "extend_sys_path": "webframe.test.contexts",
+    "freeze_time": "webframe.test.contexts",
+    "ignore_warnings": "webframe.test.contexts",
+    "isolate_apps": "webframe.test.isolation",
+    "isolate_lru_cache": "webframe.test.contexts",
+    "modify_settings": "webframe.test.settings",
+    "override_settings": "webframe.test.settings",
+    "register_lookup": "webframe.test.isolation",
+    "setup_test_environment": "webframe.test.environment",
+    "tag": "webframe.test.contexts",
+    "teardown_test_environment": "webframe.test.environment",
+}
 
-    Raises `RuntimeError` when called twice without `teardown_test_environment`
-    in between.
-    """
-    try:
-        install_render_hook(_send_template_rendered)
-    except RuntimeError as error:
-        raise RuntimeError("The test environment is set up already. Call teardown_test_environment() first.") from error
-
-
-def teardown_test_environment() -> None:
-    """Undo what `setup_test_environment` did. Raises `RuntimeError` if it was not called."""
-    try:
-        remove_render_hook()
-    except RuntimeError as error:
-        raise RuntimeError("The test environment is not set up. Call setup_test_environment() first.") from error
-
-
-def _send_template_rendered(template: Template, context: Context) -> None:
-    template_rendered.send(sender=template, template=template, context=context)
+__all__ = list(_HOMES)
+__getattr__, __dir__ = lazy_door(__name__, _HOMES)

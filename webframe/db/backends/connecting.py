@@ -462,8 +462,7 @@ class Connecting(Watched):
         words = {"release": "RELEASE SAVEPOINT", "rollback_to": "ROLLBACK TO SAVEPOINT"}.get(step, step.upper())
         if step in ("savepoint", "release", "rollback_to"):
             words = f"{words} {arguments[0]}"
-        if self.queries_logged:
-            self.log(words, None, seconds)
+        self.log(words, None, seconds)
 
 
 class Plans(dict[Any, Any]):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from webframe.apps.registry import apps as installed_apps
 from webframe.conf import close_match
 
 # Options with the default that each has. All of them may stand in a class's Meta.
 DEFAULTS: dict[str, Any] = {
     "abstract": False,
     "app_label": None,
-    "apps": installed_apps,
+    # None: the one of the process.
+    "apps": None,
     # The model whose field made this class for itself (the rows of a ManyToManyField); False: nobody's.
     "auto_created": False,
     "base_manager_name": None,

@@ -14,9 +14,10 @@ from bisect import insort
 from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from webframe.apps.registry import Apps
+from webframe.apps.registry import apps as installed_apps
 from webframe.conf import close_match
 from webframe.db.models.field_index import FieldIndex, ModelClass
 from webframe.db.models.meta import DEFAULTS, read_meta
@@ -59,6 +60,9 @@ class Options(FieldIndex):
     select_on_save: bool
     swappable: str | None
 
+    # The registry of models whose Meta names none; tests may exchange it for a while.
+    default_apps: ClassVar[Apps] = installed_apps
+
     def __init__(self, meta: type | None, app_label: str) -> None:
         super().__init__()
         # The label of the app: Meta may give another one.
@@ -69,6 +73,7 @@ class Options(FieldIndex):
         for name, value in DEFAULTS.items():
             if name != "app_label":
                 setattr(self, name, list(value) if isinstance(value, list) else value)
+        self.apps = self.default_apps
         # Managers declared in this class, in order of declaration.
         self.local_managers: list[Any] = []
         self.pk: Any = None

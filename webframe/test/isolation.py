@@ -1,0 +1,87 @@
+"""Models and look-ups that are there for the length of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from webframe.apps import AppConfig
+from webframe.apps.registry import Apps, apps
+from webframe.db.connections import connections
+from webframe.db.models.base import Model
+from webframe.db.models.options import Options
+from webframe.test.contexts import TestContextDecorator
+
+
+class isolate_apps(TestContextDecorator):
+    """Models that are defined meanwhile go into a registry of their own, which knows these apps and nobody else knows.
+
+    ``with isolate_apps("shop") as apps:`` gives the registry. An app is named as
+    in INSTALLED_APPS; its `ready()` is not called once more. Models that are
+    defined in threads beside go there as well.
+    """
+
+    def __init__(self, *installed_apps: str, attr_name: str | None = None, kwarg_name: str | None = None) -> None:
+        super().__init__(attr_name, kwarg_name)
+        self.installed_apps = installed_apps
+
+    def enable(self) -> Apps:
+        """Make the registry, and have it used."""
+        registry = Apps()
+        registry.populate([_Bystander(_config_of(entry)) for entry in self.installed_apps])
+        self._patch = patch.object(Options, "default_apps", registry)
+        self._patch.start()
+        return registry
+
+    def disable(self) -> None:
+        """Have the former registry used again."""
+        self._patch.stop()
+
+
+class _Bystander(AppConfig):
+    """Stands for an app in another registry, where nothing is done for it."""
+
+    def __init__(self, config: AppConfig) -> None:
+        self.label = config.label
+        self.verbose_name = config.verbose_name
+        super().__init__(config.name, config.module)
+
+
+def _config_of(entry: str) -> AppConfig:
+    installed = apps.get_app_configs() if apps.apps_ready else []
+    return next((each for each in installed if each.name == entry), None) or AppConfig.create(entry)
+
+
+@contextmanager
+def register_lookup(field: Any, *lookups: Any, lookup_name: str | None = None) -> Iterator[None]:
+    """Within the block fields of a class know these look-ups or transforms, under their names or `lookup_name`."""
+    own = vars(field).get("class_lookups")
+    before = None if own is None else dict(own)
+    try:
+        for lookup in lookups:
+            field.register_lookup(lookup, lookup_name)
+        _forget_names()
+        yield
+    finally:
+        if before is not None:
+            field.class_lookups = before
+        elif "class_lookups" in vars(field):
+            del field.class_lookups
+        _forget_names()
+
+
+def _forget_names() -> None:
+    """Forget what the names in conditions were found to mean, and the SQL made of that."""
+    for model in _subclasses(Model):
+        for key in [key for key in list(model._meta.plans) if isinstance(key, tuple)]:
+            model._meta.plans.pop(key, None)
+    for wrapper in connections.all(initialized_only=True):
+        wrapper.plans.clear()
+
+
+def _subclasses(model: Any) -> Iterator[Any]:
+    for subclass in model.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
