@@ -7,6 +7,7 @@ adding something afterwards makes it be frozen anew.
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
@@ -194,9 +195,7 @@ class Webframe(Group, ServedBothWays):
 
     def _prepare(self) -> RouteTable:
         """Make ready to serve from a plain thread."""
-        with self._lock:
-            self.set_up()
-            table = self._table()
+        table = self._set_up_and_freeze()
         self.lifespan_state.start()
         self._ready_with(table)
         return table
@@ -211,6 +210,7 @@ class Webframe(Group, ServedBothWays):
     def _set_up_and_freeze(self) -> RouteTable:
         with self._lock:
             self.set_up()
+            _load_compiler()
             return self._table()
 
     def _ready_with(self, table: RouteTable) -> None:
@@ -225,6 +225,13 @@ class Webframe(Group, ServedBothWays):
 
     def __repr__(self) -> str:
         return f"<Webframe {self.import_name!r}>"
+
+
+def _load_compiler() -> None:
+    """Where models are defined, load now what the first query would load: no request is to wait for SQLAlchemy."""
+    if "webframe.db.models.base" in sys.modules:
+        import webframe.db.models.compiler.answers
+        import webframe.db.models.compiler.write  # noqa: F401
 
 
 def url_for(name: str, /, **values: Any) -> str:

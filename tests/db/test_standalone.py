@@ -197,7 +197,46 @@ def test_a_hello_world_app_loads_nothing_of_persistence(protocol):
     assert not loaded & {"sqlalchemy", "alembic", "psycopg", "pymysql", "sqlite3", "webframe.db.models.base"}
 
 
-def test_models_load_no_alembic_until_a_table_is_made():
-    loaded = loaded_by("from webframe.db import models, transaction, connection\nmodels.Model")
+MODELS = """
+from webframe.conf import settings
+from webframe.db import connection, connections, models, transaction
+from webframe.db.models import functions
+
+class Shelf(models.Model):
+    name = models.CharField(max_length=50, choices=[("a", "A")], default="a")
+    made = models.DateTimeField(db_default=functions.Now())
+    price = models.DecimalField(max_digits=6, decimal_places=2, null=True)
+    document = models.JSONField(default=dict)
+    related = models.ForeignKey("self", models.SET_NULL, null=True)
+    others = models.ManyToManyField("self")
+
+    class Meta:
+        app_label = "standalone"
+        ordering = [models.F("name").desc(nulls_last=True), functions.Lower("name")]
+        indexes = [models.Index(functions.Upper("name"), name="shelf_name")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(price__gt=models.F("pk") + 1, made__year=2024), name="dear"),
+            models.UniqueConstraint(fields=["name", "price"], name="same", condition=~models.Q(name__in=["b"])),
+        ]
+
+Shelf.objects.filter(name="b", made__date__gte="2024-01-01").exclude(price=1).annotate(n=models.Count("related"))
+Shelf(name="a", price=1, document={"a": 1}).clean_fields(exclude=["related"])
+"""
+
+
+def test_models_are_defined_and_questions_put_together_without_sqlalchemy():
+    assert not loaded_by(MODELS) & {"sqlalchemy", "alembic"}
+
+
+@pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
+def test_an_app_with_models_has_loaded_their_compiler_before_its_first_request(protocol):
+    app = HELLO.replace('return "hello"', 'import sys; return "hello" if "sqlalchemy" in sys.modules else "late"')
+    assert "alembic" not in loaded_by(MODELS + app.format(protocol=protocol))
+
+
+def test_a_question_that_is_asked_loads_no_alembic():
+    loaded = loaded_by(
+        MODELS + "settings.configure(DATABASES={'default': 'sqlite:///:memory:'})\nstr(Shelf.objects.all().query)"
+    )
     assert "sqlalchemy" in loaded
     assert "alembic" not in loaded

@@ -23,7 +23,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table
 from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.building import Built
-from webframe.db.models.conditions import Q
+from webframe.db.models.conditions import names_in
 from webframe.db.models.constraints import CheckConstraint, Deferrable, UniqueConstraint
 from webframe.db.models.expressions import F, OrderBy
 from webframe.db.models.fields.base import NOT_PROVIDED
@@ -119,21 +119,6 @@ def _plain(each: Any) -> Any:
     each.primary_key = False
     each.is_auto_field = False
     return each
-
-
-def names_in(part: Any) -> Iterable[str]:
-    """Every name in a Q, an expression or the name of a field, as it is written there; none in None."""
-    if part is None:
-        return
-    if isinstance(part, str):
-        yield part
-    elif not isinstance(part, Q):
-        yield from part.references()
-    else:
-        for leaf in part.leaves():
-            yield from names_in(leaf[0] if isinstance(leaf, tuple) else leaf)
-            if isinstance(leaf, tuple) and hasattr(leaf[1], "references"):
-                yield from leaf[1].references()
 
 
 def state_of(model: Any) -> TableState:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import sqlalchemy
-from sqlalchemy import ForeignKeyConstraint, Index, PrimaryKeyConstraint, UniqueConstraint
+from webframe._lazy import LateModule
+
+if TYPE_CHECKING:
+    import sqlalchemy
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+
 
 _TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*'",
@@ -42,16 +47,16 @@ def name_in_database(connection: Any, part: Any) -> str:
         inspector = sqlalchemy.inspect(link)
         if not inspector.has_table(table):
             return name
-        if isinstance(part, PrimaryKeyConstraint):
+        if isinstance(part, sqlalchemy.PrimaryKeyConstraint):
             return str(inspector.get_pk_constraint(table)["name"] or name)
-        if isinstance(part, Index):
+        if isinstance(part, sqlalchemy.Index):
             found = [(each["name"], each["column_names"], each["unique"]) for each in inspector.get_indexes(table)]
             wanted = ([column.name for column in part.columns], bool(part.unique))
             same = [each for each, columns, unique in found if (columns, bool(unique)) == wanted]
-        elif isinstance(part, UniqueConstraint):
+        elif isinstance(part, sqlalchemy.UniqueConstraint):
             found = [(each["name"], each["column_names"], True) for each in inspector.get_unique_constraints(table)]
             same = [each for each, columns, _ in found if columns == [column.name for column in part.columns]]
-        elif isinstance(part, ForeignKeyConstraint):
+        elif isinstance(part, sqlalchemy.ForeignKeyConstraint):
             keys = inspector.get_foreign_keys(table)
             found = [(each["name"], each["constrained_columns"], False) for each in keys]
             same = [each for each, columns, _ in found if columns == part.column_keys]

@@ -23,8 +23,9 @@ from webframe.db.introspection import (
     sqlite_parts,
     sqlite_referring,
 )
+from webframe.db.models.fields.types import DatabaseType
 from webframe.db.models.related.fields import type_of_references
-from webframe.db.models.tables import DatabaseType, generates_numbers
+from webframe.db.models.tables import generates_numbers
 
 
 class SQLiteAlteration(Alteration):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-
+from webframe._lazy import LateModule
 from webframe.db.connections import router
 from webframe.db.introspection import table_names
 from webframe.db.migrations.errors import InvalidMigrationPlan
@@ -19,6 +18,11 @@ from webframe.db.migrations.operations.models import CreateModel
 from webframe.db.migrations.operations.special import SeparateDatabaseAndState
 from webframe.db.migrations.recorder import MigrationRecorder
 from webframe.db.migrations.state import ProjectState
+
+if TYPE_CHECKING:
+    import sqlalchemy
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 # Migrations in the order in which they run, each with whether it is undone.
 Plan = list[tuple[Migration, bool]]

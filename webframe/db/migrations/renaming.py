@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from webframe.db.definitions import names_in
-from webframe.db.models.conditions import Q
+from webframe.db.models.conditions import Q, names_in
 from webframe.db.models.expressions import Expression, F
 
 # The options of Meta that name fields by strings, with "-" in front or without.

@@ -6,19 +6,25 @@ Order.objects.aggregate(total=Sum("price"), late=Count("pk", filter=Q(late=True)
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import sqlalchemy
-from sqlalchemy import ColumnElement
-from sqlalchemy.types import TypeEngine
-
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
-from webframe.db.models import outputs, sql
+from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.calls import Func
 from webframe.db.models.cases import references_of
 from webframe.db.models.expressions import F, Value, as_expression, sql_type_of
-from webframe.db.models.sql import MYSQL
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models import sql
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    sql = LateModule("webframe.db.models.sql")
 
 __all__ = ["Aggregate", "Avg", "Count", "Max", "Min", "StdDev", "Sum", "Variance"]
 
@@ -97,7 +103,7 @@ class Aggregate(Func):
         field = self._output_field if self._output_field is not None else self.infer([each.field for each in arguments])
         sql_type = sql_type_of(field)
         element = self.call([self._counted(each, condition, scope) for each in arguments], scope, sql_type)
-        if condition is not None and scope.dialect_name not in MYSQL:
+        if condition is not None and scope.dialect_name not in sql.MYSQL:
             element = sqlalchemy.FunctionFilter(element, condition)  # type: ignore[arg-type]
         if over is not None:
             element = over(element)
@@ -114,7 +120,7 @@ class Aggregate(Func):
 
     def _counted(self, argument: Built, condition: Any, scope: Scope) -> Built:
         """The argument, NULL in rows that do not count where the engine has no FILTER."""
-        if condition is None or scope.dialect_name not in MYSQL:
+        if condition is None or scope.dialect_name not in sql.MYSQL:
             return argument
         return Built(sqlalchemy.case((condition, argument.element)), argument.field)
 
@@ -168,7 +174,7 @@ class Count(Aggregate):
         super().__init__(Star() if star else expression, filter=filter, **extra)
 
     def _counted(self, argument: Built, condition: Any, scope: Scope) -> Built:
-        if condition is not None and scope.dialect_name in MYSQL and isinstance(self.source_expressions[0], Star):
+        if condition is not None and scope.dialect_name in sql.MYSQL and isinstance(self.source_expressions[0], Star):
             return Built(sqlalchemy.case((condition, 1)), None)
         return super()._counted(argument, condition, scope)
 
@@ -206,7 +212,7 @@ class _Mean(Numeric):
 
     def _counted(self, argument: Built, condition: Any, scope: Scope) -> Built:
         element, field = argument
-        if scope.dialect_name in MYSQL and outputs.kind_of(field) == "integer":
+        if scope.dialect_name in sql.MYSQL and outputs.kind_of(field) == "integer":
             # MySQL would give whole numbers' means no more than four places.
             element = element.op("+", return_type=sqlalchemy.Double())(sqlalchemy.literal_column("0e0"))
         return super()._counted(Built(element, field), condition, scope)

@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import sqlalchemy
-from sqlalchemy import ColumnElement, Function
-from sqlalchemy.types import TypeEngine
-
+from webframe._lazy import LateModule
 from webframe.db.errors import NotSupportedError
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
@@ -31,7 +28,16 @@ from webframe.db.models.expressions import (
     as_expression,
     sql_type_of,
 )
-from webframe.db.models.sql import Template
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models import sql
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    sql = LateModule("webframe.db.models.sql")
 
 __all__ = ["ExpressionWrapper", "Func", "Ready", "Transform", "as_argument"]
 
@@ -115,7 +121,7 @@ class Func(Composite):
         if function is not None and template == Func.template and joiner == Func.arg_joiner:
             return called(str(function), elements, sql_type)
         texts = self._texts(str(function or ""), harmless(template), harmless(joiner), len(elements))
-        return Template(texts, *elements, sql_type=sql_type)
+        return sql.Template(texts, *elements, sql_type=sql_type)
 
     def _texts(self, function: str, template: str, joiner: str, count: int) -> list[str]:
         """The texts around and between the arguments."""
@@ -227,8 +233,8 @@ def called(name: str, elements: Sequence[ColumnElement[Any]], sql_type: TypeEngi
     """A plain call of a function; a name with dots in it names its schema."""
     *schema, name = name.split(".")
     if not schema:
-        return Function(name, *elements, type_=sql_type)
-    return Function(name, *elements, type_=sql_type, packagenames=tuple(schema))
+        return sqlalchemy.Function(name, *elements, type_=sql_type)
+    return sqlalchemy.Function(name, *elements, type_=sql_type, packagenames=tuple(schema))
 
 
 def harmless(text: str) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-
+from webframe._lazy import LateModule
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import Composite, F, as_expression, sql_type_of
 from webframe.db.models.lookups import Lookup, is_expression
+
+if TYPE_CHECKING:
+    import sqlalchemy
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 __all__ = ["Case", "When"]
 

@@ -6,7 +6,7 @@ that it is given to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 __all__ = ["Q"]
@@ -199,3 +199,18 @@ def _hashable(value: Any) -> Any:
     except TypeError:
         return type(value)
     return value
+
+
+def names_in(part: Any) -> Iterable[str]:
+    """Every name in a Q, an expression or the name of a field, as it is written there; none in None."""
+    if part is None:
+        return
+    if isinstance(part, str):
+        yield part
+    elif not isinstance(part, Q):
+        yield from part.references()
+    else:
+        for leaf in part.leaves():
+            yield from names_in(leaf[0] if isinstance(leaf, tuple) else leaf)
+            if isinstance(leaf, tuple) and hasattr(leaf[1], "references"):
+                yield from leaf[1].references()

@@ -14,18 +14,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldDoesNotExist, ValidationError
 from webframe.db.connections import connections
-from webframe.db.models.compiler.plans import make_plan
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import F, OrderBy
 from webframe.db.models.fields.base import DATABASE_DEFAULT
 from webframe.db.models.indexes import check_name, named_for, path_of
 from webframe.db.models.rows import row_of_instance
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+    from webframe.db.models.compiler import plans
+else:
+    plans = LateModule("webframe.db.models.compiler.plans")
+    sqlalchemy = LateModule("sqlalchemy")
 
 __all__ = ["BaseConstraint", "CheckConstraint", "Deferrable", "UniqueConstraint"]
 
@@ -306,7 +312,7 @@ def _cannot_be_told(model: Any, instance: Any, names: Iterable[str], exclude: Co
 def _value(element: Any, using: str) -> Any:
     """What an element without columns is, in the database's words."""
     wrapper = connections[using]
-    plan = make_plan(sqlalchemy.select(element), wrapper, {}, 0)
+    plan = plans.make_plan(sqlalchemy.select(element), wrapper, {}, 0)
     value = wrapper.fetch(plan.sql, plan.arguments(()))[0][0]
     process = element.type.dialect_impl(wrapper.dialect).result_processor(wrapper.dialect, None)
     return value if process is None else process(value)

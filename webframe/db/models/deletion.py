@@ -21,14 +21,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.db import transaction
 from webframe.db.connections import connections
 from webframe.db.errors import IntegrityError
-from webframe.db.models.compiler import write
 from webframe.db.models.sending import emit, listens
 from webframe.db.models.signals import post_delete, pre_delete
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import write
+else:
+    write = LateModule("webframe.db.models.compiler.write")
 
 # How many objects one question for what depends on them may name.
 BATCH = 1000

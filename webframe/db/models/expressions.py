@@ -12,18 +12,22 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import sqlalchemy
-from sqlalchemy.types import NullType
-
+from webframe._lazy import LateModule
 from webframe.db.errors import NotSupportedError
-from webframe.db.models import moments, outputs, sql
+from webframe.db.models import moments, outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.conditions import Q
 from webframe.db.models.lookups import is_expression
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from sqlalchemy import ColumnElement
     from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models import sql
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    sql = LateModule("webframe.db.models.sql")
 
 __all__ = ["Combinable", "CombinedExpression", "Expression", "F", "OrderBy", "Value"]
 
@@ -35,7 +39,7 @@ def as_expression(value: Any) -> Any:
 
 def sql_type_of(field: Any) -> TypeEngine[Any]:
     """The SQL type of a field; the type that says nothing for None."""
-    return NullType() if field is None else field.sql_type()
+    return sqlalchemy.types.NullType() if field is None else field.sql_type()
 
 
 class Combinable:

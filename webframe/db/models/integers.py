@@ -9,11 +9,9 @@ from __future__ import annotations
 import decimal
 import math
 from collections.abc import Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement
-
+from webframe._lazy import LateModule
 from webframe.db.models.building import Built, Literals, Scope
 from webframe.db.models.lookups import (
     Exact,
@@ -27,6 +25,12 @@ from webframe.db.models.lookups import (
     by_name,
     is_expression,
 )
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 __all__ = ["INTEGER_LOOKUPS"]
 
@@ -68,11 +72,11 @@ class IntegerLookup(Lookup):
 
     @classmethod
     def literal(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[Any]:
-        if scope.dialect_name != "postgresql" or isinstance(lhs.element.type, BigInteger):
+        if scope.dialect_name != "postgresql" or isinstance(lhs.element.type, sqlalchemy.BigInteger):
             return super().literal(lhs, value, scope)
         # PostgreSQL would cast to the type of a smaller column, and fail for what does not fit.
         convert = cls.converter(lhs.field) or lhs.field.get_prep_value
-        return scope.typed_value(value, BigInteger(), convert)
+        return scope.typed_value(value, sqlalchemy.BigInteger(), convert)
 
     @classmethod
     def verdict(cls, value: Any) -> bool | None:

@@ -18,13 +18,19 @@ integer field means 2 or more. Look-ups of your own are made known with
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import sqlalchemy
-from sqlalchemy import ColumnElement, Text, func
-
-from webframe.db.models import sql
+from webframe._lazy import LateModule
 from webframe.db.models.building import Built, Literals, Scope, key_of
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+
+    from webframe.db.models import sql
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    sql = LateModule("webframe.db.models.sql")
 
 __all__ = ["DEFAULT_LOOKUPS", "Lookup", "RegisterLookupMixin", "is_expression"]
 
@@ -342,7 +348,7 @@ class TextLookup(Lookup):
     @classmethod
     def search(cls, lhs: ColumnElement[Any], value: Any, scope: Scope) -> ColumnElement[bool]:
         """The comparison with a literal."""
-        return cls.compare(lhs, scope.typed_value(value, Text(), str), scope)
+        return cls.compare(lhs, scope.typed_value(value, sqlalchemy.Text(), str), scope)
 
 
 class IExact(TextLookup):
@@ -375,13 +381,15 @@ class PatternLookup(TextLookup):
     def search(cls, lhs: ColumnElement[Any], value: Any, scope: Scope) -> ColumnElement[bool]:
         dialect = scope.dialect_name
         if dialect == "sqlite" and cls.before and cls.behind:
-            part = scope.typed_value(value, Text(), sql.folded if cls.fold else str)
+            part = scope.typed_value(value, sqlalchemy.Text(), sql.folded if cls.fold else str)
             return sql.position(sql.fold(lhs, dialect) if cls.fold else lhs, part, dialect) > 0
         if dialect == "sqlite":
             pattern = sql.glob_pattern(cls.before, cls.behind, str.casefold if cls.fold else str)
-            return sql.glob(sql.fold(lhs, dialect) if cls.fold else lhs, scope.typed_value(value, Text(), pattern))
+            return sql.glob(
+                sql.fold(lhs, dialect) if cls.fold else lhs, scope.typed_value(value, sqlalchemy.Text(), pattern)
+            )
         escaped = sql.like_pattern(cls.before, cls.behind, sql.escape_of(dialect))
-        operand = scope.typed_value(value, Text(), escaped)
+        operand = scope.typed_value(value, sqlalchemy.Text(), escaped)
         if cls.fold:
             lhs, operand = sql.fold(lhs, dialect), sql.fold(operand, dialect)
         return sql.like(lhs, operand, dialect)
@@ -395,9 +403,9 @@ class PatternLookup(TextLookup):
             return sql.position(lhs, rhs, dialect) > 0
         size = sql.length(rhs, dialect)
         if cls.behind:
-            return func.substr(lhs, 1, size, type_=Text()) == rhs
+            return sqlalchemy.func.substr(lhs, 1, size, type_=sqlalchemy.Text()) == rhs
         start = sql.length(lhs, dialect) - size + 1
-        return sqlalchemy.and_(start >= 1, func.substr(lhs, start, type_=Text()) == rhs)
+        return sqlalchemy.and_(start >= 1, sqlalchemy.func.substr(lhs, start, type_=sqlalchemy.Text()) == rhs)
 
 
 class Contains(PatternLookup):
@@ -449,7 +457,7 @@ class Regex(TextLookup):
     @classmethod
     def search(cls, lhs: ColumnElement[Any], value: Any, scope: Scope) -> ColumnElement[bool]:
         convert = sql.python_pattern if scope.dialect_name == "sqlite" else str
-        return cls.compare(lhs, scope.typed_value(value, Text(), convert), scope)
+        return cls.compare(lhs, scope.typed_value(value, sqlalchemy.Text(), convert), scope)
 
     @classmethod
     def compare(cls, lhs: ColumnElement[Any], rhs: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:

@@ -13,17 +13,22 @@ from functools import wraps
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from webframe._lazy import LateModule
 from webframe.db.connections import connections, router
-from webframe.db.models.compiler import answers
 from webframe.db.models.compiler import operations as ops
-from webframe.db.models.compiler.plans import Plan
-from webframe.db.models.compiler.select import Slices
+from webframe.db.models.compiler.operations import Slices
 from webframe.db.models.construction import creator
 from webframe.db.models.query import QuerySet
 from webframe.db.models.querysets.chaining import NO_ORDER
 from webframe.db.models.querysets.reading import MAX_GET_RESULTS, wrong_number
 from webframe.db.models.querysets.state import NOTHING
 from webframe.db.models.twins import is_twin
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import answers
+    from webframe.db.models.compiler.plans import Plan
+else:
+    answers = LateModule("webframe.db.models.compiler.answers")
 
 LIMITED = Slices(limit=True)
 

@@ -12,21 +12,22 @@ import datetime
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Float, Function, Integer
-from sqlalchemy.types import TypeEngine
-
 from webframe._lazy import LateModule
 from webframe.conf import settings
-from webframe.db.models.sql import MYSQL, Template, infix
 from webframe.utils import timezone
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from sqlalchemy.dialects import mysql
-else:
-    mysql = LateModule("sqlalchemy.dialects.mysql")
+    from sqlalchemy.types import TypeEngine
 
-Element = ColumnElement[Any]
+    from webframe.db.models import sql
+
+    Element = sqlalchemy.ColumnElement[Any]
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    sql = LateModule("webframe.db.models.sql")
+    mysql = LateModule("sqlalchemy.dialects.mysql")
 
 UNITS: Final = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
 # Names of time zones become part of statements, so that one that is grouped by is the same wherever it stands.
@@ -53,20 +54,22 @@ def zone_name(zone: datetime.tzinfo | None) -> str:
 
 def local(moment: Element, zone: str, dialect_name: str) -> Element:
     """What clocks in a time zone show at a moment; not for SQLite, whose functions take the zone themselves."""
-    if dialect_name in MYSQL:
+    if dialect_name in sql.MYSQL:
         if zone == "UTC":
             return moment
-        return Template(("CONVERT_TZ(", f", '+00:00', '{zone}')"), moment, sql_type=mysql.DATETIME(fsp=6))
-    return Template(("(", f" AT TIME ZONE {_postgresql_zone(zone)})"), moment, sql_type=DateTime())
+        return sql.Template(("CONVERT_TZ(", f", '+00:00', '{zone}')"), moment, sql_type=mysql.DATETIME(fsp=6))
+    return sql.Template(("(", f" AT TIME ZONE {_postgresql_zone(zone)})"), moment, sql_type=sqlalchemy.DateTime())
 
 
 def back(moment: Element, zone: str, dialect_name: str) -> Element:
     """The moment at which clocks in a time zone show something: the opposite of `local`."""
-    if dialect_name in MYSQL:
+    if dialect_name in sql.MYSQL:
         if zone == "UTC":
             return moment
-        return Template(("CONVERT_TZ(", f", '{zone}', '+00:00')"), moment, sql_type=mysql.DATETIME(fsp=6))
-    return Template(("(", f" AT TIME ZONE {_postgresql_zone(zone)})"), moment, sql_type=DateTime(timezone=True))
+        return sql.Template(("CONVERT_TZ(", f", '{zone}', '+00:00')"), moment, sql_type=mysql.DATETIME(fsp=6))
+    return sql.Template(
+        ("(", f" AT TIME ZONE {_postgresql_zone(zone)})"), moment, sql_type=sqlalchemy.DateTime(timezone=True)
+    )
 
 
 def _postgresql_zone(zone: str) -> str:
@@ -80,9 +83,9 @@ CASTS: Final = {"date": "DATE", "datetime": "DATETIME(6)", "time": "TIME(6)", "b
 
 def literal(parameter: Element, kind: str, dialect_name: str) -> Element:
     """A parameter with a date, time, moment or bytes, of which MySQL has to be told that it is no text."""
-    if dialect_name not in MYSQL:
+    if dialect_name not in sql.MYSQL:
         return parameter
-    return Template(("CAST(", f" AS {CASTS[kind]})"), parameter, sql_type=parameter.type)
+    return sql.Template(("CAST(", f" AS {CASTS[kind]})"), parameter, sql_type=parameter.type)
 
 
 # -- parts
@@ -110,14 +113,14 @@ MYSQL_PARTS: Final = {
 def extract(part: str, element: Element, kind: str | None, zone: str, dialect_name: str) -> Element:
     """One part of a date, time or moment, as an integer."""
     if dialect_name == "sqlite":
-        return _on_sqlite("webframe_extract", part, element, kind, zone, Integer())
+        return _on_sqlite("webframe_extract", part, element, kind, zone, sqlalchemy.Integer())
     if kind == "datetime":
         element = local(element, zone, dialect_name)
-    if dialect_name in MYSQL:
-        return Template(MYSQL_PARTS[part], element, sql_type=Integer())
+    if dialect_name in sql.MYSQL:
+        return sql.Template(MYSQL_PARTS[part], element, sql_type=sqlalchemy.Integer())
     plus = " + 1" if part == "week_day" else ""
     texts = (f"(CAST(FLOOR(EXTRACT({POSTGRESQL_PARTS.get(part, part)} FROM ", f")) AS INTEGER){plus})")
-    return Template(texts, element, sql_type=Integer())
+    return sql.Template(texts, element, sql_type=sqlalchemy.Integer())
 
 
 def _on_sqlite(
@@ -125,7 +128,7 @@ def _on_sqlite(
 ) -> Element:
     named = "" if kind != "datetime" or zone == "UTC" else zone
     start = f"{name}('{part}', " if part is not None else f"{name}("
-    return Template((start, f", '{named}')"), element, sql_type=sql_type)
+    return sql.Template((start, f", '{named}')"), element, sql_type=sql_type)
 
 
 # -- beginnings
@@ -153,22 +156,22 @@ def truncate(unit: str, element: Element, kind: str | None, zone: str, dialect_n
 
 def _beginning(unit: str, element: Element, kind: str | None, dialect_name: str) -> Element:
     sql_type = element.type
-    if dialect_name not in MYSQL:
+    if dialect_name not in sql.MYSQL:
         cast = {"date": "::date", "time": "::time"}.get(kind or "", "")
         inner = {"date": "::timestamp", "time": "::interval"}.get(kind or "", "")
         truncated = (f"(date_trunc('{unit}', (", f"){inner}){cast})")
-        return Template(truncated, element, sql_type=sql_type)
+        return sql.Template(truncated, element, sql_type=sql_type)
     if kind == "time":
         pattern = MYSQL_FORMATS[unit].rpartition(" ")[2]
-        return Template(("CAST(DATE_FORMAT(", f", '{pattern}') AS TIME(6))"), element, sql_type=sql_type)
+        return sql.Template(("CAST(DATE_FORMAT(", f", '{pattern}') AS TIME(6))"), element, sql_type=sql_type)
     target = "DATE" if kind == "date" else "DATETIME(6)"
     if unit == "quarter":
         texts = ("CAST((MAKEDATE(YEAR(", "), 1) + INTERVAL (QUARTER(", f") - 1) * 3 MONTH) AS {target})")
-        return Template(texts, element, element, sql_type=sql_type)
+        return sql.Template(texts, element, element, sql_type=sql_type)
     if unit == "week":
         texts = ("CAST(DATE_SUB(DATE(", "), INTERVAL WEEKDAY(", f") DAY) AS {target})")
-        return Template(texts, element, element, sql_type=sql_type)
-    return Template(("CAST(DATE_FORMAT(", f", '{MYSQL_FORMATS[unit]}') AS {target})"), element, sql_type=sql_type)
+        return sql.Template(texts, element, element, sql_type=sql_type)
+    return sql.Template(("CAST(DATE_FORMAT(", f", '{MYSQL_FORMATS[unit]}') AS {target})"), element, sql_type=sql_type)
 
 
 def date_of(element: Element, kind: str | None, zone: str, sql_type: TypeEngine[Any], dialect_name: str) -> Element:
@@ -177,7 +180,7 @@ def date_of(element: Element, kind: str | None, zone: str, sql_type: TypeEngine[
         return _on_sqlite("webframe_date", None, element, kind, zone, sql_type)
     if kind == "datetime":
         element = local(element, zone, dialect_name)
-    return Template(("CAST(", " AS DATE)"), element, sql_type=sql_type)
+    return sql.Template(("CAST(", " AS DATE)"), element, sql_type=sql_type)
 
 
 def time_of(element: Element, kind: str | None, zone: str, sql_type: TypeEngine[Any], dialect_name: str) -> Element:
@@ -186,7 +189,9 @@ def time_of(element: Element, kind: str | None, zone: str, sql_type: TypeEngine[
         return _on_sqlite("webframe_time", None, element, kind, zone, sql_type)
     if kind == "datetime":
         element = local(element, zone, dialect_name)
-    return Template(("CAST(", " AS TIME(6))" if dialect_name in MYSQL else " AS TIME)"), element, sql_type=sql_type)
+    return sql.Template(
+        ("CAST(", " AS TIME(6))" if dialect_name in sql.MYSQL else " AS TIME)"), element, sql_type=sql_type
+    )
 
 
 def now(sql_type: TypeEngine[Any], dialect_name: str) -> Element:
@@ -197,7 +202,7 @@ def now(sql_type: TypeEngine[Any], dialect_name: str) -> Element:
         "mysql": "UTC_TIMESTAMP(6)",
         "mariadb": "UTC_TIMESTAMP(6)",
     }.get(dialect_name, "CURRENT_TIMESTAMP")
-    return Template((text,), sql_type=sql_type)
+    return sql.Template((text,), sql_type=sql_type)
 
 
 # -- arithmetic
@@ -214,7 +219,7 @@ def arithmetic(
     """Arithmetic in which one side is a date, a time, a moment or a span of time; `kinds` says which."""
     first, second = kinds
     if first == "duration" and second == "duration":
-        return infix(left, operator, right, sql_type)
+        return sql.infix(left, operator, right, sql_type)
     if first == "duration" and second in ("date", "datetime", "time"):
         return later(right, second, left, 1, sql_type, dialect_name)
     if second == "duration" and first in ("date", "datetime", "time"):
@@ -223,7 +228,7 @@ def arithmetic(
         return scaled(left, operator, right, sql_type, dialect_name)
     if operator == "-":
         return difference(left, right, kinds, sql_type, dialect_name)
-    return infix(left, operator, right, sql_type)
+    return sql.infix(left, operator, right, sql_type)
 
 
 def later(
@@ -231,30 +236,32 @@ def later(
 ) -> Element:
     """A date, time or moment so much later, or with ``sign=-1`` earlier."""
     if dialect_name == "postgresql":
-        moved = infix(moment, "+" if sign > 0 else "-", span, sql_type)
+        moved = sql.infix(moment, "+" if sign > 0 else "-", span, sql_type)
         return back(moved, "UTC", dialect_name) if kind == "date" else moved
     if sign < 0:
-        span = infix(sqlalchemy.literal_column("0"), "-", span, BigInteger())
+        span = sql.infix(sqlalchemy.literal_column("0"), "-", span, sqlalchemy.BigInteger())
     if dialect_name == "sqlite":
-        return Function("webframe_add", moment, span, type_=sql_type)
+        return sqlalchemy.Function("webframe_add", moment, span, type_=sql_type)
     if kind == "time":
         texts = ("CAST(DATE_ADD(", ", INTERVAL ", " MICROSECOND) AS TIME(6))")
-        return Template(texts, _on_some_day(moment), span, sql_type=sql_type)
-    return Template(("DATE_ADD(", ", INTERVAL ", " MICROSECOND)"), moment, span, sql_type=sql_type)
+        return sql.Template(texts, _on_some_day(moment), span, sql_type=sql_type)
+    return sql.Template(("DATE_ADD(", ", INTERVAL ", " MICROSECOND)"), moment, span, sql_type=sql_type)
 
 
 def _on_some_day(time: Element) -> Element:
     """A time of MySQL as a moment, so that what is added to it goes round the clock."""
-    return Template(("CAST(CONCAT('2000-01-01 ', ", ") AS DATETIME(6))"), time, sql_type=mysql.DATETIME(fsp=6))
+    return sql.Template(("CAST(CONCAT('2000-01-01 ', ", ") AS DATETIME(6))"), time, sql_type=mysql.DATETIME(fsp=6))
 
 
 def scaled(left: Element, operator: str, right: Element, sql_type: TypeEngine[Any], dialect_name: str) -> Element:
     """A span of time multiplied or divided by a number."""
     if dialect_name == "postgresql":
-        return infix(left, operator, right, sql_type)
-    product = infix(left, "* 1.0 /" if operator == "/" and dialect_name == "sqlite" else operator, right, Float())
-    end = ") AS SIGNED)" if dialect_name in MYSQL else ") AS INTEGER)"
-    return Template(("CAST(ROUND(", end), product, sql_type=sql_type)
+        return sql.infix(left, operator, right, sql_type)
+    product = sql.infix(
+        left, "* 1.0 /" if operator == "/" and dialect_name == "sqlite" else operator, right, sqlalchemy.Float()
+    )
+    end = ") AS SIGNED)" if dialect_name in sql.MYSQL else ") AS INTEGER)"
+    return sql.Template(("CAST(ROUND(", end), product, sql_type=sql_type)
 
 
 def difference(
@@ -266,18 +273,18 @@ def difference(
 ) -> Element:
     """How much later one date, time or moment is than another."""
     if dialect_name == "sqlite":
-        return Function("webframe_diff", left, right, type_=sql_type)
-    if dialect_name in MYSQL:
+        return sqlalchemy.Function("webframe_diff", left, right, type_=sql_type)
+    if dialect_name in sql.MYSQL:
         if kinds == ("time", "time"):
             left, right = _on_some_day(left), _on_some_day(right)
-        return Template(("TIMESTAMPDIFF(MICROSECOND, ", ", ", ")"), right, left, sql_type=sql_type)
+        return sql.Template(("TIMESTAMPDIFF(MICROSECOND, ", ", ", ")"), right, left, sql_type=sql_type)
     if kinds != ("time", "time"):
         left, right = _naive(left, kinds[0]), _naive(right, kinds[1])
-    return infix(left, "-", right, sql_type)
+    return sql.infix(left, "-", right, sql_type)
 
 
 def _naive(element: Element, kind: str | None) -> Element:
     """A date or moment of PostgreSQL without a time zone."""
     if kind == "datetime":
         return local(element, "UTC", "postgresql")
-    return Template(("(", ")::timestamp"), element, sql_type=DateTime())
+    return sql.Template(("(", ")::timestamp"), element, sql_type=sqlalchemy.DateTime())

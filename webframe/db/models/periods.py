@@ -12,23 +12,27 @@ from __future__ import annotations
 import datetime
 import operator
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import sqlalchemy
-from sqlalchemy import ColumnElement
-
+from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope
 from webframe.db.models.lookups import Lookup
 from webframe.utils import timezone
 
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+
+    Comparison = Callable[[Any, Any], ColumnElement[bool]]
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+
 __all__ = ["Period", "period_lookups"]
 
 # Beyond them a time zone, or the next year, could lead out of what Python has.
 FIRST, LAST = 2, 9997
-
-Comparison = Callable[[Any, Any], ColumnElement[bool]]
 # What a column is compared with, by the names of look-ups: the beginning of the period (0) or of the next one (1).
 BOUNDS: Final[Mapping[str, tuple[tuple[Comparison, int], ...]]] = {
     "exact": ((operator.ge, 0), (operator.lt, 1)),

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.building import Built
@@ -20,8 +19,11 @@ from webframe.db.models.conditions import Q
 from webframe.db.models.paths import resolve, unresolvable
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from sqlalchemy import ColumnElement
     from sqlalchemy.types import TypeEngine
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 
 class Row:

@@ -11,18 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.conf import close_match
 from webframe.db import transaction
 from webframe.db.connections import DEFAULT_ALIAS, connections, router
-from webframe.db.models.compiler import write
-from webframe.db.models.compiler.write import PLAIN_TYPES
+from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
 from webframe.db.models.fields.base import DATABASE_DEFAULT
 from webframe.db.models.related.fields import prepare_related_fields_for_save
 from webframe.db.models.sending import emit_model
 from webframe.db.models.signals import post_save, pre_save
 from webframe.db.models.state import DEFERRED, is_adding, mark_saved, state_db
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import write
+else:
+    write = LateModule("webframe.db.models.compiler.write")
 
 Fields = tuple[Any, ...]
 
@@ -440,7 +445,7 @@ def _update(
 
 def _forget_expressions(instance: Any, fields: Fields, values: Any) -> None:
     """Let values that the database has computed be loaded when they are read."""
-    names = [field.attname for field, value in zip(fields, values, strict=True) if write.is_expression(value)]
+    names = [field.attname for field, value in zip(fields, values, strict=True) if is_expression(value)]
     if names:
         _forget(instance, names)
 

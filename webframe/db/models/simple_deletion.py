@@ -6,12 +6,17 @@ Most deletions are of this kind: nobody listens, and what points to the object
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.db import transaction
-from webframe.db.models.compiler import write
 from webframe.db.models.deletion import DeletionPlan
 from webframe.db.models.signals import post_delete, pre_delete
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import write
+else:
+    write = LateModule("webframe.db.models.compiler.write")
 
 
 def delete_simply(instance: Any, using: str) -> tuple[int, dict[str, int]] | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-
+from webframe._lazy import LateModule
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.expressions import Expression, F, sql_type_of
+
+if TYPE_CHECKING:
+    import sqlalchemy
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 __all__ = ["Exists", "OuterRef", "Subquery"]
 

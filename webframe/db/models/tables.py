@@ -17,13 +17,18 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-from sqlalchemy.types import TypeEngine, UserDefinedType
-
+from webframe._lazy import LateModule
 from webframe.core.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from sqlalchemy import Column, Table
+    from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models.fields import types
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    types = LateModule("webframe.db.models.fields.types")
 
 # Bytes: what PostgreSQL keeps of a name (NAMEDATALEN - 1). MariaDB has 64 characters, SQLite no limit.
 MAX_NAME_LENGTH = 63
@@ -95,22 +100,6 @@ def generates_numbers(field: Any) -> bool:
     return getattr(field, "is_auto_field", False) is True
 
 
-class DatabaseType(UserDefinedType[Any]):
-    """The type of a field that says itself what its column is called in SQL, by `db_type(connection)`.
-
-    Values go through it as they are: such a field converts them itself.
-    """
-
-    cache_ok = True
-
-    def __init__(self, spec: str = "TEXT") -> None:
-        # What stands in CREATE TABLE; questions never name it.
-        self.spec = spec
-
-    def get_col_spec(self, **kw: Any) -> str:
-        return self.spec
-
-
 def column_type(field: Any, connection: Any = None) -> TypeEngine[Any]:
     """The SQLAlchemy type of a field's column.
 
@@ -119,7 +108,7 @@ def column_type(field: Any, connection: Any = None) -> TypeEngine[Any]:
     """
     named = getattr(field, "db_type", None)
     if named is not None:
-        return DatabaseType() if connection is None else DatabaseType(str(named(connection)))
+        return types.DatabaseType() if connection is None else types.DatabaseType(str(named(connection)))
     sql_type: TypeEngine[Any] = field.sql_type()
     return sql_type
 

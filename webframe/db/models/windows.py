@@ -8,17 +8,21 @@ The functions made for windows are in `functions/window.py`; aggregates can be u
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-from sqlalchemy import ColumnElement
-
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
 from webframe.db.models import outputs
 from webframe.db.models.aggregates import Aggregate
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.calls import as_argument
 from webframe.db.models.expressions import Expression, F, OrderBy
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 __all__ = ["RowRange", "ValueRange", "Window", "WindowFrame"]
 

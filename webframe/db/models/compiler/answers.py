@@ -14,10 +14,10 @@ from webframe.core.exceptions import FieldError
 from webframe.db.models.building import Built
 from webframe.db.models.compiler.columns import Column, Selection
 from webframe.db.models.compiler.hydrate import Instances, value_rows
-from webframe.db.models.compiler.operations import Operation
+from webframe.db.models.compiler.operations import WHOLE, Operation, Slices
 from webframe.db.models.compiler.plans import Plan, exact_type_of, make_plan
 from webframe.db.models.compiler.scope import Join, QueryScope, Statement
-from webframe.db.models.compiler.select import WHOLE, Question, Slices
+from webframe.db.models.compiler.select import Question
 from webframe.db.models.paths import Path, scalar
 from webframe.db.models.tables import column_type, table_of
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from webframe.db.errors import NotSupportedError
+from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
 from webframe.db.models.compiler.plans import Plan, Slot, exact_type_of, make_plan
-from webframe.db.models.compiler.values import PLAIN_TYPES, is_expression, returned_columns, slot_for
+from webframe.db.models.compiler.values import returned_columns, slot_for
 from webframe.db.models.tables import column_type, table_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 from webframe.db.models.compiler.literals import Names
 from webframe.db.models.paths import remember
@@ -34,8 +34,25 @@ PLAIN = frozenset(
         uuid.UUID,
     }
 )
+# Types of values that are certainly not expressions.
+PLAIN_TYPES = PLAIN | {type(None)}
 ONLY_INT = frozenset({int})
 LARGEST = 2**63 - 1
+
+
+def is_expression(value: Any) -> bool:
+    """Whether a value is to be built into the SQL, not passed as a parameter."""
+    return hasattr(value, "build") and hasattr(value, "key")
+
+
+class Slices(NamedTuple):
+    """Which of LIMIT and OFFSET there are; their values are the last literals."""
+
+    limit: bool = False
+    offset: bool = False
+
+
+WHOLE = Slices()
 
 
 class Operation:

@@ -9,7 +9,7 @@ together what was found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import func, select
@@ -20,6 +20,7 @@ from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.columns import Column, Selection, select_instances, select_values
+from webframe.db.models.compiler.operations import WHOLE, Slices
 from webframe.db.models.compiler.ordering import ordering_of
 from webframe.db.models.compiler.scope import QueryScope, Statement
 from webframe.db.models.compiler.where import Part
@@ -30,16 +31,6 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 else:
     postgresql = LateModule("sqlalchemy.dialects.postgresql")
-
-
-class Slices(NamedTuple):
-    """Which of LIMIT and OFFSET there are; their values are the last literals."""
-
-    limit: bool = False
-    offset: bool = False
-
-
-WHOLE = Slices()
 
 
 class Question:

@@ -8,20 +8,12 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from sqlalchemy import bindparam
 
-from webframe.db.models.compiler.operations import PLAIN
+from webframe.db.models.compiler.operations import is_expression
 from webframe.db.models.compiler.plans import Slot, exact_type_of, result_converter
 from webframe.db.models.tables import column_type, table_of
 
 if TYPE_CHECKING:
     Fields = tuple[Any, ...]
-
-# Types of values that are certainly not expressions.
-PLAIN_TYPES = PLAIN | {type(None)}
-
-
-def is_expression(value: Any) -> bool:
-    """Whether a value is to be built into the SQL, not passed as a parameter."""
-    return hasattr(value, "build") and hasattr(value, "key")
 
 
 def slot_for(field: Any, index: int, slots: dict[str, Slot]) -> sqlalchemy.BindParameter[Any]:

@@ -24,12 +24,11 @@ from webframe.db.models.compiler.bulk import (
 )
 from webframe.db.models.compiler.bulk_updates import can_update_together, update_together
 from webframe.db.models.compiler.literals import Names, QueryLiterals
+from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
 from webframe.db.models.compiler.plans import Plan, Slot, exact_type_of, make_plan
 from webframe.db.models.compiler.scope import QueryScope, Statement
-from webframe.db.models.compiler.values import PLAIN_TYPES as PLAIN_TYPES
 from webframe.db.models.compiler.values import NotPlain as NotPlain
 from webframe.db.models.compiler.values import attribute_slot, batches, converted_row, returned_columns, slot_for
-from webframe.db.models.compiler.values import is_expression as is_expression
 from webframe.db.models.tables import column_type, table_of
 
 if TYPE_CHECKING:

@@ -8,15 +8,19 @@ import warnings
 from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.core.exceptions import ValidationError
 from webframe.db.models.fields.base import Field
-from webframe.db.models.fields.types import Day, Duration, Moment, TimeOfDay
 from webframe.db.models.twins import twin_named
 from webframe.utils import timezone
 
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models.fields import types
+else:
+    types = LateModule("webframe.db.models.fields.types")
 
 
 class _Dated(Field):
@@ -119,7 +123,7 @@ class DateField(_OnCalendar):
     format = "YYYY-MM-DD"
 
     def sql_type(self) -> TypeEngine[Any]:
-        return Day()
+        return types.Day()
 
     def this_moment(self) -> Any:
         return timezone.localdate(timezone=timezone.get_default_timezone())
@@ -156,7 +160,7 @@ class DateTimeField(_OnCalendar):
     format = "YYYY-MM-DD HH:MM[:ss[.uuuuuu]][TZ]"
 
     def sql_type(self) -> TypeEngine[Any]:
-        return Moment()
+        return types.Moment()
 
     def this_moment(self) -> Any:
         return timezone.now()
@@ -201,7 +205,7 @@ class TimeField(_Dated):
     format = "HH:MM[:ss[.uuuuuu]]"
 
     def sql_type(self) -> TypeEngine[Any]:
-        return TimeOfDay()
+        return types.TimeOfDay()
 
     def this_moment(self) -> Any:
         return datetime.datetime.now(timezone.get_default_timezone()).time()
@@ -228,7 +232,7 @@ class DurationField(Field):
     exact_type = datetime.timedelta
 
     def sql_type(self) -> TypeEngine[Any]:
-        return Duration()
+        return types.Duration()
 
     def to_python(self, value: Any) -> Any:
         if value is None or isinstance(value, datetime.timedelta):

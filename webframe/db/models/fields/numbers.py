@@ -9,16 +9,20 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import sqlalchemy
-
+from webframe._lazy import LateModule
 from webframe.db.errors import DataError
 from webframe.db.models import validators
 from webframe.db.models.fields.base import Field, not_a
-from webframe.db.models.fields.types import ExactDecimal, Floating
 from webframe.db.models.integers import INTEGER_LOOKUPS
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models.fields import types
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    types = LateModule("webframe.db.models.fields.types")
 
 
 class IntegerField(Field):
@@ -151,7 +155,7 @@ class FloatField(Field):
     exact_type = float
 
     def sql_type(self) -> TypeEngine[Any]:
-        return Floating()
+        return types.Floating()
 
     def to_python(self, value: Any) -> Any:
         if value is None:
@@ -198,7 +202,7 @@ class DecimalField(Field):
         super().__init__(verbose_name, name, **keywords)
 
     def sql_type(self) -> TypeEngine[Any]:
-        return ExactDecimal(self.max_digits, self.decimal_places)
+        return types.ExactDecimal(self.max_digits, self.decimal_places)
 
     @cached_property
     def context(self) -> decimal.Context:

@@ -9,13 +9,17 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import ValidationError
 from webframe.db.models import validators
 from webframe.db.models.fields.base import Field
-from webframe.db.models.fields.types import JSONDocument, binary_type, text_type, uuid_type
 
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models.fields import types
+else:
+    types = LateModule("webframe.db.models.fields.types")
 
 
 class UUIDField(Field):
@@ -27,7 +31,7 @@ class UUIDField(Field):
     exact_type = uuid.UUID
 
     def sql_type(self) -> TypeEngine[Any]:
-        return uuid_type()
+        return types.uuid_type()
 
     def to_python(self, value: Any) -> Any:
         if value is None or isinstance(value, uuid.UUID):
@@ -68,7 +72,7 @@ class JSONField(Field):
         super().__init__(verbose_name, name, **keywords)
 
     def sql_type(self) -> TypeEngine[Any]:
-        return JSONDocument(self.encoder, self.decoder)
+        return types.JSONDocument(self.encoder, self.decoder)
 
     def validate(self, value: Any, model_instance: Any) -> None:
         super().validate(value, model_instance)
@@ -95,7 +99,7 @@ class BinaryField(Field):
         super().__init__(*args, **keywords)
 
     def sql_type(self) -> TypeEngine[Any]:
-        return binary_type()
+        return types.binary_type()
 
     @property
     def constant_default(self) -> Any:
@@ -157,7 +161,7 @@ class GenericIPAddressField(Field):
             raise TypeError("GenericIPAddressField(blank=True) needs null=True: no address is kept as NULL.")
 
     def sql_type(self) -> TypeEngine[Any]:
-        return text_type(39)
+        return types.text_type(39)
 
     def to_python(self, value: Any) -> Any:
         if value is None:

@@ -6,12 +6,16 @@ import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.db.models import validators
 from webframe.db.models.fields.base import Field
-from webframe.db.models.fields.types import text_type, unlimited_char_type
 
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models.fields import types
+else:
+    types = LateModule("webframe.db.models.fields.types")
 
 
 class _Text(Field):
@@ -49,8 +53,8 @@ class CharField(_Text):
 
     def sql_type(self) -> TypeEngine[Any]:
         if self.max_length is None:
-            return unlimited_char_type(self.db_collation)
-        return text_type(self.max_length, self.db_collation)
+            return types.unlimited_char_type(self.db_collation)
+        return types.text_type(self.max_length, self.db_collation)
 
 
 class TextField(_Text):
@@ -59,7 +63,7 @@ class TextField(_Text):
     description = "Text"
 
     def sql_type(self) -> TypeEngine[Any]:
-        return text_type(None, self.db_collation)
+        return types.text_type(None, self.db_collation)
 
 
 class SlugField(CharField):

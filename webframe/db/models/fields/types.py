@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from webframe._lazy import LateModule
 from webframe.conf import settings
@@ -338,3 +338,19 @@ class JSONDocument(TypeDecorator[Any]):
 
     def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
         return json.dumps(value, cls=self.encoder, ensure_ascii=False)
+
+
+class DatabaseType(UserDefinedType[Any]):
+    """The type of a field that says itself what its column is called in SQL, by `db_type(connection)`.
+
+    Values go through it as they are: such a field converts them itself.
+    """
+
+    cache_ok = True
+
+    def __init__(self, spec: str = "TEXT") -> None:
+        # What stands in CREATE TABLE; questions never name it.
+        self.spec = spec
+
+    def get_col_spec(self, **kw: Any) -> str:
+        return self.spec

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-from sqlalchemy import ColumnElement, Function
-from sqlalchemy.types import TypeEngine
-
+from webframe._lazy import LateModule
 from webframe.db.models import moments, outputs
 from webframe.db.models.building import Built, Scope
 from webframe.db.models.calls import Func
 from webframe.db.models.expressions import sql_type_of
-from webframe.db.models.sql import MYSQL, Template
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models import sql
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    sql = LateModule("webframe.db.models.sql")
 
 COLLATION = re.compile(r"[\w\-.]+")
 
@@ -42,12 +48,12 @@ class Cast(Func):
             return moments.back(sqlalchemy.cast(element, sqlalchemy.DateTime()), "UTC", dialect_name)
         if kind == "boolean" and wanted == "decimal" and dialect_name == "postgresql":
             element = sqlalchemy.cast(element, sqlalchemy.Integer())
-        if dialect_name in MYSQL:
+        if dialect_name in sql.MYSQL:
             return self._on_mysql(element, str(wanted), sql_type)
         if wanted == "text" and dialect_name == "sqlite":
-            return Template(("CAST(", " AS TEXT)"), element, sql_type=sql_type)
+            return sql.Template(("CAST(", " AS TEXT)"), element, sql_type=sql_type)
         if wanted == "decimal" and dialect_name == "sqlite":
-            return Template(("CAST(", " AS NUMERIC)"), element, sql_type=sql_type)
+            return sql.Template(("CAST(", " AS NUMERIC)"), element, sql_type=sql_type)
         return sqlalchemy.cast(element, sql_type)
 
     def _on_mysql(self, element: ColumnElement[Any], wanted: str, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
@@ -67,7 +73,7 @@ class Cast(Func):
             target = f"CHAR({int(sql_type.length)})"  # type: ignore[attr-defined]
         if target is None:
             return sqlalchemy.cast(element, sql_type)
-        return Template(("CAST(", f" AS {target})"), element, sql_type=sql_type)
+        return sql.Template(("CAST(", f" AS {target})"), element, sql_type=sql_type)
 
 
 moments_of = ("date", "datetime", "time")
@@ -76,7 +82,7 @@ moments_of = ("date", "datetime", "time")
 def cast_to_time(element: ColumnElement[Any], wanted: str, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
     """Text, a date or a moment as a date, time or moment of SQLite."""
     formats = {"date": "%Y-%m-%d", "time": "%H:%M:%f000", "datetime": "%Y-%m-%d %H:%M:%f000"}
-    return Template((f"strftime('{formats[wanted]}', ", ")"), element, sql_type=sql_type)
+    return sql.Template((f"strftime('{formats[wanted]}', ", ")"), element, sql_type=sql_type)
 
 
 class Coalesce(Func):
@@ -158,13 +164,15 @@ class JSONObject(Func):
         for name, argument in zip(self.names, arguments, strict=True):
             parts += [sqlalchemy.literal(name, sqlalchemy.Text()), self._as_json(argument, scope)]
         name = self.functions.get(scope.dialect_name, "json_object")
-        return Function(name, *parts, type_=sql_type)
+        return sqlalchemy.Function(name, *parts, type_=sql_type)
 
     def _as_json(self, argument: Built, scope: Scope) -> ColumnElement[Any]:
         element, field = argument
         kind = outputs.kind_of(field)
         if kind == "json" and scope.dialect_name == "sqlite":
-            return Function("json", element, type_=sql_type_of(field))
+            return sqlalchemy.Function("json", element, type_=sql_type_of(field))
         if kind == "boolean" and scope.dialect_name == "sqlite":
-            return Template(("json(CASE WHEN ", " THEN 'true' ELSE 'false' END)"), element, sql_type=sql_type_of(field))
+            return sql.Template(
+                ("json(CASE WHEN ", " THEN 'true' ELSE 'false' END)"), element, sql_type=sql_type_of(field)
+            )
         return element

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar
-
-from sqlalchemy import ColumnElement
-from sqlalchemy.types import TypeEngine
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from webframe.core.exceptions import FieldError
 from webframe.db.models import moments, outputs
@@ -22,6 +19,10 @@ from webframe.db.models.fields.dates import DateField, DateTimeField, TimeField
 from webframe.db.models.integers import INTEGER_LOOKUPS
 from webframe.db.models.lookups import DEFAULT_LOOKUPS
 from webframe.db.models.periods import Day, ISOYear, Year, period_lookups
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.types import TypeEngine
 
 DATED = ("date", "datetime", "time")
 # What a time has no part or beginning of, and what a date has none of.

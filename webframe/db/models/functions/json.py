@@ -13,26 +13,28 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-from sqlalchemy import ColumnElement, Double, Function, Text
-
 from webframe._lazy import LateModule
 from webframe.db.errors import NotSupportedError
-from webframe.db.models import lookups, sql
+from webframe.db.models import lookups
 from webframe.db.models.building import Built, Literals, Scope
 from webframe.db.models.fields.other import JSONField
-from webframe.db.models.fields.types import JSONDocument
 from webframe.db.models.lookups import Lookup, is_expression
-from webframe.db.models.sql import MYSQL, Template
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from sqlalchemy.dialects import postgresql
+
+    from webframe.db.models import sql
+    from webframe.db.models.fields import types
+
+    Element = sqlalchemy.ColumnElement[Any]
 else:
+    sqlalchemy = LateModule("sqlalchemy")
+    types = LateModule("webframe.db.models.fields.types")
+    sql = LateModule("webframe.db.models.sql")
     postgresql = LateModule("sqlalchemy.dialects.postgresql")
 
 __all__ = ["Key", "KeyValue"]
-
-Element = ColumnElement[Any]
 
 # Keys that are written in one way only.
 SIMPLE = re.compile(r"[ !#-\[\]-~]*")
@@ -67,17 +69,17 @@ JSONField.any_transform = Key
 def value_at(element: Element, name: str, dialect_name: str) -> Element:
     """The value of a key of a document."""
     if dialect_name == "postgresql":
-        path = sqlalchemy.literal([name], postgresql.ARRAY(Text()))
-        return element.op("#>", return_type=JSONDocument())(path)
+        path = sqlalchemy.literal([name], postgresql.ARRAY(sqlalchemy.Text()))
+        return element.op("#>", return_type=types.JSONDocument())(path)
     if dialect_name == "sqlite" and not SIMPLE.fullmatch(name):
         # A path of SQLite is compared with what is written, which may be an escape, and has no quotes.
-        key = sqlalchemy.literal(name, Text())
-        return Function("webframe_json_value", element, key, type_=JSONDocument())
-    step = sqlalchemy.literal(path_of(name), Text())
+        key = sqlalchemy.literal(name, sqlalchemy.Text())
+        return sqlalchemy.Function("webframe_json_value", element, key, type_=types.JSONDocument())
+    step = sqlalchemy.literal(path_of(name), sqlalchemy.Text())
     if dialect_name == "sqlite":
-        return element.op("->", return_type=JSONDocument())(step)
-    if dialect_name in MYSQL:
-        return Function("json_extract", element, step, type_=JSONDocument())
+        return element.op("->", return_type=types.JSONDocument())(step)
+    if dialect_name in sql.MYSQL:
+        return sqlalchemy.Function("json_extract", element, step, type_=types.JSONDocument())
     raise NotSupportedError(f"Keys of JSON documents are not supported on {dialect_name}.")
 
 
@@ -94,7 +96,7 @@ def key_path(name: Any) -> str:
 
 def is_mariadb(scope: Scope) -> bool:
     """Whether the statement is for MariaDB."""
-    return scope.dialect_name in MYSQL and bool(getattr(scope.wrapper, "is_mariadb", False))
+    return scope.dialect_name in sql.MYSQL and bool(getattr(scope.wrapper, "is_mariadb", False))
 
 
 def mariadb_path(name: Any) -> str:
@@ -107,10 +109,12 @@ def mariadb_path(name: Any) -> str:
 def as_plain(element: Element, dialect_name: str) -> Element:
     """A document that is a text or a number as that, and not as JSON."""
     if dialect_name == "postgresql":
-        return element.op("#>>", return_type=Text())(sqlalchemy.literal([], postgresql.ARRAY(Text())))
+        return element.op("#>>", return_type=sqlalchemy.Text())(
+            sqlalchemy.literal([], postgresql.ARRAY(sqlalchemy.Text()))
+        )
     if dialect_name == "sqlite":
-        return Template(("json_extract(", ", '$')"), element, sql_type=Text())
-    return Function("json_unquote", element, type_=Text())
+        return sql.Template(("json_extract(", ", '$')"), element, sql_type=sqlalchemy.Text())
+    return sqlalchemy.Function("json_unquote", element, type_=sqlalchemy.Text())
 
 
 def dumped(value: Any) -> str:
@@ -138,8 +142,8 @@ class JSONLookup(Lookup):
         if is_expression(value):
             return scope.build(value, lhs.field).element
         if scope.dialect_name == "postgresql":
-            return scope.typed_value(value, JSONDocument())
-        return scope.typed_value(value, Text(), dumped)
+            return scope.typed_value(value, types.JSONDocument())
+        return scope.typed_value(value, sqlalchemy.Text(), dumped)
 
 
 class JSONExact(JSONLookup):
@@ -160,7 +164,7 @@ class JSONExact(JSONLookup):
             return lhs == rhs
         first, second = contains(lhs, rhs, scope.dialect_name), contains(rhs, lhs, scope.dialect_name)
         if scope.dialect_name == "sqlite":
-            return _true(Function("webframe_json_equal", lhs, rhs))
+            return _true(sqlalchemy.Function("webframe_json_equal", lhs, rhs))
         return sqlalchemy.and_(first, second)
 
 
@@ -189,8 +193,8 @@ def contains(outer: Element, inner: Element, dialect_name: str) -> Element:
     if dialect_name == "postgresql":
         return outer.bool_op("@>")(inner)
     if dialect_name == "sqlite":
-        return _true(Function("webframe_json_contains", outer, inner))
-    return _true(Function("json_contains", outer, inner))
+        return _true(sqlalchemy.Function("webframe_json_contains", outer, inner))
+    return _true(sqlalchemy.Function("json_contains", outer, inner))
 
 
 def _true(call: Any) -> Element:
@@ -224,11 +228,13 @@ class HasKey(Lookup):
     def test(cls, element: Element, name: Any, scope: Scope) -> Element:
         """Whether there is one key."""
         if scope.dialect_name == "postgresql":
-            return element.bool_op("?")(scope.typed_value(name, Text(), str))
+            return element.bool_op("?")(scope.typed_value(name, sqlalchemy.Text(), str))
         if scope.dialect_name == "sqlite":
-            return _true(Function("webframe_json_has_key", element, scope.typed_value(name, Text(), str)))
-        path = scope.typed_value(name, Text(), mariadb_path if is_mariadb(scope) else key_path)
-        return _true(Function("json_contains_path", element, sqlalchemy.literal_column("'one'"), path))
+            return _true(
+                sqlalchemy.Function("webframe_json_has_key", element, scope.typed_value(name, sqlalchemy.Text(), str))
+            )
+        path = scope.typed_value(name, sqlalchemy.Text(), mariadb_path if is_mariadb(scope) else key_path)
+        return _true(sqlalchemy.Function("json_contains_path", element, sqlalchemy.literal_column("'one'"), path))
 
     @classmethod
     def together(cls, tests: Sequence[Element]) -> Element:
@@ -266,8 +272,8 @@ def is_json_null(element: Element, dialect_name: str) -> Element:
     if dialect_name == "postgresql":
         return element == sqlalchemy.literal_column("'null'::jsonb")
     if dialect_name == "sqlite":
-        return Function("json_type", element, type_=Text()) == sqlalchemy.literal_column("'null'")
-    return Function("json_type", element, type_=Text()) == sqlalchemy.literal_column("'NULL'")
+        return sqlalchemy.Function("json_type", element, type_=sqlalchemy.Text()) == sqlalchemy.literal_column("'null'")
+    return sqlalchemy.Function("json_type", element, type_=sqlalchemy.Text()) == sqlalchemy.literal_column("'NULL'")
 
 
 class KeyIn(Lookup):
@@ -310,17 +316,17 @@ class KeyComparison(Lookup):
             return super().build(lhs, value, scope)
         plain = as_plain(lhs.element, dialect_name)
         if not cls.is_number(value):
-            return cls.compare(plain, scope.typed_value(value, Text(), str), scope)
-        kind = Function("json_type", lhs.element, type_=Text())
+            return cls.compare(plain, scope.typed_value(value, sqlalchemy.Text(), str), scope)
+        kind = sqlalchemy.Function("json_type", lhs.element, type_=sqlalchemy.Text())
         numbers = ("integer", "real") if dialect_name == "sqlite" else ("INTEGER", "DOUBLE", "DECIMAL")
-        operand = scope.typed_value(value, Double())
-        element = sql.infix(plain, "+", sqlalchemy.literal_column("0"), Double())
+        operand = scope.typed_value(value, sqlalchemy.Double())
+        element = sql.infix(plain, "+", sqlalchemy.literal_column("0"), sqlalchemy.Double())
         is_number = kind.in_([sqlalchemy.literal_column(f"'{name}'") for name in numbers])
         return sqlalchemy.and_(is_number, cls.compare(element, operand, scope))
 
     @classmethod
     def literal(cls, lhs: Built, value: Any, scope: Scope) -> Element:
-        return scope.typed_value(value, JSONDocument())
+        return scope.typed_value(value, types.JSONDocument())
 
 
 class KeyGreaterThan(KeyComparison, lookups.GreaterThan):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric
-from sqlalchemy.types import TypeEngine
-
-from webframe.db.models import outputs, sql
+from webframe._lazy import LateModule
+from webframe.db.models import outputs
 from webframe.db.models.building import Built, Scope
 from webframe.db.models.calls import Func, Transform
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models import sql
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    sql = LateModule("webframe.db.models.sql")
 
 
 class Number(Func):
@@ -33,8 +40,8 @@ class Number(Func):
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         elements = [each.element for each in arguments]
         element = self.written(elements, scope.dialect_name, sql_type)
-        if isinstance(sql_type, Integer):
-            return sqlalchemy.cast(element, BigInteger())
+        if isinstance(sql_type, sqlalchemy.Integer):
+            return sqlalchemy.cast(element, sqlalchemy.BigInteger())
         return sql.as_float(element, sql_type, scope.dialect_name)
 
 
@@ -158,7 +165,7 @@ class Log(Number):
         if scope.dialect_name != "postgresql":
             return super().call(arguments, scope, sql_type)
         # PostgreSQL has it for decimal numbers only.
-        exact = [Built(sqlalchemy.cast(each.element, Numeric()), each.field) for each in arguments]
+        exact = [Built(sqlalchemy.cast(each.element, sqlalchemy.Numeric()), each.field) for each in arguments]
         return super().call(exact, scope, sql_type)
 
 
@@ -225,7 +232,7 @@ class Round(Number):
         if scope.dialect_name != "postgresql":
             return super().call(arguments, scope, sql_type)
         # PostgreSQL rounds floats to whole numbers only.
-        number = Built(sqlalchemy.cast(arguments[0].element, Numeric()), arguments[0].field)
+        number = Built(sqlalchemy.cast(arguments[0].element, sqlalchemy.Numeric()), arguments[0].field)
         return super().call([number, arguments[1]], scope, sql_type)
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-from sqlalchemy import ColumnElement, Function, Text
-from sqlalchemy.types import TypeEngine
-
-from webframe.db.models import outputs, sql
+from webframe._lazy import LateModule
+from webframe.db.models import outputs
 from webframe.db.models.building import Built, Scope
 from webframe.db.models.calls import Func, Transform, not_supported
 from webframe.db.models.expressions import Value, as_expression
-from webframe.db.models.sql import MYSQL, Template
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models import sql
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    sql = LateModule("webframe.db.models.sql")
 
 NO_TEXT = Value("")
 SPACE = Value(" ")
@@ -81,10 +87,10 @@ class Ord(Transform):
     result = "IntegerField"
 
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
-        if scope.dialect_name not in MYSQL:
+        if scope.dialect_name not in sql.MYSQL:
             return super().call(arguments, scope, sql_type)
         texts = ("CAST(CONV(HEX(CONVERT(LEFT(", ", 1) USING utf32)), 16, 10) AS SIGNED)")
-        return Template(texts, arguments[0].element, sql_type=sql_type)
+        return sql.Template(texts, arguments[0].element, sql_type=sql_type)
 
 
 class Chr(Transform):
@@ -96,10 +102,10 @@ class Chr(Transform):
     result = "CharField"
 
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
-        if scope.dialect_name not in MYSQL:
+        if scope.dialect_name not in sql.MYSQL:
             return super().call(arguments, scope, sql_type)
         texts = ("CONVERT(CHAR(", " USING utf32) USING utf8mb4)")
-        return Template(texts, arguments[0].element, sql_type=sql_type)
+        return sql.Template(texts, arguments[0].element, sql_type=sql_type)
 
 
 class Concat(Func):
@@ -117,12 +123,12 @@ class Concat(Func):
         dialect_name = scope.dialect_name
         parts: list[ColumnElement[Any]] = [
             sqlalchemy.func.coalesce(
-                sql.as_text(each.element, dialect_name), sqlalchemy.literal_column("''"), type_=Text()
+                sql.as_text(each.element, dialect_name), sqlalchemy.literal_column("''"), type_=sqlalchemy.Text()
             )
             for each in arguments
         ]
-        if dialect_name in MYSQL:
-            return Function("concat", *parts, type_=sql_type)
+        if dialect_name in sql.MYSQL:
+            return sqlalchemy.Function("concat", *parts, type_=sql_type)
         joined = parts[0]
         for part in parts[1:]:
             joined = sql.infix(joined, "||", part, sql_type)
@@ -152,8 +158,8 @@ class Left(Func):
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         text, count = (each.element for each in arguments)
         if scope.dialect_name == "sqlite":
-            return Function("substr", text, sqlalchemy.literal_column("1"), count, type_=sql_type)
-        return Function("left", sql.as_text(text, scope.dialect_name), count, type_=sql_type)
+            return sqlalchemy.Function("substr", text, sqlalchemy.literal_column("1"), count, type_=sql_type)
+        return sqlalchemy.Function("left", sql.as_text(text, scope.dialect_name), count, type_=sql_type)
 
 
 class Right(Left):
@@ -165,8 +171,8 @@ class Right(Left):
         text, count = (each.element for each in arguments)
         if scope.dialect_name == "sqlite":
             minus = sql.infix(count, "*", sqlalchemy.literal_column("-1"), count.type)
-            return Function("substr", text, minus, type_=sql_type)
-        return Function("right", sql.as_text(text, scope.dialect_name), count, type_=sql_type)
+            return sqlalchemy.Function("substr", text, minus, type_=sql_type)
+        return sqlalchemy.Function("right", sql.as_text(text, scope.dialect_name), count, type_=sql_type)
 
 
 class Substr(Func):
@@ -184,7 +190,7 @@ class Substr(Func):
 
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         text, *others = [each.element for each in arguments]
-        return Function("substr", sql.as_text(text, scope.dialect_name), *others, type_=sql_type)
+        return sqlalchemy.Function("substr", sql.as_text(text, scope.dialect_name), *others, type_=sql_type)
 
 
 class Replace(Func):
@@ -258,11 +264,11 @@ class Digest(Transform):
     def call(self, arguments: Sequence[Built], scope: Scope, sql_type: TypeEngine[Any]) -> ColumnElement[Any]:
         element = sql.as_text(arguments[0].element, scope.dialect_name)
         if scope.dialect_name == "sqlite":
-            return Function(f"webframe_{self.lookup_name}", element, type_=sql_type)
-        texts = self.mysql if scope.dialect_name in MYSQL else self.postgresql
+            return sqlalchemy.Function(f"webframe_{self.lookup_name}", element, type_=sql_type)
+        texts = self.mysql if scope.dialect_name in sql.MYSQL else self.postgresql
         if texts is None:
             raise not_supported(type(self).__name__, scope.dialect_name)
-        return Template(texts, element, sql_type=sql_type)
+        return sql.Template(texts, element, sql_type=sql_type)
 
 
 class MD5(Digest):

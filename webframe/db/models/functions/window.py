@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
-from sqlalchemy import ColumnElement, Function
-from sqlalchemy.types import TypeEngine
-
+from webframe._lazy import LateModule
 from webframe.db.models.building import Built, Scope
 from webframe.db.models.calls import Func, not_supported
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.types import TypeEngine
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 
 class RowNumber(Func):
@@ -66,7 +70,7 @@ class Numbered(Func):
         elements: list[ColumnElement[Any]] = [each.element for each in arguments]
         # Not a parameter: MySQL wants to know it before.
         elements.insert(1, sqlalchemy.literal_column(str(self.number)))
-        return Function(str(self.function), *elements, type_=sql_type)
+        return sqlalchemy.Function(str(self.function), *elements, type_=sql_type)
 
     def infer(self, fields: list[Any]) -> Any:
         return super().infer(fields[:1])

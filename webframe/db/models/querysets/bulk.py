@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldDoesNotExist
 from webframe.db import transaction
 from webframe.db.connections import connections
 from webframe.db.errors import NotSupportedError
-from webframe.db.models.compiler import write
-from webframe.db.models.compiler.write import PLAIN_TYPES, is_expression
+from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
 from webframe.db.models.fields.defaults import DATABASE_DEFAULT
 from webframe.db.models.paths import find
 from webframe.db.models.querysets.writing import Writing
 from webframe.db.models.state import mark_saved
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import write
+else:
+    write = LateModule("webframe.db.models.compiler.write")
 
 Fields = tuple[Any, ...]
 

@@ -7,20 +7,25 @@ found out once for a model, and afterwards it is two dictionary look-ups.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.aggregates import Aggregate
 from webframe.db.models.calls import ExpressionWrapper
 from webframe.db.models.compiler import operations as ops
-from webframe.db.models.compiler.columns import check_related_names
 from webframe.db.models.compiler.literals import QueryLiterals, check_references, checked_value, settled
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import Expression, F
 from webframe.db.models.outputs import named as field_named
 from webframe.db.models.paths import check_alias, field_names, find, remember, resolve_column
 from webframe.db.models.querysets.state import State
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import columns
+else:
+    columns = LateModule("webframe.db.models.compiler.columns")
 
 NO_ORDER = ops.Ordering((), (), 0)
 REVERSE = ops.Reverse("reverse")
@@ -366,7 +371,7 @@ class Chaining(State):
         operation = known.get(("related", *fields))
         if operation is None:
             operation = ops.Related(fields or True)
-            check_related_names(self.model, fields)
+            columns.check_related_names(self.model, fields)
             remember(self.model, ("related", *fields), operation)
         return self._with(operation)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldDoesNotExist
 from webframe.db.connections import connections, router
-from webframe.db.models.compiler.plans import result_converter
 from webframe.db.models.paths import scalar
 from webframe.db.models.related.prefetch import prefetch_related_objects
 from webframe.db.models.tables import column_type
 from webframe.db.models.twins import AsyncRows
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import plans
+else:
+    plans = LateModule("webframe.db.models.compiler.plans")
 
 
 class RawQuerySet(AsyncRows):
@@ -90,7 +95,9 @@ class RawQuerySet(AsyncRows):
         if len(ordered) < len(self.model._meta.concrete_fields):
             self.model._meta.enable_deferred()
         places = {field: place for place, field in fields.items()}
-        loaded = [(places[field], result_converter(column_type(field), scalar(field), wrapper)) for field in ordered]
+        loaded = [
+            (places[field], plans.result_converter(column_type(field), scalar(field), wrapper)) for field in ordered
+        ]
         names = [field.attname for field in ordered]
         others = [(name, place) for place, name in enumerate(self._columns) if place not in fields]
         for row in rows:

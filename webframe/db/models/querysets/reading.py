@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldDoesNotExist, FieldError, Http404
 from webframe.db.connections import connections
 from webframe.db.errors import NotSupportedError, TransactionManagementError
-from webframe.db.models.compiler import answers
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.literals import QueryLiterals, check_references
 from webframe.db.models.paths import check_alias
@@ -16,6 +16,11 @@ from webframe.db.models.querysets.chaining import NO_ORDER, Chaining, refuse_nes
 from webframe.db.models.related.prefetch import prefetch_related_objects
 from webframe.db.models.twins import CHUNK_SIZE
 from webframe.utils import timezone
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import answers
+else:
+    answers = LateModule("webframe.db.models.compiler.answers")
 
 # How many rows get() asks for at the most, only to say how many there are.
 MAX_GET_RESULTS = 21

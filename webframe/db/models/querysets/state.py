@@ -9,22 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import sqlalchemy
-
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
 from webframe.db.connections import connections, router
 from webframe.db.models.building import Built, Literals
-from webframe.db.models.compiler import answers, operations
-from webframe.db.models.compiler.columns import Column, Selection
+from webframe.db.models.compiler import operations
 from webframe.db.models.compiler.literals import Names
-from webframe.db.models.compiler.plans import Plan
-from webframe.db.models.compiler.scope import QueryScope, Statement
-from webframe.db.models.compiler.select import WHOLE, Question, Slices
+from webframe.db.models.compiler.operations import WHOLE, Slices
 from webframe.db.models.expressions import F
 from webframe.db.models.paths import resolve_column, scalar
 from webframe.utils import timezone
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+    from webframe.db.models.compiler import answers, select
+    from webframe.db.models.compiler import columns as selected
+    from webframe.db.models.compiler import scope as scopes
+    from webframe.db.models.compiler.plans import Plan
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    answers = LateModule("webframe.db.models.compiler.answers")
+    select = LateModule("webframe.db.models.compiler.select")
+    selected = LateModule("webframe.db.models.compiler.columns")
+    scopes = LateModule("webframe.db.models.compiler.scope")
 
 _new: Any = object.__new__
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -181,7 +191,7 @@ class State:
         if known is _fields:
             if len(_fields) > 512:
                 _fields.clear()
-            question = Question(self.model, self._operations, Statement(_probe, self._values), _anywhere)
+            question = select.Question(self.model, self._operations, scopes.Statement(_probe, self._values), _anywhere)
             known = _fields[key] = question.scope.annotations[alias].field
         return known
 
@@ -205,9 +215,8 @@ class State:
         key = (kind, self.model, self._operations, self._high is not None, self._low > 0, timezone.active.get())
         plan: Plan | None = wrapper.plans.get(key)
         if plan is None:
-            make = _makers[kind]
-            plan = make(self.model, self._operations, self._literals(), self._slices, wrapper)
-            wrapper.plans[key] = plan
+            make = getattr(answers, f"{kind}_plan")
+            plan = wrapper.plans[key] = make(self.model, self._operations, self._literals(), self._slices, wrapper)
         return plan
 
     def sql_with_params(self, using: str | None = None) -> tuple[str, tuple[Any, ...]]:
@@ -229,11 +238,11 @@ class State:
     contains_aggregate = False
     contains_over_clause = False
 
-    def build_select(self, scope: QueryScope, columns: str = "one") -> Any:
+    def build_select(self, scope: scopes.QueryScope, columns: str = "one") -> Any:
         """It as a SELECT within another scope; its literals are the next ones."""
         return self.build_column(scope, columns).element
 
-    def build_column(self, scope: QueryScope, columns: str = "one") -> Built:
+    def build_column(self, scope: scopes.QueryScope, columns: str = "one") -> Built:
         """The same, with the field of the one column that it selects."""
         statement = scope.statement
         before = statement.position
@@ -242,7 +251,7 @@ class State:
                 f"A subquery cannot ask the database {self._db!r} within a query of {scope.wrapper.alias!r}. "
                 f"Give the inner queryset's rows instead: list(queryset)."
             )
-        question = Question(self.model, self._operations, statement, scope)
+        question = select.Question(self.model, self._operations, statement, scope)
         if columns == "exists":
             made = Built(question.exists(self._slices))
         else:
@@ -250,7 +259,7 @@ class State:
         statement.position = before + len(self._literals())
         return made
 
-    def _one_column(self, question: Question) -> Built:
+    def _one_column(self, question: select.Question) -> Built:
         pk = self.model._meta.pk
         if question.combination is not None:
             selection = question.rows(self._slices)
@@ -261,7 +270,7 @@ class State:
             column: Any = list(rows.c)[place]
             return Built(sqlalchemy.select(column), scalar(pk))  # type: ignore[arg-type]  # an element all the same
         if question.values is None:
-            columns = [Column("pk", question.pk, scalar(pk))]
+            columns = [selected.Column("pk", question.pk, scalar(pk))]
         else:
             columns = question.selection().columns
         if len(columns) != 1:
@@ -269,13 +278,13 @@ class State:
                 f"A subquery must select one column, and this one selects "
                 f"{', '.join(column.name for column in columns)}. Name one with values()."
             )
-        selection = Selection(columns, None, "tuple")
+        selection = selected.Selection(columns, None, "tuple")
         return Built(question.select(selection, self._slices, ordered=self.is_sliced), columns[0].field)
 
-    def selection_in(self, statement: Statement, outer: QueryScope | None) -> Selection:
+    def selection_in(self, statement: scopes.Statement, outer: scopes.QueryScope | None) -> selected.Selection:
         """It as one part of a combination; its literals are the next ones."""
         before = statement.position
-        question = Question(self.model, self._operations, statement, outer)
+        question = select.Question(self.model, self._operations, statement, outer)
         if not self.is_sliced and question.combination is None:
             selection = question.selection()
             selection = selection._replace(statement=question.select(selection, WHOLE, ordered=False))
@@ -288,8 +297,6 @@ class State:
 def _unknown(alias: str) -> None:
     return None
 
-
-_makers = {"rows": answers.rows_plan, "count": answers.count_plan, "exists": answers.exists_plan}
 
 # Fields of annotations that only building could tell, by the shape of their queries.
 _fields: dict[Any, Any] = {}

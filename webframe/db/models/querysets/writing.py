@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldDoesNotExist, FieldError
 from webframe.db import transaction
 from webframe.db.connections import connections
 from webframe.db.errors import IntegrityError
-from webframe.db.models.compiler import answers, write
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.literals import QueryLiterals, check_references
 from webframe.db.models.deletion import Collector
 from webframe.db.models.paths import choices, find
 from webframe.db.models.querysets.reading import Reading
 from webframe.utils import timezone
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import answers, write
+else:
+    answers = LateModule("webframe.db.models.compiler.answers")
+    write = LateModule("webframe.db.models.compiler.write")
 
 
 class Writing(Reading):

@@ -8,12 +8,11 @@ related already.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from webframe._lazy import LateModule
 from webframe.db import transaction
 from webframe.db.connections import connections, router
-from webframe.db.models.compiler import write
-from webframe.db.models.compiler.plans import exact_type_of
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import F
 from webframe.db.models.paths import scalar
@@ -22,6 +21,12 @@ from webframe.db.models.sending import emit, listens
 from webframe.db.models.signals import m2m_changed, post_init, pre_init
 from webframe.db.models.state import state_db
 from webframe.db.models.twins import twin
+
+if TYPE_CHECKING:
+    from webframe.db.models.compiler import plans, write
+else:
+    plans = LateModule("webframe.db.models.compiler.plans")
+    write = LateModule("webframe.db.models.compiler.write")
 
 # Values of a foreign key. In the class below `set` is a method.
 Keys: TypeAlias = set[Any]
@@ -47,7 +52,7 @@ def new_many_manager_class(superclass: Any, rel: Any, reverse: bool) -> Any:
         "filter_name": field.name if reverse else field.related_query_name(),
         "value_name": source.target_field.attname,
         "value_is_key": source.target_field.primary_key,
-        "key_type": exact_type_of(scalar(target)),
+        "key_type": plans.exact_type_of(scalar(target)),
         "prefetch_cache_name": rel.get_accessor_name() if reverse else field.name,
         "remake": staticmethod(lambda other: new_many_manager_class(other, rel, reverse)),
     }
