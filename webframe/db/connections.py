@@ -218,8 +218,11 @@ def _begin_work() -> Callable[[], None]:
 
 
 def _read_databases_again(sender: object, setting: str, **kwargs: Any) -> None:
-    if setting in ("DATABASES", "USE_TZ", "TIME_ZONE"):
+    if setting == "DATABASES":
         connections.reset()
+    elif setting in ("USE_TZ", "TIME_ZONE"):
+        for wrapper in connections.all(initialized_only=True):
+            wrapper.ensure_timezone()
 
 
 request_finished.connect(_end_of_request, inline=True)

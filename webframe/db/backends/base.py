@@ -362,6 +362,10 @@ class DatabaseWrapper(Placing):
             return settings.TIME_ZONE
         return self.settings_dict["TIME_ZONE"] or "UTC"
 
+    def ensure_timezone(self) -> None:
+        """Have statements and sessions use the time zone that the settings give by now."""
+        self.plans.clear()  # its name is part of some
+
     @contextmanager
     def sqlalchemy_connection(self) -> Iterator[sqlalchemy.Connection]:
         """A Connection of SQLAlchemy over the connection and in the transaction of the code here.

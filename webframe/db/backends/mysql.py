@@ -13,12 +13,12 @@ import sqlalchemy
 
 from webframe import waiting
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.db.backends import base
 from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.async_mysql import AsyncMySQLLink, as_in_pymysql
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.pymysql import PyMySQLLink, TLSContexts
 from webframe.db.backends.features import Features
+from webframe.db.backends.zoned import ZonedWrapper
 from webframe.db.configuration import ASYNC_DRIVERS
 from webframe.db.errors import Error, IntegrityError, OperationalError
 
@@ -74,7 +74,7 @@ LOAD_TIME_ZONES = (
 )
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(ZonedWrapper):
     """One MySQL or MariaDB database."""
 
     vendor: ClassVar[str] = "mysql"
@@ -149,8 +149,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             with self._contexts.connect({**self._arguments, "autocommit": True}) as raw:
                 raw.cursor().execute(f"KILL {number:d}")
 
-    def init_connection(self, link: Link) -> None:
+    def set_time_zone(self, link: Link) -> None:
         link.fetch("SET SESSION time_zone = %s, SESSION sql_auto_is_null = 0", (_offset_of(self.timezone_name),))
+
+    def init_connection(self, link: Link) -> None:
         options = self.settings_dict["OPTIONS"]
         if options.get("collation"):
             # SQLAlchemy says SET NAMES without it when PyMySQL has connected.

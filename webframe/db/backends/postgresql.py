@@ -10,11 +10,11 @@ import psycopg
 import sqlalchemy
 
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.db.backends import base
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.postgresql import PostgreSQLLink
 from webframe.db.backends.drivers.psycopg import PsycopgLink
 from webframe.db.backends.features import Features
+from webframe.db.backends.zoned import ZonedWrapper
 from webframe.db.errors import Error
 from webframe.waiting import wait
 
@@ -56,7 +56,7 @@ class PostgreSQLFeatures(Features):
         return bool(self.connection.pg_version >= 150000)
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(ZonedWrapper):
     """One PostgreSQL database."""
 
     vendor: ClassVar[str] = "postgresql"
@@ -155,10 +155,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     # --- both sides -----------------------------------------------------------------------------------------------
 
-    def init_connection(self, link: Link) -> None:
+    def set_time_zone(self, link: Link) -> None:
         assert isinstance(link, PostgreSQLLink)
         if link.time_zone != self.timezone_name:
             link.fetch("SELECT set_config('TimeZone', %s, false)", (self.timezone_name,))
+
+    def ensure_timezone(self) -> None:
+        self._arguments = None  # the name is among them
+        super().ensure_timezone()
+
+    def init_connection(self, link: Link) -> None:
+        assert isinstance(link, PostgreSQLLink)
         role = self.settings_dict["OPTIONS"].get("assume_role")
         if role:
             link.command(f"SET ROLE {self.ops.quote_name(role)}")
