@@ -615,3 +615,64 @@ def test_managers_of_ones_own(define):
     assert Read.objects.get(title="Two").rating == 5
     with pytest.raises(AttributeError, match="instances"):
         Read.objects.get(title="Two").objects  # noqa: B018
+
+
+def test_questions_begin_anew_at_a_manager_each_time():
+    everything = Book.objects.all()
+    assert len(everything) == 4
+    Book.objects.filter(title="One").delete()
+    assert len(everything) == 4
+    assert len(Book.objects.all()) == 3
+    assert len(Book.objects.order_by("title")) == 3
+    assert Book.objects.all() is not Book.objects.all()
+
+
+def test_managers_are_copied_without_what_they_know_of_their_model(define):
+    Book.objects.filter(title="One")
+    for manager in (copy.copy(Book.objects), copy.deepcopy(Book.objects), pickle.loads(pickle.dumps(Book.objects))):
+        manager.model = Author
+        assert manager.filter(name="x").model is Author
+        assert manager.order_by("name").model is Author
+        assert manager.all().model is Author
+    assert Book.objects.db_manager("other").order_by("title").db == "other"
+    assert Book.objects.db_manager("other").filter(title="One").db == "other"
+
+
+def test_heirs_ask_about_themselves_whoever_was_asked_first(define):
+    Cake = define("Cake", name=models.CharField(max_length=50), Meta={"abstract": False})
+    assert Cake.objects.filter(name="a").model is Cake
+    Torte = define("Torte", Cake, Meta={"proxy": True})
+    assert Torte.objects.filter(name="a").model is Torte
+    assert Torte.objects.select_related().model is Torte
+    assert Torte._default_manager.exclude(name="a").model is Torte
+    assert Cake.objects.order_by("name").model is Cake
+
+
+def test_what_a_queryset_class_overrides_is_called_by_its_managers():
+    class Loud(models.QuerySet):
+        def order_by(self, *names):
+            return super().order_by(*names)._called("order_by")
+
+        def exclude(self, *args, **kwargs):
+            return super().exclude(*args, **kwargs)._called("exclude")
+
+        def _called(self, name):
+            self.heard = (*getattr(self, "heard", ()), name)
+            return self
+
+    class Quiet(models.Manager):
+        def get_queryset(self):
+            return Loud(self.model)
+
+    for manager in (Loud.as_manager(), models.Manager.from_queryset(Loud)(), Quiet()):
+        manager.model = Book
+        assert manager.order_by("title").exclude(title="One").heard == ("order_by", "exclude")
+        assert manager.exclude(title="One").heard == ("exclude",)
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63) + 1, 2**63, -(2**63), 10**30])
+def test_numbers_of_any_size_are_compared(number):
+    assert Book.objects.filter(rating=number).count() == 0
+    assert Book.objects.exclude(rating=number).count() == 4
+    assert Book.objects.filter(title="One", rating=number).count() == 0
+    assert not Book.objects.filter(pk=number).exists()

@@ -19,7 +19,7 @@ from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.operations import Slices
 from webframe.db.models.construction import creator
 from webframe.db.models.query import QuerySet
-from webframe.db.models.querysets.chaining import NO_ORDER
+from webframe.db.models.querysets.chaining import NO_ORDER, Chaining
 from webframe.db.models.querysets.reading import MAX_GET_RESULTS, wrong_number
 from webframe.db.models.querysets.state import NOTHING
 from webframe.db.models.twins import is_twin
@@ -71,6 +71,9 @@ class BaseManager:
     _db: str | None = None
     # Whether create() may do without a queryset, which would know nothing more: decided when a model is asked for it.
     _creates_simply = False
+    # The question about all rows, which is the first step of every other, where it is always the same: a plain
+    # manager's, made when a model is asked for it.
+    _beginning: Any = None
     _hints: Mapping[str, Any] = NOTHING
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -130,13 +133,15 @@ class BaseManager:
 
     def all(self) -> Any:
         """A queryset about all rows."""
-        return self.get_queryset()
+        beginning = self._beginning
+        return self.get_queryset() if beginning is None else beginning._chain()
 
     def db_manager(self, using: str | None = None, hints: Mapping[str, Any] | None = None) -> Any:
         """The same manager for another database."""
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
         made._creates_simply = False
+        made._beginning = None
         made._db = using or self._db
         made._hints = hints or self._hints
         return made
@@ -149,6 +154,10 @@ class BaseManager:
     def check(self, **kwargs: Any) -> list[Any]:
         """Nothing can be wrong with a manager."""
         return []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has, which may be for another model: not the question that this one begins with."""
+        return {name: value for name, value in self.__dict__.items() if name != "_beginning"}
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -180,7 +189,15 @@ def _handing_on(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     def manager_method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return getattr(self.get_queryset(), name)(*args, **kwargs)
 
-    return manager_method
+    @wraps(method)
+    def chaining_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        beginning = self._beginning
+        if beginning is None:
+            return getattr(self.get_queryset(), name)(*args, **kwargs)
+        return method(beginning, *args, **kwargs)
+
+    # What makes a queryset of another leaves that as it is.
+    return chaining_method if vars(Chaining).get(name) is method else manager_method
 
 
 class ManagerDescriptor:
@@ -199,7 +216,9 @@ class ManagerDescriptor:
             if owner._meta.abstract:
                 raise AttributeError(f"Manager isn't available; {owner._meta.object_name} is abstract")
             bound = self._bound[owner] = owner._meta.managers_map[self.manager.name]
-            bound._creates_simply = bound._db is None and not bound._hints and getattr(bound, "_is_plain", False)
+            simple = bound._db is None and not bound._hints and getattr(bound, "_is_plain", False)
+            bound._beginning = bound.get_queryset() if simple else None
+            bound._creates_simply = simple
         return bound
 
 
@@ -218,9 +237,10 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         if args or not (type(self).__dict__.get("_plain") or self._is_plain):
             return self.get_queryset().get(*args, **kwargs)
         model = self.model
-        operation = model._meta.plans.get(("filter", *kwargs)) or ops.simple_filter(model, tuple(kwargs))
-        values = tuple(kwargs.values())
-        if operation is None or not ops.suits(operation, values):
+        names = tuple(kwargs)
+        operation = model._meta.filters.get(names) or ops.simple_filter(model, names)
+        values = None if operation is None else operation.literals(kwargs.values())
+        if operation is None or values is None:
             return self.get_queryset().get(**kwargs)
         alias = self._db or router.db_for_read(model, **self._hints)
         wrapper = connections[alias]
@@ -244,11 +264,17 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
 
     def filter(self, *args: Any, **kwargs: Any) -> Any:
         """The rows for which all these conditions hold."""
-        return self.get_queryset().filter(*args, **kwargs)
+        beginning = self._beginning
+        if beginning is None:
+            return self.get_queryset().filter(*args, **kwargs)
+        return beginning._filter(False, args, kwargs)
 
     def exclude(self, *args: Any, **kwargs: Any) -> Any:
         """The rows for which these conditions do not hold, taken together."""
-        return self.get_queryset().exclude(*args, **kwargs)
+        beginning = self._beginning
+        if beginning is None:
+            return self.get_queryset().exclude(*args, **kwargs)
+        return beginning._filter(True, args, kwargs)
 
     @property
     def _is_plain(self) -> bool:
@@ -267,8 +293,8 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
 
 
 _INVOLVED = (
-    "__init__", "__new__", "get", "filter", "_filter", "_clone", "_chain", "_with", "_fetch", "_fetch_all", "__len__",
-    "__getitem__", "__iter__", "create", "db", "order_by", "_keep", "_plan",
+    "__init__", "__new__", "get", "filter", "exclude", "_filter", "_clone", "_chain", "_with", "_fetch", "_fetch_all",
+    "__len__", "__getitem__", "__iter__", "create", "db", "order_by", "_keep", "_plan",
 )  # fmt: skip
 
 

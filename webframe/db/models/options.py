@@ -90,6 +90,11 @@ class Options(FieldIndex):
         self.table: Any = None
         # What other parts of the model layer have worked out for this model, each under keys of its own.
         self.plans: dict[Hashable, Any] = {}
+        # What the names are that methods of querysets are called with most: the operation of each tuple of names.
+        self.filters: dict[tuple[str, ...], Any] = {}
+        self.exclusions: dict[tuple[str, ...], Any] = {}
+        self.orders: dict[tuple[str, ...], Any] = {}
+        self.joins: dict[tuple[str, ...], Any] = {}
 
     # -- being filled
 
@@ -177,7 +182,8 @@ class Options(FieldIndex):
         for name in COMPUTED:
             self.__dict__.pop(name, None)
         self.table = None
-        self.plans.clear()
+        for known in (self.plans, self.filters, self.exclusions, self.orders, self.joins):
+            known.clear()
         for heir in list(self._heirs):
             heir._expire_cache()
 

@@ -2,7 +2,7 @@
 
 Every name that anybody gives to a query is resolved here, through `_meta`, and
 nothing else decides what a name is: what is not found is a `FieldError` that
-says what there is. Names found are remembered in ``_meta.plans``.
+says what there is. Names found are remembered in the model's ``_meta``.
 """
 
 from __future__ import annotations
@@ -62,13 +62,15 @@ def resolve(model: Any, name: str, annotations: Mapping[str, Any] | None = None)
     known: dict[Any, Any] = model._meta.plans
     path: Path | None = known.get(("path", name))
     if path is None:
-        path = remember(model, ("path", name), _resolve(model, name, annotations or {}))
+        path = remember(known, ("path", name), _resolve(model, name, annotations or {}))
     return path
 
 
-def remember(model: Any, key: tuple[str, ...], value: T) -> T:
-    """Keep what was found out about names of a model in ``_meta.plans``, and forget all of that when it is too much."""
-    known: dict[Any, Any] = model._meta.plans
+def remember(known: dict[Any, Any], key: tuple[str, ...], value: T) -> T:
+    """Keep what was found out about names of a model in a dictionary of its ``_meta``.
+
+    All that is known of names there is forgotten when it is too much.
+    """
     if len(known) > REMEMBERED:
         for old in [old for old in list(known) if isinstance(old, tuple)]:
             known.pop(old, None)

@@ -12,7 +12,7 @@ import keyword
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from webframe.db.models.compiler.plans import compile_factory
+from webframe.db.models.compiler.generated import compile_factory
 from webframe.db.models.fields.types import LEFT_ALONE
 from webframe.db.models.sending import listens
 from webframe.db.models.signals import post_init, pre_init

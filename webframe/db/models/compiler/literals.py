@@ -57,7 +57,7 @@ class Names:
         if leaf is None:
             path = resolve(self.model, name, self.annotations)
             if path.annotation is None:
-                leaf = remember(self.model, ("leaf", name), leaf_of(name, path, scalar(path.field), self.model))
+                leaf = remember(known, ("leaf", name), leaf_of(name, path, scalar(path.field), self.model))
             else:
                 leaf = leaf_of(name, path, self.field_of(path.annotation), self.model)
         return leaf

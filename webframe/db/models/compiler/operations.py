@@ -12,9 +12,11 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+from webframe.db.models.compiler.generated import compile_factory
 from webframe.db.models.compiler.literals import Names
 from webframe.db.models.paths import remember
 
@@ -97,7 +99,7 @@ class KeyedOperation(Operation):
 class Simple(Operation):
     """filter() or exclude() by keywords whose values are plain literals: one for each name, in this order."""
 
-    __slots__ = ("has_integers", "kinds", "model", "names", "negated", "sticky", "unique")
+    __slots__ = ("kinds", "literals", "model", "names", "negated", "sticky", "unique")
 
     def __init__(self, model: Any, names: tuple[str, ...], negated: bool, sticky: bool) -> None:
         self.model = model
@@ -108,8 +110,8 @@ class Simple(Operation):
         self.size = len(names)
         # For each name the Python types whose values are plain literals to its lookup.
         self.kinds: tuple[frozenset[type], ...] = ()
-        # Whether there are integer columns among them.
-        self.has_integers = False
+        # The values for the names, as a tuple; None where one of them is no plain literal to its lookup.
+        self.literals: Callable[[Iterable[Any]], tuple[Any, ...] | None]
         # Whether at most one row matches.
         self.unique = False
 
@@ -119,8 +121,12 @@ class Simple(Operation):
 
 def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False, sticky: bool = False) -> Simple | None:
     """The operation for filter() or exclude() with these names; None if their lookups look into plain values."""
-    known = model._meta.plans
-    key = (("sticky exclude" if negated else "sticky filter") if sticky else "exclude" if negated else "filter", *names)
+    meta = model._meta
+    key = names
+    known: dict[Any, Any] = meta.exclusions if negated else meta.filters
+    if sticky:
+        key = "sticky exclude" if negated else "sticky filter", *names
+        known = meta.plans
     operation: Simple | None = known.get(key)
     if operation is None:
         kinds = []
@@ -132,9 +138,9 @@ def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False, sti
             kinds.append(PLAIN if leaf.lookup.one_literal else ONLY_INT)
         operation = Simple(model, names, negated, sticky)
         operation.kinds = tuple(kinds)
-        operation.has_integers = ONLY_INT in kinds
+        operation.literals = _taking(operation.kinds)
         operation.unique = not negated and any(_finds_one(model, meaning.leaf(name)) for name in names)
-        remember(model, key, operation)
+        remember(known, key, operation)
     return operation
 
 
@@ -149,17 +155,37 @@ def _finds_one(model: Any, leaf: Any) -> bool:
     )
 
 
-def suits(operation: Simple, values: tuple[Any, ...]) -> bool:
-    """Whether these values are plain literals to the lookups of a filter."""
-    has_integers = operation.has_integers
-    for kind, value in zip(operation.kinds, values):  # noqa: B905  # there are as many; done for each filter() and get()
-        cls = type(value)
-        if cls not in kind:
-            return False
+@lru_cache(maxsize=256)
+def _taking(kinds: tuple[frozenset[type], ...]) -> Callable[[Iterable[Any]], tuple[Any, ...] | None]:
+    """What takes the literals out of the values of a filter, for each filter() and get().
+
+    For an integer column and another one it reads::
+
+        def literals(values):
+            v0, v1, = values
+            if v0.__class__ is int and -LARGEST <= v0 <= LARGEST and v1.__class__ in plain:
+                return (v0, v1, )
+    """
+    names = "".join([f"v{place}, " for place in range(len(kinds))])
+    tests = [
         # A larger number would need a parameter of another type.
-        if has_integers and cls is int and not -LARGEST <= value <= LARGEST:
-            return False
-    return True
+        f"v{place}.__class__ is int and {-LARGEST} <= v{place} <= {LARGEST}"
+        if kind is ONLY_INT
+        else f"v{place}.__class__ in plain"
+        for place, kind in enumerate(kinds)
+    ]
+    source = "\n".join(
+        [
+            "def factory(plain):",
+            "    def literals(values):",
+            f"        {names or '()'} = values",
+            f"        if {' and '.join(tests) or 'True'}:",
+            f"            return ({names})",
+            "    return literals",
+        ]
+    )
+    made: Callable[[Iterable[Any]], tuple[Any, ...] | None] = compile_factory(source)(PLAIN)
+    return made
 
 
 class Condition(KeyedOperation):

@@ -9,10 +9,11 @@ nothing: it lies in ``wrapper.plans``, under the shape of its question.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import types
+
+from webframe.db.models.compiler.generated import compile_factory
 
 if TYPE_CHECKING:
     from sqlalchemy import ClauseElement
@@ -122,19 +123,6 @@ def parameter_maker(compiled: Any, dialect: Dialect, slots: dict[str, Slot], lit
 def _name(namespace: list[Any], value: Any) -> str:
     namespace.append(value)
     return f"c{len(namespace) - 1}"
-
-
-@lru_cache(maxsize=1024)
-def compile_factory(source: str) -> Callable[..., Any]:
-    """The function called `factory` that this source defines.
-
-    Source is made of numbers and names that were checked to be identifiers, never
-    of anything else that came from outside.
-    """
-    namespace: dict[str, Any] = {}
-    exec(compile(source, "<webframe plan>", "exec"), namespace)
-    factory: Callable[..., Any] = namespace["factory"]
-    return factory
 
 
 # Column types as drivers know them, for those processors of SQLAlchemy that ask: PostgreSQL's numeric and float8.

@@ -46,38 +46,31 @@ class Chaining(State):
 
         Conditions on related rows that are given in one call speak of the same related row.
         """
-        if not args and self._plain:
-            operation = self.model._meta.plans.get(("filter", *kwargs))
-            if operation is not None:
-                values = tuple(kwargs.values())
-                if ops.suits(operation, values):
-                    clone = self._chain()
-                    clone._operations = (*self._operations, operation)
-                    clone._values = self._values + values
-                    return clone
         return self._filter(False, args, kwargs)
 
     def exclude(self, *args: Any, **kwargs: Any) -> Self:
         """The rows for which these conditions do not hold, taken together; NULL is a value like others here."""
-        if not args and self._plain:
-            operation = self.model._meta.plans.get(("exclude", *kwargs))
-            if operation is not None:
-                values = tuple(kwargs.values())
-                if ops.suits(operation, values):
-                    clone = self._chain()
-                    clone._operations = (*self._operations, operation)
-                    clone._values = self._values + values
-                    return clone
         return self._filter(True, args, kwargs)
 
     def _filter(self, negated: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
+        if not args and self._plain:
+            meta = self.model._meta
+            operation = (meta.exclusions if negated else meta.filters).get(tuple(kwargs))
+            if operation is not None:
+                literals = operation.literals
+                values = literals(kwargs.values())
+                if values is not None:
+                    clone = self._chain()
+                    clone._operations = self._operations + (operation,)
+                    clone._values = self._values + values
+                    return clone
         self._refuse_combined("exclude" if negated else "filter")
         if (args or kwargs) and self.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
         if not args and kwargs and not self._annotations:
             operation = ops.simple_filter(self.model, tuple(kwargs), negated, self._sticky)
-            values = tuple(kwargs.values())
-            if operation is not None and ops.suits(operation, values):
+            values = None if operation is None else operation.literals(kwargs.values())
+            if operation is not None and values is not None:
                 made = self._with(operation, values)
                 if self._sticky:
                     made._sticky = False
@@ -119,11 +112,14 @@ class Chaining(State):
 
     def _related_to(self, name: str, value: Any, sticky: bool = False) -> Self:
         """filter() by one name, for managers of related objects; see `_next_is_sticky` for `sticky`."""
-        operation = self.model._meta.plans.get(("sticky filter" if sticky else "filter", name)) if self._plain else None
+        operation = None
+        if self._plain:
+            meta = self.model._meta
+            operation = meta.plans.get(("sticky filter", name)) if sticky else meta.filters.get((name,))
         if operation is not None and value.__class__ in operation.kinds[0]:
             clone = self._chain()
-            clone._operations = (*self._operations, operation)
-            clone._values = (*self._values, value)
+            clone._operations = self._operations + (operation,)
+            clone._values = self._values + (value,)
             return clone
         rows = self._clone()._next_is_sticky() if sticky else self
         return rows.filter(**{name: value})
@@ -156,27 +152,26 @@ class Chaining(State):
 
     def order_by(self, *field_names: Any) -> Self:
         """In the order of these names ("-name": descending, "?": random) or expressions; none: in no order."""
-        if self._high is not None or self._low:
-            raise TypeError("Cannot reorder a query once a slice has been taken.")
-        operation = self.model._meta.plans.get(("order", *field_names)) if self._plain else None
+        operation = self.model._meta.orders.get(field_names) if self._plain else None
         if operation is None:
             return self._order(field_names)
         clone = self._chain()
-        clone._operations = (*self._operations, operation)
+        clone._operations = self._operations + (operation,)
         clone._ordering = field_names
         clone._reversed = False
         return clone
 
     def _order(self, items: tuple[Any, ...]) -> Self:
+        if self.is_sliced:
+            raise TypeError("Cannot reorder a query once a slice has been taken.")
         self._check_ordering(items)
         names = self._names()
         literals = QueryLiterals(names)
         key = tuple([item if isinstance(item, str) else (type(item), item.key(literals)) for item in items])
         operation = ops.Ordering(items, key, len(literals))
         if self._plain and all(type(item) is str for item in items):
-            operation = self.model._meta.plans.get(("order", *items)) or remember(
-                self.model, ("order", *items), operation
-            )
+            known = self.model._meta.orders
+            operation = known.get(items) or remember(known, items, operation)
         clone = self._with(operation, tuple(literals))
         clone._ordering = items
         clone._reversed = False
@@ -313,7 +308,7 @@ class Chaining(State):
                 resolve_column(self.model, name, self._annotations)
             operation = ops.Columns((names, shape))
             if not self._annotations:
-                remember(self.model, key, operation)
+                remember(known, key, operation)
         clone = self._with(operation)
         clone._columns = (names, shape)
         return clone
@@ -359,6 +354,12 @@ class Chaining(State):
 
     def select_related(self, *fields: Any) -> Self:
         """Instances that bring their related ones along, by joins; without names all that are not null; None: none."""
+        if self._columns is None and self._combined is None:
+            operation = self.model._meta.joins.get(fields)
+            if operation is not None:
+                clone = self._chain()
+                clone._operations = self._operations + (operation,)
+                return clone
         self._refuse_combined("select_related")
         if self._columns is not None:
             raise TypeError("Cannot call select_related() after .values() or .values_list()")
@@ -367,13 +368,9 @@ class Chaining(State):
         for name in fields:
             if not isinstance(name, str):
                 raise TypeError(f"select_related() takes names of relations, not {name!r}.")
-        known = self.model._meta.plans
-        operation = known.get(("related", *fields))
-        if operation is None:
-            operation = ops.Related(fields or True)
-            columns.check_related_names(self.model, fields)
-            remember(self.model, ("related", *fields), operation)
-        return self._with(operation)
+        operation = ops.Related(fields or True)
+        columns.check_related_names(self.model, fields)
+        return self._with(remember(self.model._meta.joins, fields, operation))
 
     def prefetch_related(self, *lookups: Any) -> Self:
         """Instances that bring their related ones along, by one more question for each name; None: none."""

@@ -119,7 +119,7 @@ class State:
     def _with(self, operation: operations.Operation, literals: tuple[Any, ...] = ()) -> Self:
         """A queryset with one more operation."""
         clone = self._chain()
-        clone._operations = (*self._operations, operation)
+        clone._operations = self._operations + (operation,)
         if literals:
             clone._values = self._values + literals
         return clone
