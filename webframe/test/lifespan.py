@@ -36,6 +36,11 @@ class Life:
         self._questions: asyncio.Queue[Message]
         self._answers: asyncio.Queue[Message | _Ended]
 
+    @property
+    def running(self) -> bool:
+        """Whether start-up was run, and shutdown was not yet."""
+        return self._task is not None
+
     async def start(self) -> None:
         """Run start-up; what goes wrong there is raised. Cancelled, it is undone."""
         self._questions, self._answers = asyncio.Queue(), asyncio.Queue()
