@@ -219,8 +219,8 @@ class TestSignals:
         assert told == [
             (post_save, Customer, True),
             (post_save, Order, True),
-            (post_save, Order, False),  # by `estimate`, which was connected to order_placed before we were
             (order_placed, Order, None),
+            (post_save, Order, False),  # by `estimate`
         ]
         assert sent.of(order_placed)[0].arguments["order"] is order
 
