@@ -117,7 +117,10 @@ class LateModule:
     def __getattr__(self, name: str) -> Any:
         from importlib import import_module
 
-        module = import_module(self.__name__)
+        try:
+            module = import_module(self.__name__)
+        except ModuleNotFoundError as error:
+            raise missing_dependency(error) from error
         for known_as, value in list(self._globals.items()):
             if value is self:
                 self._globals[known_as] = module

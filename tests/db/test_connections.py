@@ -387,9 +387,9 @@ def test_a_request_has_a_holder_of_its_own_and_releases_it(shop: Webframe, clien
     assert answer["numbers"] == 1
     assert answer["connection"] != id(mine)
     assert raw() is mine
-    assert connections["default"].engine.pool.checkedout() == 1
+    assert connections["default"].pool.checkedout() == 1
     connections.release()
-    assert connections["default"].engine.pool.checkedout() == 0
+    assert connections["default"].pool.checkedout() == 0
 
 
 def test_a_request_takes_part_in_the_transaction_of_the_test_around_it(shop: Webframe, client: Client) -> None:
@@ -435,7 +435,7 @@ def test_what_a_request_leaves_behind_may_go_on(numbers: None, app: Webframe, cl
         threading.Event().wait(0.01)
     assert done == [1]
     connections.release()
-    assert connections["default"].engine.pool.checkedout() == 0
+    assert connections["default"].pool.checkedout() == 0
 
 
 def test_an_app_that_is_mounted_shares_the_holder_of_the_request_around_it(
@@ -458,7 +458,7 @@ def test_an_app_that_is_mounted_shares_the_holder_of_the_request_around_it(
     assert client.get("/inner/").status_code == 200
     assert len(seen) == 2 and seen[0] is seen[1]
     connections.release()
-    assert connections["default"].engine.pool.checkedout() == 0
+    assert connections["default"].pool.checkedout() == 0
 
 
 def test_a_request_that_uses_no_database_has_no_holder(engine: Any, app: Webframe, client: Client) -> None:

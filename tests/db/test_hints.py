@@ -88,8 +88,7 @@ def test_an_unknown_alias_is_not_told_as_the_consequence_of_anything(alias, says
 @pytest.mark.parametrize(
     ("code", "missing"),
     [
-        ("from webframe.db import models; models.Model", "sqlalchemy"),
-        ("from webframe.db.models import CharField", "sqlalchemy"),
+        ("from webframe.db import models; models.CharField(max_length=9).sql_type()", "sqlalchemy"),
         ("from webframe.db import schema", "sqlalchemy"),
         ("from webframe.db.schema import create_all", "alembic"),
         ("from webframe import Webframe", "werkzeug"),

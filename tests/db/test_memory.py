@@ -84,5 +84,5 @@ def test_what_is_left_early_gives_its_connection_back(fill):
             rows.close()
         del rows
     connections.release()
-    assert connection.engine.pool.checkedout() == 0
+    assert connection.pool.checkedout() == 0
     assert Reading.objects.count() == 1000

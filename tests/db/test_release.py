@@ -19,7 +19,7 @@ def in_use(engine):
 
     def in_use():
         connections.release()
-        return connections["default"].engine.pool.checkedout()
+        return connections["default"].pool.checkedout()
 
     return in_use
 
@@ -64,7 +64,7 @@ def test_after_the_last_byte_of_a_stream_and_not_before(app, client, in_use):
     def view(request):
         def rows():
             yield str(ask())
-            seen.append(connections["default"].engine.pool.checkedout())
+            seen.append(connections["default"].pool.checkedout())
             yield str(ask())
 
         return StreamingResponse(rows())

@@ -96,7 +96,7 @@ def served(app):
 
 def assert_nothing_is_left(engine):
     connections.release()
-    assert connection.engine.pool.checkedout() == 0
+    assert connection.pool.checkedout() == 0
     if engine.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
@@ -104,7 +104,7 @@ def assert_nothing_is_left(engine):
             )
             states = [state for (state,) in cursor.fetchall()]
         assert set(states) <= {"idle"}
-        assert len(states) <= connection.engine.pool.size() + connection.engine.pool._max_overflow
+        assert len(states) <= connection.pool.size() + connection.pool._max_overflow
         connections.release()
 
 
@@ -186,7 +186,7 @@ def test_clients_that_go_and_servers_that_cancel_leave_no_connection_behind(engi
 
     asyncio.run(main())
     deadline = time.monotonic() + 5
-    while connection.engine.pool.checkedout() and time.monotonic() < deadline:
+    while connection.pool.checkedout() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert_nothing_is_left(engine)
     assert not Visit.objects.filter(path="rollback").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -286,3 +287,28 @@ def test_the_sql_of_a_migration_is_written_and_not_executed(shop: Any) -> None:
     assert text.endswith("COMMIT;\n")
     assert "DROP TABLE" in run(shop, "sqlmigrate", "shop", "0001", "--backwards").stdout
     assert run(shop, "migrate", "--check").exit_code == 1
+
+
+NEEDLESS = ["sqlalchemy", "alembic", "asyncio", "greenlet", "psycopg", "pymysql"]
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["migrate", "--check"], ["makemigrations"], ["showmigrations"]])
+def test_with_nothing_to_do_nothing_heavy_is_loaded(shop: Any, words: list[str]) -> None:
+    run(shop, "migrate")
+    connections.close_all()
+    look = f"""
+        import sys
+        from webframe.__main__ import main
+        try:
+            main()
+        finally:
+            print("LOADED", [name for name in {NEEDLESS!r} if name in sys.modules])
+        """
+    shop.write("look.py", look)
+    environ = shop.environ(
+        WEBFRAME_INSTALLED_APPS='["shop", "news"]', WEBFRAME_DATABASES='{"default": "sqlite:///site.db"}'
+    )
+    command = [sys.executable, "-W", "error", "look.py", "--app", "website", *words]
+    output = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert output.returncode == 0, output.stderr
+    assert output.stdout.splitlines()[-1] == "LOADED []"

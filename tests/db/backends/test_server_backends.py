@@ -195,7 +195,7 @@ def test_text_of_four_bytes_a_letter(engine: Any) -> None:
 def test_rows_are_sent_as_they_are_asked_for_and_the_rest_is_left(engine: Any) -> None:
     numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
     without_end = numbers + "SELECT a.i, REPEAT('x', 1000) FROM n AS a, n AS b, n AS c"
-    pool = connections["default"].engine.pool
+    pool = connections["default"].pool
     connection.ensure_connection()
     before = pool.checkedout()
     for _ in range(3):
@@ -218,7 +218,7 @@ def test_connections_share_what_they_need_for_tls(engine: Any, monkeypatch: pyte
     with with_options(engine, ssl_disabled=False):
         streams = [connection.iterate("SELECT 1", (), 1) for _ in range(3)]
         assert [next(stream) for stream in streams] == [[(1,)]] * 3
-        assert connections["default"].engine.pool.checkedout() >= 3
+        assert connections["default"].pool.checkedout() >= 3
         for stream in streams:
             stream.close()
     assert len(made) == 1
@@ -248,7 +248,7 @@ def test_certificates_that_have_changed_are_read_anew(tmp_path: Path) -> None:
 
 @pytest.mark.engines("mysql")
 def test_a_stream_has_a_connection_of_its_own_and_gives_it_back(engine: Any) -> None:
-    pool = connections["default"].engine.pool
+    pool = connections["default"].pool
     iterator = connection.iterate("SELECT 1 UNION SELECT 2 UNION SELECT 3", (), 2)
     assert next(iterator) == [(1,), (2,)] and one("SELECT 1") == 1
     assert pool.checkedout() == 2

@@ -60,8 +60,8 @@ def by_app(loader: MigrationLoader, labels: Sequence[str], verbosity: int = 1) -
             if applied is None:
                 yield f" [ ] {key[1]}{squashed}"
             elif key in loader.recorded_migrations:
-                moment = getattr(applied, "applied", None)
-                when = f" (applied at {moment:%Y-%m-%d %H:%M:%S})" if moment is not None and verbosity >= 2 else ""
+                moment = getattr(applied, "applied", None) if verbosity >= 2 else None
+                when = f" (applied at {moment:%Y-%m-%d %H:%M:%S})" if moment is not None else ""
                 yield f" [X] {key[1]}{squashed}{when}"
             else:
                 # All that it replaces is applied, and `migrate` has not noted it yet.

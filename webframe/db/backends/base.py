@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import sqlalchemy
-
 from webframe import waiting
+from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db import transaction
@@ -30,7 +29,11 @@ from webframe.db.holder import Slot, holder_if_any
 from webframe.db.nodes import Node, broken_error, node_here
 
 if TYPE_CHECKING:
+    import sqlalchemy
+
     from webframe.db.nodes import Hook
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 
 class DatabaseWrapper(Placing):

@@ -14,10 +14,8 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-import sqlalchemy
-from sqlalchemy import exc as sqlalchemy_errors
-
 from webframe import waiting
+from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends.drivers import threaded, threads
@@ -35,10 +33,17 @@ from webframe.workers import wait_alone
 if TYPE_CHECKING:
     import asyncio
 
+    import sqlalchemy
+    from sqlalchemy import exc as sqlalchemy_errors
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    sqlalchemy_errors = LateModule("sqlalchemy.exc")
+
 # The connections that a pool keeps, those beyond that, and the seconds that one waits for one; see OPTIONS.
 POOL_SIZE = 10
 MAX_OVERFLOW = 30
 POOL_TIMEOUT = 30.0
+POOL_OPTIONS = ("pool_size", "max_overflow", "pool_timeout")
 
 # Where a physical connection keeps its link, in what the pool lets us keep with it.
 LINK = "webframe.link"
@@ -128,11 +133,9 @@ class Connecting(Watched):
 
     def _take(self, slot: Slot) -> tuple[Any, Any]:
         """A pool, and what it gives for a slot."""
-        if slot.loop is None:
-            return self.engine.pool, self._connected()
-        pool = self.loop_pool(slot.loop)
+        pool = self.pool if slot.loop is None else self.loop_pool(slot.loop)
         try:
-            return pool, pool.take()
+            return pool, self._connected() if slot.loop is None else pool.take()
         except TimeoutError:
             raise self._all_in_use() from None
 
@@ -186,14 +189,23 @@ class Connecting(Watched):
         link = threaded.connect(connect, lambda link: link.close())
         return threaded.ThreadedLink(link, loop)
 
+    @property
+    def pool(self) -> Any:
+        """The pool of plain code: SQLAlchemy's, or one that looks like it."""
+        return self.engine.pool
+
     def _connected(self) -> Any:
+        """What the pool of plain code gives."""
         try:
-            return self.engine.raw_connection()
+            return self._take_plain()
         except TypeError as error:
             raise ImproperlyConfigured(
                 f"The driver of the database {self.alias!r} takes something else than DATABASES gives it in OPTIONS, "
                 f"or after the '?' of its URL: {error}."
             ) from error
+
+    def _take_plain(self) -> Any:
+        return self.engine.raw_connection()
 
     def _announce(self, slot: Slot) -> None:
         if connection_created.active:
@@ -215,7 +227,7 @@ class Connecting(Watched):
         link, checkout = slot.link, slot.checkout
         if link is None:
             return
-        outdated = slot.loop is None and slot.pool is not self.engine.pool  # dispose() has made a new one
+        outdated = slot.loop is None and slot.pool is not self.pool  # dispose() has made a new one
         if outdated or link.begun or link.stale or link.is_in_transaction():
             self.discard(slot)
             return
@@ -302,12 +314,17 @@ class Connecting(Watched):
         """The module of the driver."""
         return self.dialect.loaded_dbapi
 
+    @property
+    def _loaded_driver(self) -> Any:
+        """The same; None as long as nothing of it has been used."""
+        return None if self._engine is None else self._engine.dialect.loaded_dbapi
+
     def pool_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
         """What create_engine() is told about the pool; takes those options out that are about it."""
         arguments: dict[str, Any] = {"pool_reset_on_return": None}
         max_age = self.settings_dict["CONN_MAX_AGE"]
         if max_age == 0:
-            for name in ("pool_size", "max_overflow", "pool_timeout"):
+            for name in POOL_OPTIONS:
                 options.pop(name, None)
             return {**arguments, "poolclass": sqlalchemy.NullPool}
         return {
@@ -350,7 +367,7 @@ class Connecting(Watched):
         ours = self.note(error, place)
         if ours is None:
             raise error
-        raise ours from (error.orig if isinstance(error, sqlalchemy_errors.DBAPIError) else error)
+        raise ours from self._of_driver(error)
 
     def note(self, error: BaseException, place: Any) -> Error | None:
         slot: Slot = place.slot
@@ -383,13 +400,12 @@ class Connecting(Watched):
         """The error of ours that stands for an error of the driver or the pool; None for any other."""
         if isinstance(error, Error):
             return None
-        if isinstance(error, sqlalchemy_errors.DBAPIError) and error.orig is not None:
-            error = error.orig
+        error = self._of_driver(error)
         if isinstance(error, (OverflowError, UnicodeEncodeError)):
             return DataError(*error.args[:1]) if isinstance(error, OverflowError) else DataError(str(error))
-        if isinstance(error, sqlalchemy_errors.TimeoutError):
+        if self._engine is not None and isinstance(error, sqlalchemy_errors.TimeoutError):
             return self._all_in_use()
-        module = self._engine.dialect.loaded_dbapi if self._engine is not None else None
+        module = self._loaded_driver
         if module is None or not isinstance(error, module.Error):
             return None
         for ours in TREE:
@@ -400,6 +416,12 @@ class Connecting(Watched):
                     translated.add_note(hint)
                 return translated
         return None
+
+    def _of_driver(self, error: BaseException) -> BaseException:
+        """The driver's error within one of SQLAlchemy, which there is none of without an engine; or else the error."""
+        if self._engine is None or not isinstance(error, sqlalchemy_errors.DBAPIError):
+            return error
+        return error if error.orig is None else error.orig
 
     def _all_in_use(self) -> OperationalError:
         options = self.settings_dict["OPTIONS"]
@@ -427,8 +449,7 @@ class Connecting(Watched):
 
     def is_lost(self, error: BaseException, link: Link) -> bool:
         """Whether an error means that the connection is gone."""
-        if isinstance(error, sqlalchemy_errors.DBAPIError) and error.orig is not None:
-            error = error.orig
+        error = self._of_driver(error)
         module: Any = self.Database
         return isinstance(error, module.Error) and bool(self.dialect.is_disconnect(error, link.raw, None))
 

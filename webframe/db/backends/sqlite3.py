@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import sqlalchemy
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from webframe import waiting
+from webframe._lazy import LateModule
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends import base, sqlite_functions
+from webframe.db.backends.connecting import MAX_OVERFLOW, POOL_OPTIONS, POOL_SIZE, POOL_TIMEOUT
 from webframe.db.backends.drivers import threaded
 from webframe.db.backends.drivers.adaptive import AdaptiveLink, Line
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
 from webframe.db.backends.features import Features, Operations
+from webframe.db.backends.plain_pools import PlainCheckout, PlainPool
 from webframe.db.backends.pools import LoopPool
 from webframe.db.errors import Error
 from webframe.db.guard import Guard
@@ -28,6 +30,10 @@ from webframe.db.holder import Slot
 
 if TYPE_CHECKING:
     import asyncio
+
+    import sqlalchemy
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 # Seconds to wait for a lock (the default of sqlite3 itself).
 TIMEOUT = 5.0
@@ -89,6 +95,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.timeout = float(options.pop("timeout", TIMEOUT))
         self.is_in_memory = ":memory:" in name or "mode=memory" in name
         options.pop("init_command", None)
+        # The seconds that writers wait for others of this process; those of other processes are waited for by SQLite.
+        self._line_timeout = float(options.get("pool_timeout", 30.0))
+        self._pool_options = {name: options.pop(name) for name in POOL_OPTIONS if name in options}
         options.setdefault("cached_statements", CACHED_STATEMENTS)
         # Parameters of a URL, such as mode=ro, are for SQLite's own kind of URL.
         uri_options = {
@@ -100,8 +109,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.is_in_memory = self.is_in_memory or uri_options.get("mode") == "memory"
         self._path = name
         self._options = options
-        # The seconds that writers wait for others of this process; those of other processes are waited for by SQLite.
-        self._line_timeout = float(options.get("pool_timeout", 30.0))
+        self._plain_pool = self._new_pool()
         self._line = Line(self._line_timeout)
         # For a database in memory: the one connection, and the guard of everybody who uses it.
         self._shared_guard = Guard()
@@ -113,16 +121,41 @@ class DatabaseWrapper(base.DatabaseWrapper):
     # --- connections ----------------------------------------------------------------------------------------------
 
     def create_engine(self) -> sqlalchemy.Engine:
-        options = dict(self._options)
-        if self.is_in_memory:
-            self.pool_arguments(options)
-            pool: dict[str, Any] = {"poolclass": sqlalchemy.NullPool, "pool_reset_on_return": None}
-        else:
-            pool = {**self.pool_arguments(options), "pool_pre_ping": False}
-            if pool["poolclass"] is sqlalchemy.NullPool:
-                del pool["pool_pre_ping"]
-        self._options = options
-        return sqlalchemy.create_engine("sqlite://", creator=self._connect, **pool)
+        """The engine, for the dialect; connections are made without it, so that a command may do without SQLAlchemy."""
+        engine = sqlalchemy.create_engine("sqlite://", creator=self._connect, poolclass=sqlalchemy.NullPool)
+        # What SQLAlchemy finds out at its first connection is the same for every file.
+        with closing(sqlite3.connect(":memory:")) as raw:
+            checkout = PlainCheckout(self.pool)
+            checkout.driver_connection = checkout.dbapi_connection = raw
+            engine.dialect.initialize(sqlalchemy.Connection(engine, connection=cast(Any, checkout)))
+        return engine
+
+    def _new_pool(self) -> PlainPool:
+        options, max_age = self._pool_options, self.settings_dict["CONN_MAX_AGE"]
+        size, overflow = options.get("pool_size", POOL_SIZE), options.get("max_overflow", MAX_OVERFLOW)
+        unlimited = self.is_in_memory or max_age == 0
+        return PlainPool(
+            self._connect,
+            size=0 if unlimited else size,
+            limit=None if unlimited or overflow < 0 else size + overflow,
+            timeout=options.get("pool_timeout", POOL_TIMEOUT),
+            max_age=max_age or None,
+        )
+
+    @property
+    def pool(self) -> PlainPool:
+        """The pool of plain code."""
+        return self._plain_pool
+
+    def _take_plain(self) -> PlainCheckout:
+        return self._plain_pool.take()
+
+    @property
+    def Database(self) -> Any:
+        """The module of the driver."""
+        return sqlite3
+
+    _loaded_driver = Database
 
     def _connect(self) -> sqlite3.Connection:
         arguments: dict[str, Any] = {"timeout": self.timeout, "uri": self._path.startswith("file:"), **self._options}
@@ -158,7 +191,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         loop = asyncio.get_running_loop()
         if self.is_in_memory:
             return AdaptiveLink(self._shared(), loop, self._line, shared=True)
-        assert self.engine is not None  # making it has taken those out of the options that are about the pool
         raw = threaded.connect(self._connect, sqlite3.Connection.close)
         return AdaptiveLink(SQLiteLink(raw, self.transaction_mode), loop, self._line)
 
@@ -273,11 +305,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         checkout, self._shared_checkout, self._shared_link = self._shared_checkout, None, None
         if checkout is not None:
             checkout.invalidate()
+        pool, self._plain_pool = self._plain_pool, self._new_pool()
+        pool.dispose()
         super().dispose()
 
     def start_afresh(self) -> None:
         super().start_afresh()
-        _inherited.append((self._shared_link, self._shared_checkout))
+        _inherited.append((self._shared_link, self._shared_checkout, self._plain_pool))
+        self._plain_pool = self._new_pool()
         self._shared_guard = Guard()
         self._shared_link = self._shared_checkout = None
         self._line = Line(self._line_timeout)

@@ -9,17 +9,26 @@ Durations are integers: microseconds.
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import math
-import random
 import re
-import statistics
 from collections.abc import Callable
-from decimal import Decimal
 from functools import lru_cache
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from webframe._lazy import LateModule
+
+if TYPE_CHECKING:
+    import hashlib
+    import json
+    import random
+    import statistics
+    import zoneinfo
+else:
+    hashlib = LateModule("hashlib")
+    json = LateModule("json")
+    random = LateModule("random")
+    statistics = LateModule("statistics")
+    zoneinfo = LateModule("zoneinfo")
 
 __all__ = ["install"]
 
@@ -138,7 +147,7 @@ def zone(name: str) -> datetime.tzinfo:
         hours, _, minutes = name[1:].partition(":")
         distance = datetime.timedelta(hours=int(hours), minutes=int(minutes or 0))
         return datetime.timezone(-distance if name[0] == "-" else distance)
-    return ZoneInfo(name)
+    return zoneinfo.ZoneInfo(name)
 
 
 def parsed(text: str, zone_name: str) -> datetime.datetime | datetime.date | datetime.time:
@@ -312,7 +321,8 @@ def _equal(first: Any, second: Any) -> bool:
 class Deviation:
     """Base of the aggregates of statistics; numbers that are NULL do not count."""
 
-    compute: Callable[[list[Any]], Any]
+    # The function of the module statistics.
+    compute: ClassVar[str]
     least = 1
 
     def __init__(self) -> None:
@@ -321,36 +331,38 @@ class Deviation:
     def step(self, number: Any) -> None:
         """Take one more number."""
         if number is not None:
-            self.numbers.append(number if isinstance(number, (int, float)) else float(Decimal(str(number))))
+            self.numbers.append(number if isinstance(number, (int, float)) else float(str(number)))
 
     def finalize(self) -> float | None:
         """The result; NULL where there are too few numbers."""
-        return float(self.compute(self.numbers)) if len(self.numbers) >= self.least else None
+        if len(self.numbers) < self.least:
+            return None
+        return float(getattr(statistics, self.compute)(self.numbers))
 
 
 class StandardDeviation(Deviation):
     """The standard deviation of all there is."""
 
-    compute = staticmethod(statistics.pstdev)
+    compute = "pstdev"
 
 
 class SampleStandardDeviation(Deviation):
     """The standard deviation of a sample."""
 
-    compute = staticmethod(statistics.stdev)
+    compute = "stdev"
     least = 2
 
 
 class Variance(Deviation):
     """The variance of all there is."""
 
-    compute = staticmethod(statistics.pvariance)
+    compute = "pvariance"
 
 
 class SampleVariance(Deviation):
     """The variance of a sample."""
 
-    compute = staticmethod(statistics.variance)
+    compute = "variance"
     least = 2
 
 
@@ -386,7 +398,7 @@ RANDOM = ("webframe_random",)
 FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "regexp": (2, regexp),
     "webframe_fold": (1, fold),
-    "webframe_random": (0, random.random),
+    "webframe_random": (0, lambda: random.random()),
     **{f"webframe_{name}": (count, null_in_null_out(real(function))) for name, (count, function) in MATH.items()},
     **{
         f"webframe_{name}": (count, null_in_null_out(function))

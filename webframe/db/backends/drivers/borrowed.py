@@ -10,10 +10,10 @@ Either way one statement costs a hop or two.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from webframe._lazy import LateModule
 from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.threaded import ThreadedLink
@@ -21,6 +21,11 @@ from webframe.db.errors import TransactionManagementError
 from webframe.greenlets import bridge
 from webframe.waiting import wait
 from webframe.workers import wait_alone
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = LateModule("asyncio")
 
 T = TypeVar("T")
 

@@ -1,0 +1,139 @@
+"""The connections of plain code to a database, for a wrapper that makes them without SQLAlchemy.
+
+They are handed out last in, first out, so that those that are not needed grow old.
+A connection may come back at any moment, in the middle of the pool's own work too:
+the garbage collector gives back what somebody has forgotten.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+# Seconds after which those who wait look again whether a connection has come back unnoticed.
+PATIENCE = 1.0
+
+
+class PlainCheckout:
+    """A connection and what the pool knows of it; in use it looks as what SQLAlchemy's pools give out."""
+
+    __slots__ = ("born", "dbapi_connection", "driver_connection", "info", "pool")
+
+    def __init__(self, pool: PlainPool) -> None:
+        self.pool = pool
+        # The connection, under both names that SQLAlchemy has for it; None while it is being made.
+        self.driver_connection: Any = None
+        self.dbapi_connection: Any = None
+        # When it was made: seconds of the monotonic clock.
+        self.born = monotonic()
+        # Whatever its user wants to keep with it.
+        self.info: dict[str, Any] = {}
+
+    def cursor(self) -> Any:
+        """A cursor of the driver."""
+        return self.driver_connection.cursor()
+
+    def close(self) -> None:
+        """Give it back to the pool."""
+        self.pool.put(self)
+
+    def invalidate(self) -> None:
+        """Close the connection, whatever it is in the middle of."""
+        self.pool.drop(self)
+
+    def detach(self) -> None:
+        """Take it out of the pool: closing it is up to its user."""
+        self.pool.forget(self)
+
+
+class PlainPool:
+    """The pool of one database; its methods may be called in any thread."""
+
+    def __init__(
+        self, connect: Callable[[], Any], *, size: int, limit: int | None, timeout: float, max_age: float | None
+    ) -> None:
+        """`connect` makes a connection that has a `close`. `size` of them are kept, `limit` may be there at a time
+        (None: any number), who waits does so for `timeout` seconds, and none is used after `max_age` seconds.
+        """
+        self._connect = connect
+        self._size = size
+        # How many connections there may be at a time; None: any number.
+        self.limit = limit
+        self._timeout = timeout
+        self._max_age = max_age
+        # All there are, those that are being made included; and those of them that nobody uses, the last one last.
+        self._all: set[PlainCheckout] = set()
+        self._idle: list[PlainCheckout] = []
+        self._changed = threading.Condition(threading.RLock())
+        # Whether those in use are closed when they come back.
+        self._disposed = False
+
+    def checkedout(self) -> int:
+        """How many connections are in use."""
+        with self._changed:
+            return len(self._all) - len(self._idle)
+
+    def take(self) -> PlainCheckout:
+        """A connection; raises `TimeoutError` after the time of the pool, and what `connect` raises."""
+        checkout = self._reserve()
+        try:
+            if self._max_age is not None and monotonic() - checkout.born >= self._max_age:
+                self._close(checkout)
+            if checkout.driver_connection is None:
+                checkout.driver_connection = checkout.dbapi_connection = self._connect()
+                checkout.born = monotonic()
+        except BaseException:
+            self.forget(checkout)
+            raise
+        return checkout
+
+    def _reserve(self) -> PlainCheckout:
+        """One that nobody uses, or a new one without a connection yet."""
+        until = None
+        with self._changed:
+            while not self._idle:
+                if self.limit is None or len(self._all) < self.limit:
+                    checkout = PlainCheckout(self)
+                    self._all.add(checkout)
+                    return checkout
+                until = until or monotonic() + self._timeout
+                if monotonic() >= until:
+                    raise TimeoutError
+                self._changed.wait(min(PATIENCE, until - monotonic()))
+            return self._idle.pop()
+
+    def put(self, checkout: PlainCheckout) -> None:
+        """Take a connection back."""
+        with self._changed:
+            if not self._disposed and len(self._idle) < self._size:
+                self._idle.append(checkout)
+                self._changed.notify()
+                return
+        self.drop(checkout)
+
+    def drop(self, checkout: PlainCheckout) -> None:
+        """Close a connection; somebody may make another."""
+        try:
+            self._close(checkout)
+        finally:
+            self.forget(checkout)
+
+    def forget(self, checkout: PlainCheckout) -> None:
+        """Count a connection no more."""
+        with self._changed:
+            self._all.discard(checkout)
+            self._changed.notify()
+
+    def dispose(self) -> None:
+        """Close the connections that nobody uses now, and the others when they come back."""
+        self._disposed = True
+        while self._idle:
+            self.drop(self._idle.pop())
+
+    def _close(self, checkout: PlainCheckout) -> None:
+        raw, checkout.driver_connection, checkout.dbapi_connection = checkout.driver_connection, None, None
+        checkout.info = {}
+        if raw is not None:
+            raw.close()
