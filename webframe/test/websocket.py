@@ -252,6 +252,8 @@ class AsyncWebSocketSession:
     async def _run(self) -> None:
         try:
             await self._app(self._scope, self._receive, self._send)
+        except _ClientGone:
+            pass  # which is no error of the app
         except BaseException as error:  # SystemExit, raised by a task of its own, would end the loop
             self._untold = error
         finally:
@@ -273,8 +275,12 @@ class AsyncWebSocketSession:
             await self._room.acquire()
             if self._closed is not None:
                 self._room.release()
-                return
+                raise _ClientGone("The client of this WebSocket has gone.")
         self._sent.put_nowait(message)
+
+
+class _ClientGone(OSError):
+    """Tells an app that sends that there is nobody any more (version 2.4 of the ASGI specification for WebSockets)."""
 
 
 class WebSocketSession:
@@ -347,6 +353,7 @@ class WebSocketSession:
 def websocket_scope(scope: Message, subprotocols: Iterable[str]) -> Message:
     """The scope of a WebSocket, from that of the request which asks for it."""
     scope["type"] = "websocket"
+    scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
     scope["scheme"] = {"http": "ws", "https": "wss"}.get(scope["scheme"], scope["scheme"])
     scope["subprotocols"] = list(subprotocols)
     scope["extensions"] = {"websocket.http.response": {}}
