@@ -24,6 +24,9 @@ from webframe.db.backends.watching import Query
 from webframe.db.connections import DEFAULT_ALIAS, connections
 from webframe.greenlets import bridge
 
+# Lines of this file are no news to those who read why a test has failed; unittest and pytest leave them out.
+__unittest = True
+
 
 class CaptureQueriesContext:
     """The statements that a database is asked within the block, in order: each has "sql", "params" and "time".
@@ -95,13 +98,13 @@ class count_queries(CaptureQueriesContext):
         """Raise `AssertionError`, with all queries, if they are not as many as expected."""
         count = len(self)
         if self.expected is not None and count != self.expected:
-            raise AssertionError(f"{_times(count)} executed, {self.expected} expected.\n{self._listed()}")
+            raise AssertionError(f"{_times(count)} executed, {self.expected} expected.{self._listed()}")
         if self.at_most is not None and count > self.at_most:
-            raise AssertionError(f"{_times(count)} executed, at most {self.at_most} expected.\n{self._listed()}")
+            raise AssertionError(f"{_times(count)} executed, at most {self.at_most} expected.{self._listed()}")
 
     def _listed(self) -> str:
         lines = [f"{number}. {_shown(query)}" for number, query in enumerate(self, start=1)]
-        return "\n".join(["Captured queries were:", *lines])
+        return "\n".join(["\nCaptured queries were:", *lines]) if lines else ""
 
 
 def _times(count: int) -> str:

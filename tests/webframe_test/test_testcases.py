@@ -1,0 +1,206 @@
+"""Test cases, run by unittest and by pytest in a project of their own, on every engine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+CASES = Path(__file__).parent / "cases"
+
+# How many tests the project has: unittest does not count those of a class that is skipped. And how many are skipped.
+TESTS = {"unittest": 63, "pytest": 64}
+SKIPPED = 5
+
+
+@pytest.fixture(params=["unittest", "pytest"])
+def runner(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copytree(CASES, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "cases.py").rename(tmp_path / "test_cases.py")
+    return tmp_path
+
+
+def run(runner: str, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a project; warnings are errors."""
+    known = any(point.value == "webframe.test.pytest_plugin" for point in entry_points(group="pytest11"))
+    plugin = [] if known else ["-p", "webframe.test.pytest_plugin"]
+    options = ["-q"] if runner == "unittest" else ["-p", "no:cacheprovider", "-q", *plugin]
+    command = [sys.executable, "-W", "error", "-m", runner, *options, *arguments]
+    path = {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    sqlite = {f"CASES_{alias}": f"sqlite:///{folder / alias}.sqlite3" for alias in ("DEFAULT", "ARCHIVE")}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **path, **sqlite, **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def output(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("vendor", ["sqlite", "postgresql", "mysql"])
+def test_all_of_them_hold(runner: str, vendor: str, project: Path, database_server: Callable[[str], Any]) -> None:
+    server = database_server(vendor)
+    environment = {
+        f"CASES_{alias.upper()}": server.create_database(f"cases_{alias}") for alias in ("default", "archive")
+    }
+    done = run(runner, project, **environment)
+    assert done.returncode == 0, output(done)
+    if runner == "unittest":
+        counts = re.search(r"Ran (\d+) tests.*skipped=(\d+)", output(done), re.DOTALL)
+    else:
+        found = re.search(r"(\d+) passed, (\d+) skipped", output(done))
+        counts = found and re.match(r"(\d+) (\d+)", f"{int(found[1]) + int(found[2])} {found[2]}")
+    assert counts and (int(counts[1]), int(counts[2])) == (TESTS[runner], SKIPPED), output(done)
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------------
+
+HEAD = """
+from app import Note, Shelf, app
+from webframe.test import SimpleTestCase, TestCase, TransactionTestCase, skipUnlessDBFeature
+"""
+
+
+def run_alone(runner: str, project: Path, tests: str, **environment: str) -> str:
+    """The output of a run of some tests instead of those of the project."""
+    (project / "test_cases.py").write_text(HEAD + tests)
+    return output(run(runner, project, **environment))
+
+
+# Tests that fail, and what is said about each.
+MISTAKES = {
+    "class Unknown(TestCase):\n    databases = {'archve'}\n    def test(self): ...": (
+        "test_cases.Unknown.databases names 'archve', which is not in DATABASES. Did you mean archive?"
+    ),
+    "class Forgetful(TestCase):\n    @classmethod\n    def setUpClass(cls): ...\n    def test(self): ...": (
+        "The databases of Forgetful are not set up: does its setUpClass() call super().setUpClass()?"
+    ),
+    "class Greedy(TestCase):\n    def test(self): Note.objects.using('archive').count()": (
+        "The database 'archive' was used where only 'default' may be used. Add 'archive' to "
+        "test_cases.Greedy.databases."
+    ),
+    "class Simple(SimpleTestCase):\n    def test(self): Note.objects.count()": (
+        "The database 'default' was used where no database may be used. test_cases.Simple is a SimpleTestCase"
+    ),
+    "class Choosy(SimpleTestCase):\n    @skipUnlessDBFeature('supports_transactions')\n    def test(self): ...": (
+        "Choosy cannot be skipped for what the database 'default' can do: its tests may not use it."
+    ),
+    "@skipUnlessDBFeature('supports_transaction')\nclass Misspelt(TestCase):\n    def test(self): ...": (
+        "Databases have no feature 'supports_transaction'. Did you mean supports_transactions?"
+    ),
+    "class Data(TestCase):\n    @classmethod\n    def setUpTestData(cls): {}['data']\n    def test(self): ...": (
+        "KeyError: 'data'"
+    ),
+    "class Fixture(TestCase):\n    fixtures = ['nothing']\n    def test(self): ...": "FixtureNotFound",
+    "class Later(TestCase):\n    async def test(self):\n        self.assertEqual(1, 2)  # wrong": (
+        "AssertionError: 1 != 2"
+    ),
+    "class Count(TestCase):\n    def test(self):\n        with self.assertNumQueries(1): pass  # none": (
+        "AssertionError: 0 queries were executed, 1 expected."
+    ),
+    "class Behind(TestCase):\n    def test(self): Note.objects.create(text='x', shelf_id=5)": (
+        "IntegrityError: 1 rows refer to rows that do not exist, the first of them row 1 of 'app_note'"
+    ),
+    "class Clean(TestCase):\n    def test_one(self): Note.objects.create(text='x'); 1 / 0\n"
+    "    def test_two(self): assert not Note.objects.exists()\n    def tearDown(self): [].pop()": (
+        "IndexError: pop from empty list"
+    ),
+}
+
+
+def test_mistakes_are_told(runner: str, project: Path) -> None:
+    said = run_alone(runner, project, "\n\n".join(MISTAKES))
+    for message in MISTAKES.values():
+        assert message in said, f"{message}\n\n{said}"
+    # What the test has done is shown, and nothing of ours.
+    assert "self.assertEqual(1, 2)  # wrong" in said and "assertNumQueries(1): pass  # none" in said
+    assert "ZeroDivisionError" in said and "assert not Note.objects.exists()" not in said
+    assert "super()._callTestMethod" not in said and "raise AssertionError" not in said, said
+    assert "failures=4, errors=10" in said or "9 failed, 5 errors" in said, said
+
+
+def test_postgresql_checks_references_at_the_end_of_a_test(
+    project: Path, database_server: Callable[[str], Any]
+) -> None:
+    url = database_server("postgresql").create_database("cases_broken")
+    tests = """
+class Tests(TestCase):
+    def test_one(self):
+        Note.objects.create(text="x", shelf_id=5)
+
+    def test_two(self):
+        self.assertFalse(Note.objects.exists())
+"""
+    said = run_alone("unittest", project, tests, CASES_DEFAULT=url)
+    assert "violates foreign key constraint" in said and "FAILED (errors=1)" in said, said
+
+
+def test_the_real_databases_are_left_alone(runner: str, project: Path) -> None:
+    done = run(runner, project, "-k", "Undone")
+    assert done.returncode == 0, output(done)
+    assert not list(project.glob("*.sqlite3"))
+
+
+# --- projects without databases -----------------------------------------------------------------------------------
+
+
+def test_tests_without_databases_load_nothing_that_knows_them(runner: str, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "from webframe import Webframe\n"
+        "app = Webframe(__name__)\n"
+        "@app.get('/')\n"
+        "def index(request):\n"
+        "    return 'hello'\n"
+    )
+    (tmp_path / "test_it.py").write_text(
+        "import sys\n"
+        "from webframe.test import SimpleTestCase\n"
+        "class Tests(SimpleTestCase):\n"
+        "    def test_a_page_of_the_app_that_is_found(self):\n"
+        "        self.assertContains(self.client.get('/'), 'hello')\n"
+        "    async def test_it_later(self):\n"
+        "        self.assertContains(await self.async_client.get('/'), 'hello')\n"
+        "    def tearDown(self):\n"
+        "        loaded = {name for name in sys.modules if name.startswith(('webframe.db', 'sqlalchemy'))}\n"
+        "        self.assertFalse(loaded)\n"
+    )
+    done = run(runner, tmp_path)
+    assert done.returncode == 0 and ("Ran 2 tests" in output(done) or "2 passed" in output(done)), output(done)
+
+
+def test_test_cases_with_databases_do_without_httpx(runner: str, project: Path) -> None:
+    tests = """
+import sys
+sys.modules["httpx"] = sys.modules["httpx2"] = None
+
+class Tests(TestCase):
+    def test(self):
+        Note.objects.create(text="x")
+        self.assertNumQueries(1, Note.objects.count)
+
+class More(TransactionTestCase):
+    def test(self):
+        self.assertFalse(Note.objects.exists())
+"""
+    said = run_alone(runner, project, tests)
+    assert "OK" in said or "2 passed" in said, said
