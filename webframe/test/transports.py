@@ -319,6 +319,7 @@ class _Exchange:
         await self._room.acquire()
         if self._gone.done():
             self._room.release()  # nobody listens, and nobody need wait for that
+            await asyncio.sleep(0)  # an app that never stops must not keep the loop to itself
         else:
             self._sent.put_nowait(message)
 
