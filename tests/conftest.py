@@ -12,6 +12,7 @@ import pytest
 
 from webframe import Webframe
 from webframe.apps import apps
+from webframe.test.blocking import blocker
 from webframe.test.client import Client
 
 from .turns import turn
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    blocker.unblock()  # the plugin has blocked databases, and the tests here make their own
     config.addinivalue_line("markers", "alone: tells of time or order: no other process runs a test meanwhile.")
 
 

@@ -83,6 +83,11 @@ class Apps:
     # -- loading
 
     @property
+    def has_any(self) -> bool:
+        """Whether any app is known: that of a `Webframe`, or those of INSTALLED_APPS once they are loaded."""
+        return bool(self._state.configs)
+
+    @property
     def ready(self) -> bool:
         """Whether all apps and models are loaded and every ready() was called."""
         return self._state.ready

@@ -50,7 +50,7 @@ class MadeDatabases:
 
     # What is to be undone.
     stack: ExitStack
-    # Aliases that are replicas, and the alias that each shows.
+    # Aliases that are replicas, or second names of the same database, and the alias that each shows.
     mirrors: dict[str, str] = field(default_factory=dict)
 
 
@@ -84,11 +84,13 @@ def setup_databases(
             for alias, entry in entries.items()
             if alias not in mirrors
         }
-        changed = {alias: database.entry for alias, database in databases.items()}
-        changed.update({alias: changed[seen] for alias, seen in mirrors.items()})
+        first = {database.identity: alias for alias, database in reversed(databases.items())}
+        mirrors |= {alias: first[each.identity] for alias, each in databases.items() if first[each.identity] != alias}
+        mirrors = {alias: mirrors.get(seen, seen) for alias, seen in mirrors.items()}
+        changed = {alias: databases[mirrors.get(alias, alias)].entry for alias in entries}
         made = MadeDatabases(stack, mirrors)
-        distinct = {database.identity: database for database in reversed(databases.values())}
-        for database in distinct.values():
+        databases = {alias: database for alias, database in databases.items() if alias not in mirrors}
+        for database in databases.values():
             if not (reuse and not create and database.is_there()):
                 database.make_anew()
             if not reuse:
@@ -96,9 +98,7 @@ def setup_databases(
         stack.enter_context(override_settings(DATABASES=changed))
         stack.callback(_unblocked, connections.close_all)
         for alias, database in databases.items():
-            if distinct[database.identity] is database:
-                wanted = migrate and database.real["TEST"].get("MIGRATE", True)
-                _fill(alias, database, migrate=wanted, reuse=reuse)
+            _fill(alias, database, migrate=migrate and database.real["TEST"].get("MIGRATE", True), reuse=reuse)
         _made.append(made)
         stack.callback(_made.remove, made)
         _show_mirrors(setting="DATABASES")

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from webframe.conf import close_match
+from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db import transaction
-from webframe.db.connections import connections
+from webframe.db.connections import DEFAULT_ALIAS, connections
 from webframe.test.databases import MadeDatabases as MadeDatabases
 from webframe.test.databases import ensure_databases as ensure_databases
 from webframe.test.databases import made_databases as made_databases
@@ -75,6 +77,28 @@ def _copies_of(alias: str) -> Copies:
     if connection not in _copies:
         _copies[connection] = copy_rows(alias)
     return _copies[connection]
+
+
+def chosen_databases(names: str | Iterable[str] | None) -> list[str]:
+    """The aliases that a test means: "default" for None, all for "__all__"; of replicas what they show.
+
+    Where there is no "default", None means all. Raises `ImproperlyConfigured` for a name that is not there.
+    """
+    if names is None:
+        names = [DEFAULT_ALIAS] if DEFAULT_ALIAS in connections else ALL
+    if isinstance(names, str) and names != ALL:
+        names = [names]
+    for name in names if names != ALL else ():
+        if name not in connections:
+            raise ImproperlyConfigured(
+                f"A test asks for the database {name!r}, and DATABASES has "
+                f"{', '.join(map(repr, connections)) or 'none'}.{close_match(str(name), connections)}"
+            )
+    return _without_mirrors(() if names == ALL else names)
+
+
+# What stands for all aliases.
+ALL = "__all__"
 
 
 def _without_mirrors(aliases: Iterable[str]) -> list[str]:

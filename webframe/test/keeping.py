@@ -71,15 +71,13 @@ def put_back(alias: str, copies: Copies, *, reset_sequences: bool = False) -> No
     connection = connections[alias]
     quote = connection.ops.quote_name
     tables = emptiable_tables(apps, connection)
-    with _references_unchecked(connection):
-        if reset_sequences:
-            empty_tables(connection, tables)
-        with transaction.atomic(using=alias):
-            if not reset_sequences:
-                for table in tables:
-                    connection.run(f"DELETE FROM {quote(table)}", ())
-            for table, copy in copies.items():
-                connection.run(f"INSERT INTO {quote(table)} SELECT * FROM {quote(copy)}", ())
+    if reset_sequences:
+        empty_tables(connection, tables)
+    with _references_unchecked(connection), transaction.atomic(using=alias):
+        for table in tables if not reset_sequences else ():
+            connection.run(f"DELETE FROM {quote(table)}", ())
+        for table, copy in copies.items():
+            connection.run(f"INSERT INTO {quote(table)} SELECT * FROM {quote(copy)}", ())
     if copies:
         tell_numbers((model for model in models_in(alias) if model._meta.db_table in copies), alias)
 

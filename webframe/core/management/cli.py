@@ -48,6 +48,9 @@ OUR_COMMANDS = {
         f"{_PLACE}.introspection", "List every signal with its receivers, in the order in which they are called."
     ),
     "shell": OurCommand(f"{_PLACE}.shell", "Open Python with the app imported and set up."),
+    "test": OurCommand(
+        f"{_PLACE}.testing", "Run the tests with pytest, for the app and with the settings of the other commands."
+    ),
     "check": OurCommand(f"{_PLACE}.checking", "Set the app up and look for mistakes in it and in its settings."),
     "makemigrations": OurCommand(f"{_PLACE}.making", "Write migrations for what has changed in the models."),
     "migrate": OurCommand(f"{_PLACE}.migrating", "Apply migrations, or undo them down to the one that is named."),
