@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
+from werkzeug.routing import BaseConverter
+
 from example_app.api import api
 from example_app.kitchen import kitchen
 from example_app.menu import prepare
@@ -21,11 +23,19 @@ from example_app.pages import pages
 from webframe import Request, Response, Webframe, abort, render
 from webframe.core.exceptions import Http404
 
+
+class Slug(BaseConverter):
+    """What can be the name of a pizza in an address; not every database takes any text there is."""
+
+    regex = "[-a-zA-Z0-9_]+"
+
+
 # `webframe --app example_app run`, `gunicorn example_app:app`, `uvicorn example_app:app`.
 app = application = Webframe(
     __name__, DATABASES={"default": {"ENGINE": "sqlite3", "NAME": str(Path.cwd() / "pizzeria.db")}}
 )
 app.on_startup(prepare)
+app.converters["slug"] = Slug
 app.include(pages)
 app.include(kitchen)
 app.include(api)

@@ -19,7 +19,7 @@ def menu(request: Request) -> dict[str, Any]:
     return {"pizzas": [pizza_as_json(each) for each in Pizza.objects.prefetch_related("toppings")]}
 
 
-@api.get("/menu/<slug>")
+@api.get("/menu/<slug:slug>")
 def pizza(request: Request, slug: str) -> dict[str, Any]:
     return pizza_as_json(Pizza.objects.get_or_404(slug=slug))
 

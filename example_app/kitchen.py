@@ -61,14 +61,14 @@ def serve(request: Request, number: int) -> Response:
     return redirect(request.url_for("kitchen.board"), 303)
 
 
-@kitchen.get("/pizzas/<slug>")
+@kitchen.get("/pizzas/<slug:slug>")
 def toppings(request: Request, slug: str) -> str:
     """What is on a pizza, to be changed."""
     pizza = Pizza.objects.get_or_404(slug=slug)
     return render("toppings.html", pizza=pizza, chosen=set(pizza.toppings.all()), toppings=Topping.objects.all())
 
 
-@kitchen.post("/pizzas/<slug>")
+@kitchen.post("/pizzas/<slug:slug>")
 def change_toppings(request: Request, slug: str) -> Response:
     """Put other toppings onto a pizza; `set` finds out what is to be added and what to be removed.
 

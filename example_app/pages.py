@@ -24,7 +24,7 @@ def menu(request: Request) -> str:
     return render("menu.html", menu=Pizza.objects.prefetch_related("toppings"), most=MOST_OF_A_KIND)
 
 
-@pages.get("/pizzas/<slug>")
+@pages.get("/pizzas/<slug:slug>")
 def pizza(request: Request, slug: str) -> str:
     return render("pizza.html", pizza=Pizza.objects.get_or_404(slug=slug), most=MOST_OF_A_KIND)
 

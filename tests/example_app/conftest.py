@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ import webframe
 
 ROOT = Path(__file__).parent.parent.parent
 
-# For the tests that import parts of the app. At the end, so that an installed webframe is the one that is tested.
-sys.path.append(str(ROOT))
+# What `test_example_inside.py` runs elsewhere.
+collect_ignore = ["inside"]
 
 # Seconds to wait for what must happen.
 PATIENCE = 30.0
@@ -52,13 +52,13 @@ def wait_until(condition: Callable[[], Any], what: Callable[[], str]) -> Any:
 
 
 class Process:
-    """A server in a process group of its own, which keeps its orders in a directory."""
+    """A program in a process group of its own; as a context manager it is stopped at the end."""
 
     def __init__(self, command: list[str], directory: Path, output: Path | None = None) -> None:
         self._output_file = output or directory / "output"
         with self._output_file.open("wb") as output_file:
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", *command],
                 cwd=directory,
                 env=environment(),
                 stdin=subprocess.DEVNULL,
@@ -75,7 +75,10 @@ class Process:
     def ended(self) -> bool:
         return self._process.poll() is not None
 
-    def stop(self) -> None:
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         """Stop it in the orderly way, and kill what is left."""
         self._process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -85,56 +88,39 @@ class Process:
         self._process.wait()
 
 
-def serve(name: str, directory: Path, *arguments: str) -> tuple[Process, str]:
-    """Start a server of SERVERS, with further arguments; the process and the address."""
+@contextmanager
+def serve(name: str, directory: Path, *arguments: str) -> Iterator[str]:
+    """Run a server of SERVERS, with further arguments, which keeps its orders in a directory; gives its address."""
+    if find_spec(name) is None and os.environ.get("CI") != "true":
+        pytest.skip(f"{name} is not installed.")
+
+    def accepts(port: int) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        return False
+
     for _ in range(3):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         command = [part.format(port=port) for part in SERVERS[name]]
-        process = Process([sys.executable, "-m", *command, *arguments], directory)
-
-        def accepts(port: int = port) -> bool:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                return True
-            return False
-
-        wait_until(lambda p=process, a=accepts: p.ended or a(), lambda p=process: p.output)  # type: ignore[misc]
-        if not process.ended:
-            return process, f"http://127.0.0.1:{port}"
+        with Process([*command, *arguments], directory) as process:
+            wait_until(lambda p=process, n=port: p.ended or accepts(n), lambda p=process: p.output)  # type: ignore[misc]
+            if not process.ended:
+                yield f"http://127.0.0.1:{port}"
+                return
         # Somebody else may have been faster to take the port.
     raise AssertionError(f"{name} does not start:\n{process.output}")
-
-
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Gives the address of a server by its name, and starts it when it is first asked for."""
-    started: dict[str, tuple[Process, str]] = {}
-
-    def address_of(name: str) -> str:
-        if name not in started:
-            started[name] = serve(name, tmp_path_factory.mktemp(name))
-        return started[name][1]
-
-    yield address_of
-    for process, _ in started.values():
-        process.stop()
-
-
-@pytest.fixture(params=list(SERVERS))
-def shop(request: pytest.FixtureRequest, running: Callable[[str], str]) -> Iterator[httpx.Client]:
-    """A browser, so to speak, at the pizzeria; each test that has it runs under each server."""
-    skip_without(request.param)
-    with browser(running(request.param)) as client:
-        yield client
-
-
-def skip_without(server: str) -> None:
-    if find_spec(server) is None and os.environ.get("CI") != "true":
-        pytest.skip(f"{server} is not installed.")
 
 
 def browser(address: str) -> httpx.Client:
     """A client that asks for pages."""
     headers = {"Accept": "text/html,*/*;q=0.8"}
     return httpx.Client(base_url=address, headers=headers, timeout=PATIENCE, trust_env=False)
+
+
+@pytest.fixture(scope="session", params=list(SERVERS))
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A browser, so to speak, at the pizzeria; each test that has it runs under each server."""
+    with serve(request.param, tmp_path_factory.mktemp(request.param)) as address, browser(address) as client:
+        yield client

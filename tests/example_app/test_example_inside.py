@@ -1,4 +1,4 @@
-"""The pizzeria's own tests (`inside.py`) pass, on every database."""
+"""The pizzeria's own tests (the folder `inside`) pass, on every database."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PLUGINS = ("-p", "no:cacheprovider", "-p", "webframe.test.pytest_plugin")
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mysql"])
 def test_its_own_tests_pass(tmp_path: Path, engine: str, database_server: Callable[[str], Any]) -> None:
     url = database_server(engine).create_database("pizzeria")
-    shutil.copy(Path(__file__).with_name("inside.py"), tmp_path / "test_inside.py")
+    tests = shutil.copytree(Path(__file__).with_name("inside"), tmp_path / "tests")
     run = subprocess.run(
         [sys.executable, "-W", "error", "-m", "pytest", "-q", "--tb=short", *PLUGINS],
-        cwd=tmp_path,
+        cwd=tests,
         env={**environment(), "DATABASE_URL": url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,

@@ -1,7 +1,4 @@
-"""The pizzeria tested as its own people would do it, with the fixtures that webframe brings.
-
-Settings hold for the whole process and the pizzeria has its own, so `test_example_inside.py` runs this file elsewhere.
-"""
+"""The menu, orders, and what they tell: nothing here knows of requests."""
 
 from __future__ import annotations
 
@@ -10,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from conftest import a_pizza, draft
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from example_app import app as pizzeria
 from example_app import orders
-from example_app.board import board
 from example_app.menu import open_menu, prepare
 from example_app.models import Customer, Line, News, Order, Pizza, Topping
 from example_app.news import KEPT, latest_news, tell
@@ -26,32 +23,12 @@ from webframe.core.management import call_command
 from webframe.db import IntegrityError, connections, transaction
 from webframe.db.models import ProtectedError
 from webframe.db.models.signals import m2m_changed, post_save
-from webframe.test import Client, capture_on_commit, capture_signals
+from webframe.test.capture import Sending
 
 Status = Order.Status
 
 # On the first menu.
 PIZZAS = 8
-
-
-@pytest.fixture
-def app() -> Any:
-    return pizzeria
-
-
-@pytest.fixture
-def menu(db: None) -> None:
-    """The first menu, in a transaction that is rolled back."""
-    open_menu()
-
-
-def draft(name: str = "Ada", **quantities: object) -> Draft:
-    return Draft(name, quantities)
-
-
-def a_pizza(slug: str) -> Pizza:
-    found: Pizza = Pizza.objects.get(slug=slug)
-    return found
 
 
 class TestFirstMenu:
@@ -61,11 +38,10 @@ class TestFirstMenu:
         open_menu()
         assert Pizza.objects.count() == PIZZAS - 1
 
-    def test_is_written_into_tables_that_are_there_already(self, committing_db: None) -> None:
-        prepare()
-        assert Pizza.objects.count() == PIZZAS
-        prepare()
-        assert Pizza.objects.count() == PIZZAS
+    def test_is_written_into_tables_that_are_there_already(self, transactional_db: None) -> None:
+        for _ in range(2):
+            prepare()
+            assert Pizza.objects.count() == PIZZAS
 
     def test_is_no_news(self, menu: None) -> None:
         assert not News.objects.exists()
@@ -111,8 +87,7 @@ class TestOrders:
     def test_an_order_has_all_its_lines(self, menu: None) -> None:
         order = orders.find(place(draft(margherita=2, napoli=1)).pk)
         assert [str(line) for line in order.lines.all()] == ["2 × Margherita", "1 × Napoli"]
-        assert order.total == Decimal("23.50")
-        assert order.status == Status.RECEIVED
+        assert (order.total, order.status) == (Decimal("23.50"), Status.RECEIVED)
         assert set(order.pizzas.all()) == {a_pizza("margherita"), a_pizza("napoli")}
 
     def test_whoever_orders_again_is_the_same_customer(self, menu: None) -> None:
@@ -129,19 +104,12 @@ class TestOrders:
         numbers = [place(draft(napoli=1)).pk for _ in range(3)]
         assert [order.pk for order in orders.latest(2)] == [numbers[2], numbers[1]]
 
-    def test_latest_asks_the_database_three_times_however_many_there_are(self, menu: None) -> None:
+    def test_latest_asks_the_database_three_times_however_many_there_are(self, menu: None, count_queries: Any) -> None:
         for _ in range(3):
             place(draft(napoli=1, margherita=1))
-        asked: list[str] = []
-
-        def note(execute: Any, sql: str, *rest: Any) -> Any:
-            asked.append(sql)
-            return execute(sql, *rest)
-
-        with connections["default"].execute_wrapper(note):
+        with count_queries(3):
             for order in orders.latest():
                 assert order.customer.name and [line.pizza.name for line in order.lines.all()]
-        assert len(asked) == 3
 
     def test_moves_only_from_the_status_before(self, menu: None) -> None:
         number = place(draft(napoli=1)).pk
@@ -166,7 +134,7 @@ class TestOrders:
         place(draft(napoli=1, margherita=1)).delete()
         assert not Line.objects.exists()
 
-    def test_many_threads_place_many_orders(self, committing_db: None) -> None:
+    def test_many_threads_place_many_orders(self, transactional_db: None) -> None:
         open_menu()
 
         def order(number: int) -> int:
@@ -188,49 +156,46 @@ class TestSignals:
         assert place(draft(napoli=3)).minutes == 16
         assert place(draft(napoli=1)).minutes == 18
 
-    def test_there_is_no_order_if_a_receiver_of_order_placed_fails(self, menu: None) -> None:
+    def test_there_is_no_order_if_a_receiver_of_order_placed_fails(self, menu: None, capture_on_commit: Any) -> None:
         def refuse(sender: object, order: Order, **kwargs: Any) -> None:
             raise RuntimeError("The phone is broken.")
 
-        before = News.objects.count()
-        with order_placed.connected_to(refuse), capture_on_commit() as later:
-            with pytest.raises(RuntimeError):
-                place(draft(napoli=1))
-        assert not Order.objects.exists() and not Line.objects.exists() and not Customer.objects.exists()
-        assert News.objects.count() == before
+        with order_placed.connected_to(refuse), capture_on_commit() as later, pytest.raises(RuntimeError):
+            place(draft(napoli=1))
+        assert not any(model.objects.exists() for model in (Order, Line, Customer, News))
         assert not later
 
-    def test_a_courier_is_booked_after_the_commit(self, menu: None) -> None:
+    def test_a_courier_is_booked_after_the_commit(self, menu: None, capture_on_commit: Any) -> None:
         with capture_on_commit(execute=True):
             order = place(draft(napoli=1))
             assert not order.courier
         assert order.courier in COURIERS
         assert orders.find(order.pk).courier == order.courier
 
-    def test_no_courier_is_booked_in_this_test(self, menu: None) -> None:
-        with post_save.muted(book_courier, sender=Order), capture_on_commit(execute=True):
+    def test_no_courier_is_booked_in_this_test(self, menu: None, signals: Any, capture_on_commit: Any) -> None:
+        signals.mute(post_save, receiver=book_courier, sender=Order)
+        with capture_on_commit(execute=True):
             order = place(draft(napoli=1))
         assert not orders.find(order.pk).courier
 
-    def test_an_order_is_saved_and_announced(self, menu: None) -> None:
-        with capture_signals(order_placed, post_save) as sent:
-            order = place(draft(napoli=1))
-        told = [(each.signal, each.sender, each.arguments.get("created")) for each in sent if each.sender is not News]
-        assert told == [
-            (post_save, Customer, True),
-            (post_save, Order, True),
-            (order_placed, Order, None),
-            (post_save, Order, False),  # by `estimate`
-        ]
-        assert sent.of(order_placed)[0].arguments["order"] is order
+    def test_an_order_is_saved_and_announced(self, menu: None, signals: Any) -> None:
+        sent = signals.capture(order_placed, post_save)
+        order = place(draft(napoli=1))
+        sent.assert_order(
+            Sending(post_save, sender=Customer, created=True),
+            Sending(post_save, sender=Order, created=True),
+            Sending(order_placed, sender=Order, order=order),
+            Sending(post_save, sender=Order, created=False),  # by `estimate`
+        )
+        sent.assert_sent_once(order_placed)
+        sent.assert_sent(post_save, sender=Order, count=2)
 
 
 class TestNews:
     def test_an_order_is_news_from_its_beginning(self, menu: None) -> None:
         order = place(draft(napoli=1))
         orders.move(order.pk, Status.RECEIVED, Status.BAKING)
-        texts = [news.text for news in latest_news(4)]
-        assert texts == [
+        assert [news.text for news in latest_news()] == [
             f"Order {order.pk} for Ada: status in the oven",
             f"Order {order.pk} for Ada: minutes 12",
             f"Order {order.pk} for Ada: new order",
@@ -244,21 +209,20 @@ class TestNews:
         pizza.toppings.remove(Topping.objects.get(name="basil"))
         assert (latest_news(1)[0].signal, latest_news(1)[0].text) == ("m2m_changed", "Margherita: without basil")
 
-    def test_what_was_there_already_is_no_news(self, menu: None) -> None:
-        before = News.objects.count()
+    def test_what_was_there_already_is_no_news(self, menu: None, signals: Any) -> None:
+        sent = signals.capture(m2m_changed)
         pizza = a_pizza("margherita")
-        with capture_signals(m2m_changed) as sent:
-            pizza.toppings.set(pizza.toppings.all())
-        assert not sent and News.objects.count() == before
+        pizza.toppings.set(pizza.toppings.all())
+        sent.assert_not_sent()
+        assert not latest_news()
 
     def test_what_is_rolled_back_is_no_news(self, menu: None) -> None:
-        before = News.objects.count()
         with transaction.atomic():
             Customer.objects.create(name="Mallory")
             transaction.set_rollback(True)
-        assert News.objects.count() == before
+        assert not latest_news()
 
-    def test_the_oldest_are_forgotten_after_the_commit(self, db: None) -> None:
+    def test_the_oldest_are_forgotten_after_the_commit(self, db: None, capture_on_commit: Any) -> None:
         with capture_on_commit(execute=True):
             for number in range(KEPT + 150):
                 tell("test", str(number))
@@ -271,43 +235,5 @@ class TestNews:
         assert latest_news(1)[0].text == "x" * 199 + "…"
 
 
-class TestPages:
-    def test_a_request_is_in_the_transaction_of_the_test(self, menu: None, client: Client) -> None:
-        answer = client.post("/orders", data={"name": "Ada", "napoli": "1"})
-        assert answer.status_code == 303
-        assert Order.objects.count() == 1
-        client.post(f"/kitchen/orders/{Order.objects.get().pk}/bake")
-        assert Order.objects.get().status == Status.BAKING
-
-    def test_the_board_is_drawn_with_few_queries(self, menu: None, client: Client) -> None:
-        for _ in range(5):
-            place(draft(napoli=1))
-        asked: list[str] = []
-
-        def note(execute: Any, sql: str, *rest: Any) -> Any:
-            asked.append(sql)
-            return execute(sql, *rest)
-
-        with connections["default"].execute_wrapper(note):
-            assert client.get("/kitchen/live").status_code == 200
-        assert len(asked) == 5
-
-    def test_the_menu_is_drawn_with_two_queries(self, menu: None, client: Client) -> None:
-        asked: list[str] = []
-
-        def note(execute: Any, sql: str, *rest: Any) -> Any:
-            asked.append(sql)
-            return execute(sql, *rest)
-
-        with connections["default"].execute_wrapper(note):
-            assert client.get("/").status_code == 200
-        assert len(asked) == 2
-
-    def test_requests_are_on_the_board(self, menu: None, client: Client) -> None:
-        client.get("/cart")
-        assert board.latest()[0].path == "/cart"
-
-
-class TestMigrations:
-    def test_they_say_what_the_models_say(self) -> None:
-        call_command("makemigrations", app=pizzeria, check=True, dry_run=True, verbosity=0)
+def test_migrations_say_what_the_models_say() -> None:
+    call_command("makemigrations", app=pizzeria, check=True, dry_run=True, verbosity=0)
