@@ -73,6 +73,20 @@ def test_all_of_them_hold(runner: str, vendor: str, project: Path, database_serv
     assert counts and (int(counts[1]), int(counts[2])) == (TESTS[runner], SKIPPED), output(done)
 
 
+def test_the_options_of_the_plugin_for_pytest_hold_for_them(
+    project: Path, database_server: Callable[[str], Any]
+) -> None:
+    done = run("pytest", project, "--reuse-db", "-k", "Undone or Committing")
+    assert done.returncode == 0 and (project / "test_DEFAULT.sqlite3").exists(), output(done)
+    server = database_server("postgresql")
+    environment = {
+        f"CASES_{alias.upper()}": server.create_database(f"cases_side_by_side_{alias}")
+        for alias in ("default", "archive")
+    }
+    done = run("pytest", project, "-n", "2", "-k", "not Live", **environment)
+    assert done.returncode == 0, output(done)
+
+
 # --- what goes wrong ----------------------------------------------------------------------------------------------
 
 HEAD = """

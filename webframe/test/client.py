@@ -116,6 +116,12 @@ class Client(httpx.Client):
         patch = _plain(httpx.Client.patch)
         delete = _plain(httpx.Client.delete)
         stream = _plain_stream(httpx.Client.stream)
+    else:
+
+        def send(self, request: httpx.Request, **options: Any) -> ClientResponse:
+            response = super().send(request, **options)
+            response.client = self
+            return response
 
 
 class AsyncClient(httpx.AsyncClient):
@@ -150,6 +156,12 @@ class AsyncClient(httpx.AsyncClient):
         patch = _async(httpx.AsyncClient.patch)
         delete = _async(httpx.AsyncClient.delete)
         stream = _async_stream(httpx.AsyncClient.stream)
+    else:
+
+        async def send(self, request: httpx.Request, **options: Any) -> ClientResponse:
+            response = await super().send(request, **options)
+            response.client = self
+            return response
 
 
 def _connect(

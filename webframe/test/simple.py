@@ -72,15 +72,15 @@ class SimpleTestCase(Assertions):
         from webframe.test.databases import ensure_databases
 
         ensure_databases()
-        if cls.databases == "__all__":
-            return tuple(connections)
-        for alias in cls.databases:
+        names = tuple(connections) if cls.databases == "__all__" else tuple(cls.databases)
+        for alias in names:
             if alias not in connections:
                 raise ImproperlyConfigured(
                     f"{cls.__module__}.{cls.__qualname__}.databases names {alias!r}, which is not in DATABASES."
                     f"{close_match(str(alias), connections)}"
                 )
-        return tuple(cls.databases)
+        # A replica shows what is in another one, under the alias of that.
+        return tuple(dict.fromkeys(connections[alias].alias for alias in names))
 
     # --- settings -------------------------------------------------------------------------------------------------
 

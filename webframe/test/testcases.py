@@ -84,7 +84,7 @@ class TransactionTestCase(SimpleTestCase):
         ordered: bool = True,
         msg: str | None = None,
     ) -> None:
-        """A queryset gives these values, in this order unless ``ordered=False``; `transform` is applied to what it gives.
+        """A queryset gives these values, in this order unless ``ordered=False``; `transform` is applied first.
 
         Raises ValueError if the order matters and the queryset has none.
         """
@@ -192,15 +192,13 @@ class TestData:
 def _undone(aliases: Iterable[str], *, check_constraints: bool = False) -> Iterator[None]:
     """What is done in these databases is undone at the end; it is an error then if it could not have been committed."""
     with rolled_back(*aliases):
-        # A replica shows what is in another one, under the alias of that.
-        wrappers = {connections[alias].alias: connections[alias] for alias in aliases}
-        for wrapper in wrappers.values():
+        for alias in aliases:
             # Now, so that the beginning of the transaction is no query of the test.
-            wrapper.ensure_connection()
+            connections[alias].ensure_connection()
         yield
         if check_constraints:
-            for wrapper in wrappers.values():
-                _check_constraints(wrapper)
+            for alias in aliases:
+                _check_constraints(connections[alias])
 
 
 def _check_constraints(wrapper: Any) -> None:

@@ -31,6 +31,8 @@ Message = MutableMapping[str, Any]
 class ClientResponse(httpx.Response):
     """A response, and what was heard of the app while it was made."""
 
+    # The client that it came from: `Client` and `AsyncClient` say so.
+    client: Any = None
     # Nothing was heard where somebody else's transport has made the response.
     _recording: Recording | None = None
 

@@ -12,6 +12,7 @@ from app import Note, Shelf, app, told
 from webframe.conf import settings
 from webframe.db import IntegrityError, connection, connections, transaction
 from webframe.test import (
+    Client,
     LiveServerTestCase,
     SimpleTestCase,
     TestCase,
@@ -130,7 +131,7 @@ class Requests(TestCase):
         self.assertIs(self.async_client, self.async_client)
 
     def test_redirects(self) -> None:
-        response = self.client.post("/notes", json={"text": "bake"})
+        response = Client(app).post("/notes", json={"text": "bake"})
         address = f"/notes/{Note.objects.get().pk}"
         self.assertRedirects(response, f"{address}?at=home&by=Ann")
         self.assertRedirects(response, f"http://testserver{address}?by=Ann&at=home", fetch_redirect_response=False)
