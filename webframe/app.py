@@ -14,32 +14,37 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from werkzeug.routing import Map
-
 from webframe import debug
 from webframe._lazy import LateModule
 from webframe.apps import apps, setup
 from webframe.apps.config import ImplicitAppConfig
 from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.core.handlers.endpoints import Endpoint, Policy, RouteTable
-from webframe.core.handlers.intake import HeaderLimits
 from webframe.core.handlers.lifespan import Lifespan, serve_lifespan
 from webframe.core.handlers.protocol import ServedBothWays
-from webframe.core.handlers.wsgi import WSGIHandler
 from webframe.core.signals import setting_changed
 from webframe.groups import Group, checked
-from webframe.http.errors import error_response
 from webframe.http.lazy import lazy
-from webframe.http.request import Request, current_request
-from webframe.http.response import Response
-from webframe.routing import RouteInfo, Router
 from webframe.workers import pool, run
 
+# What serving needs; commands such as `migrate` do without.
 if TYPE_CHECKING:
-    from webframe.core.handlers import asgi
+    from werkzeug import routing as werkzeug_routing
+
+    from webframe import routing
+    from webframe.core.handlers import asgi, endpoints, intake, wsgi
+    from webframe.http import errors
+    from webframe.http import request as requests
+    from webframe.http.response import Response
 else:
+    werkzeug_routing = LateModule("werkzeug.routing")
+    routing = LateModule("webframe.routing")
     asgi = LateModule("webframe.core.handlers.asgi")
+    endpoints = LateModule("webframe.core.handlers.endpoints")
+    intake = LateModule("webframe.core.handlers.intake")
+    wsgi = LateModule("webframe.core.handlers.wsgi")
+    errors = LateModule("webframe.http.errors")
+    requests = LateModule("webframe.http.request")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,19 +73,27 @@ class Webframe(Group, ServedBothWays):
         self.converters: dict[str, type[Any]] = {}
         self.lifespan_state = Lifespan()
         self.lifespan_state.on_end = self._forget_table
-        # WSGI by itself, as `asgi` is ASGI; wrap them in middleware of their world, app(...) goes through it.
-        self.wsgi = WSGIHandler(self._prepare)
         # Those who serve what is frozen, for each protocol that anybody has asked for.
-        self._handlers: list[WSGIHandler | asgi.ASGIHandler] = [self.wsgi]
+        self._handlers: list[wsgi.WSGIHandler | asgi.ASGIHandler] = []
         # All that is registered, frozen; None when something was added since.
-        self._frozen: RouteTable | None = None
+        self._frozen: endpoints.RouteTable | None = None
         # Guards the freezing and set-up; re-entrant because ready() may ask the app for a URL.
         self._lock = threading.RLock()
         _all_apps.add(self)
 
+    # Both protocols by themselves; wrap them in middleware of their world, app(...) goes through it. Each is made when
+    # it is first asked for, because who serves by the one needs nothing of the other.
+
+    @lazy
+    def wsgi(self) -> Callable[..., Any]:
+        """WSGI by itself."""
+        handler = wsgi.WSGIHandler(self._prepare)
+        self._handlers.append(handler)
+        return handler
+
     @lazy
     def asgi(self) -> Callable[..., Awaitable[None]]:
-        """ASGI by itself; made when it is first asked for, because an app under WSGI needs nothing of it."""
+        """ASGI by itself."""
         handler = asgi.ASGIHandler(self._aprepare, self._serve_lifespan)
         self._handlers.append(handler)
         return handler
@@ -109,7 +122,7 @@ class Webframe(Group, ServedBothWays):
         ``_external=True`` gives an absolute URL and needs a current request.
         Raises `NoReverseMatch`.
         """
-        request = current_request.get()
+        request = requests.current_request.get()
         url = self._table().router.build(name, values, root_path=self._root_path(request))
         if _anchor is not None:
             url += "#" + quote(_anchor)
@@ -119,7 +132,7 @@ class Webframe(Group, ServedBothWays):
             raise ImproperlyConfigured(f"url_for({name!r}, _external=True) needs a current request to know the host.")
         return f"{request.scheme}://{request.host}{url}"
 
-    def _root_path(self, request: Request | None) -> str:
+    def _root_path(self, request: requests.Request | None) -> str:
         """What goes before the addresses of this app."""
         if request is None:
             return self.mounted_at
@@ -140,7 +153,7 @@ class Webframe(Group, ServedBothWays):
 
     _mounted_in: tuple[Webframe, str] | None = None
 
-    def routes(self) -> list[RouteInfo]:
+    def routes(self) -> list[routing.RouteInfo]:
         """Every route, those of mounted apps not included, in the order of registration."""
         return list(self._table().router.routes())
 
@@ -160,9 +173,9 @@ class Webframe(Group, ServedBothWays):
             handler.table = None
 
     def _known_converters(self) -> set[str]:
-        return {*Map.default_converters, *self.converters}
+        return {*werkzeug_routing.Map.default_converters, *self.converters}
 
-    def _table(self) -> RouteTable:
+    def _table(self) -> endpoints.RouteTable:
         """Everything registered, frozen."""
         frozen = self._frozen
         if frozen is None:
@@ -170,10 +183,10 @@ class Webframe(Group, ServedBothWays):
                 frozen = self._frozen = self._freeze()
         return frozen
 
-    def _freeze(self) -> RouteTable:
-        router = Router()
+    def _freeze(self) -> endpoints.RouteTable:
+        router = routing.Router()
         router.converters.update(self.converters)
-        outermost = Policy((), (), self._server_error, settings.PROPAGATE_EXCEPTIONS, self.url_for)
+        outermost = endpoints.Policy((), (), self._server_error, settings.PROPAGATE_EXCEPTIONS, self.url_for)
         policy = outermost.around(self.policy(outermost))
         self.lifespan_state.inner = []
         for prefix, app in self.mounted_apps():
@@ -183,37 +196,37 @@ class Webframe(Group, ServedBothWays):
         self.fill(router, outermost)
         if settings.DEBUG:
             for rule, view, methods in debug.routes():
-                router.add(rule, Endpoint(view, outermost, name=view.__name__, rule=rule), methods=methods)
-        return RouteTable(router, policy, HeaderLimits.from_settings())
+                router.add(rule, endpoints.Endpoint(view, outermost, name=view.__name__, rule=rule), methods=methods)
+        return endpoints.RouteTable(router, policy, intake.HeaderLimits.from_settings())
 
-    def _server_error(self, request: Request, error: BaseException) -> Response:
+    def _server_error(self, request: requests.Request, error: BaseException) -> Response:
         if settings.DEBUG:
             return debug.debug_response(request, error)
-        return error_response(500, request)
+        return errors.error_response(500, request)
 
     # Starting.
 
-    def _prepare(self) -> RouteTable:
+    def _prepare(self) -> endpoints.RouteTable:
         """Make ready to serve from a plain thread."""
         table = self._set_up_and_freeze()
         self.lifespan_state.start()
         self._ready_with(table)
         return table
 
-    async def _aprepare(self) -> RouteTable:
+    async def _aprepare(self) -> endpoints.RouteTable:
         """Make ready to serve from an event loop."""
         table = await run(self._set_up_and_freeze)
         await self.lifespan_state.astart()
         self._ready_with(table)
         return table
 
-    def _set_up_and_freeze(self) -> RouteTable:
+    def _set_up_and_freeze(self) -> endpoints.RouteTable:
         with self._lock:
             self.set_up()
             _load_compiler()
             return self._table()
 
-    def _ready_with(self, table: RouteTable) -> None:
+    def _ready_with(self, table: endpoints.RouteTable) -> None:
         if table is self._frozen:  # or something was added in the meantime
             for handler in self._handlers:
                 handler.table = table
@@ -236,7 +249,7 @@ def _load_compiler() -> None:
 
 def url_for(name: str, /, **values: Any) -> str:
     """The address of a route of the app that serves the current request; see `Webframe.url_for`."""
-    request = current_request.get()
+    request = requests.current_request.get()
     if request is None or request.route is None:
         raise ImproperlyConfigured(f"url_for({name!r}) needs a current request; outside of one use app.url_for().")
     url: str = request.route.policy.url_for(name, **values)

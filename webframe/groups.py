@@ -14,24 +14,31 @@ import re
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-
-from werkzeug.exceptions import HTTPException, default_exceptions
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import HTTPError, ImproperlyConfigured
-from webframe.core.handlers.endpoints import Endpoint, ErrorHandlers, Middleware, MountedTable, Policy
-from webframe.core.handlers.mounts import mounted_view
 from webframe.core.handlers.protocol import ServedBothWays
-from webframe.http.limits import Limits
-from webframe.routing import Router, check_rule, join_rule
-from webframe.views import View
 
+# What routes, their rules and their views need; an app without any, as commands may have, does without.
 if TYPE_CHECKING:
+    import dataclasses
+
+    from werkzeug import exceptions
+
+    from webframe import routing, views
     from webframe import static as static_files
+    from webframe.core.handlers import endpoints, mounts
+    from webframe.http import limits as http_limits
 else:
+    dataclasses = LateModule("dataclasses")
+    exceptions = LateModule("werkzeug.exceptions")
+    routing = LateModule("webframe.routing")
+    views = LateModule("webframe.views")
     static_files = LateModule("webframe.static")
+    endpoints = LateModule("webframe.core.handlers.endpoints")
+    mounts = LateModule("webframe.core.handlers.mounts")
+    http_limits = LateModule("webframe.http.limits")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,12 +83,13 @@ class Group:
     def __init__(self, prefix: str = "", *, name: str = "") -> None:
         if prefix and not prefix.startswith("/"):
             raise ImproperlyConfigured(f"The prefix of a group must begin with a slash: '/{prefix}', not {prefix!r}.")
-        check_rule(prefix)
+        if prefix:
+            routing.check_rule(prefix)
         self.prefix = prefix.rstrip("/")
         self.name = name
         self._entries: list[Route | Mount | Included] = []
-        self._middleware: list[Middleware] = []
-        self._error_handlers: ErrorHandlers = {}
+        self._middleware: list[endpoints.Middleware] = []
+        self._error_handlers: endpoints.ErrorHandlers = {}
         # The groups that include this one, to be told when something is added.
         self._parents: weakref.WeakSet[Group] = weakref.WeakSet()
 
@@ -117,7 +125,7 @@ class Group:
 
         def register(view: F) -> F:
             function: Callable[..., Any] = view
-            if isinstance(view, type) and issubclass(view, View):
+            if isinstance(view, type) and issubclass(view, views.View):
                 function = view.as_view()
             allowed = methods if methods is not None else getattr(function, "methods", None)
             self._add_route(
@@ -174,9 +182,9 @@ class Group:
         the outermost.
         """
         if inspect.isasyncgenfunction(function):
-            self._middleware.append(Middleware(function, True))
+            self._middleware.append(endpoints.Middleware(function, True))
         elif inspect.isgeneratorfunction(function):
-            self._middleware.append(Middleware(function, False))
+            self._middleware.append(endpoints.Middleware(function, False))
         else:
             raise ImproperlyConfigured(
                 f"{_where(function)} cannot be a middleware: it must be a generator function that takes the request "
@@ -194,7 +202,7 @@ class Group:
         source is shown in its place.
         """
         if isinstance(code_or_exception, int):
-            if code_or_exception not in default_exceptions and not 400 <= code_or_exception < 600:
+            if code_or_exception not in exceptions.default_exceptions and not 400 <= code_or_exception < 600:
                 raise ImproperlyConfigured(f"{code_or_exception} is not the status code of an error (400 to 599).")
         elif not (isinstance(code_or_exception, type) and issubclass(code_or_exception, BaseException)):
             hint = f" Write {code_or_exception} without quotes." if str(code_or_exception).isdigit() else ""
@@ -222,11 +230,11 @@ class Group:
         if group is self or group._includes(self):
             raise ImproperlyConfigured(f"{group!r} cannot include itself.")
         if prefix:
-            check_rule(join_rule("", prefix))
+            routing.check_rule(routing.join_rule("", prefix))
         converters = self._known_converters()
         if converters is not None:
             for rule in group._rules():
-                check_rule(rule, converters)
+                routing.check_rule(rule, converters)
         self._entries.append(Included(prefix.rstrip("/"), group))
         group._parents.add(self)
         self._changed()
@@ -250,7 +258,7 @@ class Group:
         ours = isinstance(app, Group) and isinstance(app, ServedBothWays)
         if ours and app._mounts(self):
             raise ImproperlyConfigured(f"{app!r} cannot be mounted in itself, nor in what is mounted in it.")
-        self._entries.append(Mount(prefix, app, None if ours else mounted_view(app, protocol)))
+        self._entries.append(Mount(prefix, app, None if ours else mounts.mounted_view(app, protocol)))
         self._changed()
 
     def static(
@@ -268,12 +276,12 @@ class Group:
 
     # For the app that freezes the group.
 
-    def policy(self, outer: Policy) -> Policy:
+    def policy(self, outer: endpoints.Policy) -> endpoints.Policy:
         """What this group puts around its views."""
         handlers = (self._error_handlers,) if self._error_handlers else ()
         return outer._replace(middleware=tuple(self._middleware), error_handlers=handlers)
 
-    def fill(self, router: Router, outer: Policy, prefix: str = "", names: str = "") -> None:
+    def fill(self, router: routing.Router, outer: endpoints.Policy, prefix: str = "", names: str = "") -> None:
         """Add every route to a router, with all that surrounds it."""
         policy = outer.around(self.policy(outer))
         prefix = prefix + self.prefix
@@ -284,17 +292,21 @@ class Group:
             elif isinstance(entry, Mount):
                 mount_prefix = prefix + entry.prefix
                 if entry.view is None:
-                    router.add_mount(mount_prefix, MountedTable(mount_prefix, policy, entry.app._table))
+                    router.add_mount(mount_prefix, endpoints.MountedTable(mount_prefix, policy, entry.app._table))
                 else:
-                    router.add_mount(mount_prefix, Endpoint(entry.view, policy, rule=mount_prefix, stream=True))
+                    router.add_mount(
+                        mount_prefix, endpoints.Endpoint(entry.view, policy, rule=mount_prefix, stream=True)
+                    )
             else:
                 entry.group.fill(router, policy, prefix + entry.prefix, names)
 
-    def _fill_route(self, router: Router, policy: Policy, prefix: str, names: str, route: Route) -> None:
-        rule = join_rule(prefix, route.rule)
-        limits = replace(Limits.from_settings(), **route.limits) if route.limits else None
+    def _fill_route(
+        self, router: routing.Router, policy: endpoints.Policy, prefix: str, names: str, route: Route
+    ) -> None:
+        rule = routing.join_rule(prefix, route.rule)
+        limits = dataclasses.replace(http_limits.Limits.from_settings(), **route.limits) if route.limits else None
         name = names + route.name
-        endpoint = Endpoint(route.view, policy, name=name, rule=rule, limits=limits, stream=route.stream)
+        endpoint = endpoints.Endpoint(route.view, policy, name=name, rule=rule, limits=limits, stream=route.stream)
         router.add(rule, endpoint, methods=route.methods, name=name, websocket=route.websocket, **route.options)
 
     def _add_route(self, route: Route) -> None:
@@ -306,8 +318,8 @@ class Group:
                         "Give one of them another name with name=."
                     )
         # What is wrong is said here, where it is written.
-        rule = join_rule(self.prefix, route.rule)
-        check_rule(rule, self._known_converters())
+        rule = routing.join_rule(self.prefix, route.rule)
+        routing.check_rule(rule, self._known_converters())
         _check_takes(route.view, route, rule)
         self._entries.append(route)
         self._changed()
@@ -364,11 +376,14 @@ def _twin_of(code_or_exception: int | type[BaseException]) -> int | type[BaseExc
     """What else a handler answers, so that werkzeug's classes and ours are the same to those who write either."""
     if isinstance(code_or_exception, int):
         return None
-    if code_or_exception is HTTPException:
+    if code_or_exception is exceptions.HTTPException:
         return HTTPError
     if code_or_exception is HTTPError:
-        return HTTPException
-    if issubclass(code_or_exception, HTTPException) and code_or_exception in default_exceptions.values():
+        return exceptions.HTTPException
+    if (
+        issubclass(code_or_exception, exceptions.HTTPException)
+        and code_or_exception in exceptions.default_exceptions.values()
+    ):
         return code_or_exception.code
     if issubclass(code_or_exception, HTTPError) and HTTPError in code_or_exception.__bases__:
         return code_or_exception.status_code

@@ -91,7 +91,7 @@ def test_an_unknown_alias_is_not_told_as_the_consequence_of_anything(alias, says
         ("from webframe.db import models; models.CharField(max_length=9).sql_type()", "sqlalchemy"),
         ("from webframe.db import schema", "sqlalchemy"),
         ("from webframe.db.schema import create_all", "alembic"),
-        ("from webframe import Webframe", "werkzeug"),
+        ("from webframe import Webframe; Webframe('x').get('/')(print)", "werkzeug"),
     ],
 )
 def test_what_webframe_depends_on_and_is_not_installed_is_named_with_the_cure(code, missing):

@@ -10,17 +10,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from werkzeug.utils import environ_property, header_property
+from webframe._lazy import LateModule
 
 Class = TypeVar("Class", bound=type)
 Value = TypeVar("Value")
 
 if TYPE_CHECKING:
+    from werkzeug import utils
 
     def lazy(function: Callable[[Any], Value]) -> Value:
         """What type checkers see of the class below: an attribute like any other."""
 
 else:
+    utils = LateModule("werkzeug.utils")
 
     class lazy:
         """Make an attribute of a method; like `functools.cached_property`, without its lock on Python 3.11."""
@@ -46,13 +48,13 @@ def all_lazy(cls: Class) -> Class:
                 continue
             if isinstance(attribute, property):
                 setattr(cls, name, _lazy(attribute.fget, name))
-            elif isinstance(attribute, environ_property | header_property):
+            elif isinstance(attribute, utils.environ_property | utils.header_property):
                 setattr(cls, name, _lazy(partial(_read, attribute), name))
             own.add(name)
     return cls
 
 
-def _read(attribute: environ_property[Any] | header_property[Any], instance: object) -> Any:
+def _read(attribute: utils.environ_property[Any] | utils.header_property[Any], instance: object) -> Any:
     return attribute.__get__(instance, type(instance))
 
 

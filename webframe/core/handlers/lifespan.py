@@ -26,16 +26,19 @@ from typing import TYPE_CHECKING, Any
 from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.core.handlers.base import LOOP, PLAIN, Edge
 from webframe.waiting import is_async, on_running_loop, step
 from webframe.workers import pieces_of_work, process_loop, run
 
 if TYPE_CHECKING:
     import asyncio
     from concurrent import futures
+
+    from webframe.core.handlers import base
+    from webframe.core.handlers.base import Edge
 else:
     asyncio = LateModule("asyncio")
     futures = LateModule("concurrent.futures")
+    base = LateModule("webframe.core.handlers.base")
 
 logger = logging.getLogger("webframe.server")
 
@@ -148,7 +151,7 @@ class Lifespan:
             if self.needs_loop:
                 keeper = self._keep(process_loop())
             else:
-                step(self.enter(PLAIN))
+                step(self.enter(base.PLAIN))
                 call_at_exit(self._stop_plainly)
                 return
         done, _ = futures.wait((keeper.started,), settings.LIFESPAN_TIMEOUT)
@@ -194,7 +197,7 @@ class Lifespan:
     def _stop_plainly(self) -> None:
         atexit.unregister(self._stop_plainly)
         if self.running:
-            step(self.leave(PLAIN))
+            step(self.leave(base.PLAIN))
 
 
 _all_lifespans: weakref.WeakSet[Lifespan] = weakref.WeakSet()
@@ -244,7 +247,7 @@ async def serve_lifespan(
             try:
                 await run(set_up)
                 if not lifespan.running:
-                    await lifespan.enter(LOOP)
+                    await lifespan.enter(base.LOOP)
                     is_ours = True
             except Exception as error:
                 logger.exception("Start-up failed.")
@@ -254,7 +257,7 @@ async def serve_lifespan(
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             if is_ours:
-                await lifespan.leave(LOOP)
+                await lifespan.leave(base.LOOP)
             await send({"type": "lifespan.shutdown.complete"})
             return
 
@@ -299,7 +302,7 @@ class _Keeper:
     async def _live(self) -> None:
         try:
             try:
-                await self.lifespan.enter(LOOP)
+                await self.lifespan.enter(base.LOOP)
             except BaseException as error:
                 self.started.set_exception(error)
                 return
@@ -308,7 +311,7 @@ class _Keeper:
                 await self.loop.create_future()
             except asyncio.CancelledError:
                 pass  # the loop is ending, or `stop` was called: either way it is time to shut down
-            await self.lifespan.leave(LOOP)
+            await self.lifespan.leave(base.LOOP)
         finally:
             self.ended.set_result(None)
 
