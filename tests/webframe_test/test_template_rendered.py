@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from jinja2 import TemplateSyntaxError
 
 from webframe import Request, Webframe
+from webframe.apps import setup
 from webframe.template import Template, arender, arender_string, astream, render, render_string, stream
 from webframe.test import Client, capture_signals, override_settings
 from webframe.test.capture import Captured
@@ -115,6 +118,7 @@ IN_ORDER = ["page.html", "layout.html", "base.html", "row.html", "row.html", "fo
 def files(tmp_path: Path) -> Iterator[None]:
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
+    setup()
     with override_settings(TEMPLATE_DIRS=[tmp_path]):
         yield
 
@@ -224,10 +228,31 @@ def test_the_context_is_the_live_one(environment: None) -> None:
     assert (context["found"], context.get_all()["name"]) == ("Ada", "Ada")
 
 
-def test_templates_cost_and_say_nothing_once_the_environment_is_torn_down(files: None) -> None:
+def test_capturing_them_is_enough_to_have_templates_report_and_only_then(files: None, listener: Listener) -> None:
     with capture_signals(template_rendered) as sent:
-        setup_test_environment()
+        with capture_signals(template_rendered):
+            render("page.html", name="Ada")
+        render("row.html")
+    assert names(sent) == [*IN_ORDER, "row.html"]
+    heard = len(listener.calls)
+    render("page.html", name="Ada")
+    assert len(listener.calls) == heard
+
+
+def test_templates_cost_nothing_once_nobody_wants_to_know(environment: None) -> None:
+    with capture_signals(template_rendered):
         teardown_test_environment()
-        render("page.html", name="Ada")
-    assert not sent
+        assert "root_render_func" in vars(Template)
     assert "root_render_func" not in vars(Template)
+    setup_test_environment()
+
+
+def test_capturing_other_signals_does_not_load_jinja2() -> None:
+    program = (
+        "import sys\n"
+        "from webframe.core.signals import request_started\n"
+        "from webframe.test import capture_signals, mute\n"
+        "with capture_signals(request_started), mute(request_started): pass\n"
+        "assert not {'jinja2', 'werkzeug', 'httpx', 'sqlalchemy', 'asyncio'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

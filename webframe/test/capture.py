@@ -16,13 +16,20 @@ from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from inspect import signature
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
+from webframe._lazy import LateModule
 from webframe.conf import close_match
 from webframe.dispatch import Receiver, Signal, all_signals
 from webframe.test.decorating import decorate_function
 from webframe.test.mute import mute
+from webframe.test.signals import template_rendered
 from webframe.test.timeline import Sending, Sent, in_words, timeline
+
+if TYPE_CHECKING:
+    from webframe.test import environment
+else:
+    environment = LateModule("webframe.test.environment")  # only who renders templates needs Jinja2
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -154,7 +161,8 @@ class capture_signals:
     Only this thread or task, and those that the block starts, are heard, so
     that tests may run side by side; `everywhere` hears the whole process, for
     apps that are served by other threads. A sending is recorded before anybody
-    else hears of it, and also while its signal is muted.
+    else hears of it, and also while its signal is muted. Within the block templates
+    send `template_rendered` if that is one of the signals.
 
     >>> pizza_done = Signal(name="pizza_done")
     >>> with capture_signals(pizza_done) as sent:
@@ -187,6 +195,8 @@ class capture_signals:
         # Among all there are some deprecated ones, which nobody has asked for.
         unwarned = nullcontext() if self._signals else warnings.catch_warnings(action="ignore")
         with ExitStack() as undo, unwarned:
+            if template_rendered in self._signals:
+                undo.enter_context(environment.templates_reported())
             for signal in self._signals or all_signals():
                 if self._everywhere:
                     signal.connect(hear, self._sender, weak=False, inline=True, priority=sys.maxsize)

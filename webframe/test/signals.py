@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 @Signal.define
 def template_rendered(sender: Template, *, template: Template, context: Context) -> None:
-    """Sent before the body of each template is rendered, if `webframe.test.utils.setup_test_environment` was called.
+    """Sent before the body of each template is rendered, in tests.
 
-    Once for the template asked for, once for each template it extends, and for
-    each include each time, from files and from strings (`name` is None then),
-    plain, async or streamed. Importing macros is no rendering. The sender is the
-    template itself; `context` is the one that it renders with and goes on
-    changing: copy what is to be kept (``context.get_all()``). Answers are dropped;
-    an error ends the rendering. Templates of every thread are reported.
+    That is: after `webframe.test.utils.setup_test_environment` was called, or
+    while a test client, an assertion about templates or `capture_signals`
+    listens. Once for the template asked for, once for each template it extends,
+    and for each include each time, from files and from strings (`name` is None
+    then), plain, async or streamed. Importing macros is no rendering. The sender
+    is the template itself; `context` is the one that it renders with and goes on
+    changing: copy what is to be kept (``context.get_all()``). Answers are
+    dropped; an error ends the rendering. Templates of every thread are reported.
     """
