@@ -70,23 +70,22 @@ class Guard:
         else:
             self.owner = flow()
 
-    def acquire_in_thread(self, timeout: float | None = None) -> None:
-        """The same, a little quicker, where no event loop is running in this thread."""
-        if self._line:
-            self._wait(timeout)
-            return
-        try:
-            self._free.pop()
-        except IndexError:
-            self._wait(timeout)
-        else:
-            self.owner = get_ident()
-
     def try_acquire(self) -> bool:
         """Take the guard if nobody has it and nobody waits."""
         if self._line or not self._take():
             return False
         self.owner = flow()
+        return True
+
+    def try_acquire_in_thread(self) -> bool:
+        """The same, quicker, where no event loop is running in this thread: done for each statement."""
+        if self._line:
+            return False
+        try:
+            self._free.pop()
+        except IndexError:
+            return False
+        self.owner = get_ident()
         return True
 
     def release(self) -> None:
@@ -252,11 +251,11 @@ class NoGuard:
     def acquire(self, timeout: float | None = None) -> None:
         """There is nothing to be taken."""
 
-    acquire_in_thread = acquire
-
     def try_acquire(self) -> bool:
         """There is nothing to be taken, which always succeeds."""
         return True
+
+    try_acquire_in_thread = try_acquire
 
     def release(self) -> None:
         """Nothing was taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import threading
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webframe.db import models
-from webframe.db.models.signals import post_init, pre_init
+from webframe.db import models, router
+from webframe.db.models import Value
+from webframe.db.models.functions import Upper
+from webframe.db.models.signals import post_init, post_save, pre_init, pre_save
 
 
 @pytest.fixture
@@ -333,6 +336,62 @@ def test_create_uses_a_constructor_that_comes_later(Cake, monkeypatch):
 
     monkeypatch.setattr(Cake, "__init__", dear)
     assert Cake.objects.create(name="b").price == 18
+
+
+def test_what_create_gives_knows_where_it_is(Cake):
+    cake = Cake.objects.create(name="a")
+    assert (cake._state.db, cake._state.adding) == ("default", False)
+    assert cake.pk == cake.id == Cake.objects.get(name="a").pk
+    cake.price = 3
+    cake.save(update_fields=["price"])
+    cake.save()
+    assert Cake.objects.get().price == 3
+    assert copy.copy(Cake.objects.create(name="b")).name == "b"
+
+
+def test_create_takes_expressions_and_values_of_other_types(Cake):
+    assert Cake.objects.create(name="a", price=Value(4)).price == 4
+    assert Cake.objects.create(name=Upper(Value("b")), price="7").price == "7"
+    assert sorted(Cake.objects.values_list("name", "price")) == [("B", 7), ("a", 4)]
+    with pytest.raises(ValueError, match="price"):
+        Cake.objects.create(name="c", price="dear")
+
+
+def test_create_asks_routers_and_tells_the_signals_of_saving_once_there_are_any(Cake):
+    Cake.objects.create(name="a")
+    heard = []
+
+    def hear(*, signal, instance, **others):
+        heard.append((instance.name, instance.pk is None))
+
+    with pre_save.connected_to(hear, sender=Cake), post_save.connected_to(hear, sender=Cake):
+        Cake.objects.create(name="b")
+    Cake.objects.create(name="c")
+    assert heard == [("b", True), ("b", False)]
+
+    class Router:
+        def db_for_write(self, model, **hints):
+            heard.append(hints["instance"].name)
+
+    router.routers = [Router()]
+    try:
+        Cake.objects.create(name="d")
+    finally:
+        router.routers = None
+    assert heard[-1] == "d"
+
+
+def test_create_of_an_owner_and_what_it_owns(define, create_tables):
+    Baker = define("Baker", name=models.CharField(max_length=50))
+    Bun = define("Bun", baker=models.ForeignKey(Baker, on_delete=models.CASCADE, null=True))
+    create_tables(Baker, Bun)
+    baker = Baker.objects.create(name="Ann")
+    assert Bun.objects.create(baker=baker).baker_id == baker.pk
+    assert Bun.objects.create(baker_id=baker.pk).baker == baker
+    assert Bun.objects.create().baker is None
+    with pytest.raises(ValueError, match="unsaved"):
+        Bun.objects.create(baker=Baker(name="Bob"))
+    assert Bun.objects.count() == 3
 
 
 def test_create_knows_a_field_that_comes_later(Pizza, monkeypatch):

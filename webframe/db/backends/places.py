@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import asyncio
 
 
+# Bound once: to find the method of a variable takes as long as to call it, and these are called for each statement.
+_lessee_here, _holder_held, _node_entered = current_lessee.get, held.get, entered.get
+
+
 class Placing(Connecting):
     """What a `DatabaseWrapper` knows of where statements run."""
 
@@ -33,36 +37,42 @@ class Placing(Connecting):
         Raises `SynchronousOnlyOperation` on a running event loop, outside of greenlets.
         """
         loop = waiting.running_loop()
-        if loop is not None:
-            return self._enter_on_loop(loop)
+        node = _node_entered()
+        if loop is None and node is not None and not self.announcing:
+            lessee = _lessee_here()
+            # Nearly always the code is in a transaction that has begun, and nobody else is using that just now.
+            if (
+                node.holder is (_holder_held() if lessee is None else lessee.holder)
+                and node.alias == self.alias
+                and node.loop is None
+                and node.link is not None
+                and node.guard.try_acquire_in_thread()
+            ):
+                return node if node.link is not None and node.broken is None else self._make_node_ready(node)
+        return self._enter_in_thread() if loop is None else self._enter_on_loop(loop)
+
+    def _enter_in_thread(self) -> Any:
         if self.announcing and (slot := announced.get()) is not None and slot.wrapper is self:
             return _Opening(slot, self.link_here(slot.link))
-        lessee = current_lessee.get()
-        holder = held.get() if lessee is None else lessee.holder
+        lessee = _lessee_here()
+        holder = _holder_held() if lessee is None else lessee.holder
         if holder is None:
             holder = holder_here()
-        node = entered.get()
-        if node is not None:
-            if node.closed or node.holder is not holder or node.alias != self.alias:
-                node = node_here(self.alias, holder)
+        if _node_entered() is not None:
+            node = node_here(self.alias, holder)
             if node is not None:
-                if node.loop is not None:
-                    acquire_for(node)
-                    return self._make_node_ready(node)
-                try:
-                    node.guard.acquire_in_thread()
-                except WouldWaitForItself:
-                    acquire_for(node)  # raises, saying why
-                return node if node.link is not None and node.broken is None else self._make_node_ready(node)
+                acquire_for(node)
+                return self._make_node_ready(node)
         slot = holder.slots.get(self.alias)
         if slot is None or slot.wrapper is not self:
             slot = holder.slot_for(self)
-        try:
-            slot.guard.acquire_in_thread(self.guard_timeout)
-        except WouldWaitForItself:
-            return self._enter_beside(slot)
-        except TimeoutError:
-            raise self.nothing_else_to_use(slot) from None
+        if not slot.guard.try_acquire_in_thread():
+            try:
+                slot.guard.acquire(self.guard_timeout)
+            except WouldWaitForItself:
+                return self._enter_beside(slot)
+            except TimeoutError:
+                raise self.nothing_else_to_use(slot) from None
         if slot.link is None or not slot.autocommit:
             self._make_ready(slot)
         return slot

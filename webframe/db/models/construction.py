@@ -172,7 +172,9 @@ def _generated(model: type[Any], deferred: bool) -> Callable[..., None]:
         def __init__(self, /, id=None, name='', price=MISSING, customer_id=None, *, customer=MISSING, **kwargs):
             self.id = id
             self.name = name
-            self.price = price if price is not MISSING else default_2()
+            if price is MISSING:
+                price = default_2()
+            self.price = price
             if customer is not MISSING:
                 self.customer = customer
             else:
@@ -199,11 +201,14 @@ def creator(model: type[Any]) -> Callable[..., Any] | None:
         def create(*, id=None, name='', price=MISSING, customer_id=None, customer=MISSING, **kwargs):
             self = new(model)
             ...  # as in the constructor
-            self.save(force_insert=True)
+            if id is None and customer is MISSING and not kwargs:
+                self._save_new((name, price, customer_id))
+            else:
+                self.save(force_insert=True)
             return self
 
     None for a model whose instances are made in a way of its own. As the quick constructor, it sends no signals of
-    its own. It is kept among the plans of the model, which are forgotten when its fields change.
+    its own. It is kept until the fields of the model change.
     """
     meta = model._meta
     if meta.quick is None or not meta.plain_values or type(model).__call__ is not type.__call__:
@@ -211,13 +216,20 @@ def creator(model: type[Any]) -> Callable[..., Any] | None:
     code = _Code(model, deferred=False)
     code.namespace.update(new__=object.__new__, model__=model)
     parameters = ["*", *code.positional, *code.by_keyword, f"**{code.rest}"]
+    fields = meta.concrete_fields
+    names = [field.attname for field in fields if field is not meta.pk]
+    related = [f"{field.name} is MISSING__" for field in fields if field.name != field.attname]
+    plain = [f"{meta.pk.attname} is None", *related, f"not {code.rest}"]
     lines = [
         f"{code.this} = new__(model__)",
         *code.lines,
-        f"{code.this}.save(force_insert=True)",
+        f"if {' and '.join(plain)}:",
+        f"    {code.this}._save_new(({''.join(f'{name}, ' for name in names)}))",
+        "else:",
+        f"    {code.this}.save(force_insert=True)",
         f"return {code.this}",
     ]
-    created = meta.plans["create"] = code.function("create", parameters, lines)
+    created = meta.create = code.function("create", parameters, lines)
     return created
 
 
@@ -242,7 +254,6 @@ class _Code:
 
     def _take(self, place: int, field: Any, deferred: bool) -> None:
         name = field.attname
-        value = name
         # `field.get_default` knows what becomes of a default that is a callable, or an object that is related.
         constant = not callable(field.default) and (not field.is_relation or not field.has_default())
         if constant:
@@ -251,10 +262,11 @@ class _Code:
         else:
             self.namespace[f"default__{place}"] = field.get_default
             self.positional.append(f"{name}=MISSING__")
-            value = f"{name} if {name} is not MISSING__ else default__{place}()"
-        assignment = [f"{self.this}.{name} = {value}"]
+        assignment = [f"{self.this}.{name} = {name}"]
         if deferred:
             assignment = [f"if {name} is not DEFERRED__:", f"    {assignment[0]}"]
+        if not constant:
+            assignment = [f"if {name} is MISSING__:", f"    {name} = default__{place}()", *assignment]
         if field.name != name:
             self.by_keyword.append(f"{field.name}=MISSING__")
             self.lines.append(f"if {field.name} is not MISSING__:")

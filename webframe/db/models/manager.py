@@ -43,12 +43,12 @@ class _Create:
     def __get__(self, manager: Any, owner: Any = None) -> Callable[..., Any]:
         if manager is None:
             return self.general
-        if manager._creates_simply and manager._db is None:
+        if manager._beginning is not None:
             model = manager.model
             meta = model._meta
             # Nobody listens to the making of instances, or has put another constructor in the place of ours.
             if model.__init__ is meta.quick:
-                create: Callable[..., Any] | None = meta.plans.get("create") or creator(model)
+                create: Callable[..., Any] | None = meta.create or creator(model)
                 if create is not None:
                     return create
         return MethodType(self.general, manager)
@@ -69,10 +69,8 @@ class BaseManager:
     name: str | None = None
     auto_created = False
     _db: str | None = None
-    # Whether create() may do without a queryset, which would know nothing more: decided when a model is asked for it.
-    _creates_simply = False
-    # The question about all rows, which is the first step of every other, where it is always the same: a plain
-    # manager's, made when a model is asked for it.
+    # The question about all rows, which every other one begins with, where that never changes: for a plain manager,
+    # from when a model is asked for it. Such a manager creates without a queryset, too, which would know nothing more.
     _beginning: Any = None
     _hints: Mapping[str, Any] = NOTHING
 
@@ -140,7 +138,6 @@ class BaseManager:
         """The same manager for another database."""
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
-        made._creates_simply = False
         made._beginning = None
         made._db = using or self._db
         made._hints = hints or self._hints
@@ -216,9 +213,8 @@ class ManagerDescriptor:
             if owner._meta.abstract:
                 raise AttributeError(f"Manager isn't available; {owner._meta.object_name} is abstract")
             bound = self._bound[owner] = owner._meta.managers_map[self.manager.name]
-            simple = bound._db is None and not bound._hints and getattr(bound, "_is_plain", False)
-            bound._beginning = bound.get_queryset() if simple else None
-            bound._creates_simply = simple
+            is_plain = bound._db is None and not bound._hints and getattr(bound, "_is_plain", False)
+            bound._beginning = bound.get_queryset() if is_plain else None
         return bound
 
 
@@ -256,7 +252,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
     @_Create
     def create(self, **kwargs: Any) -> Any:
         """Make an instance with these values and save it."""
-        if not self._creates_simply or self._db is not None:
+        if self._beginning is None:
             return self.get_queryset().create(**kwargs)
         made = self.model(**kwargs)
         made.save(force_insert=True)

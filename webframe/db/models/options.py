@@ -90,6 +90,9 @@ class Options(FieldIndex):
         self.table: Any = None
         # What other parts of the model layer have worked out for this model, each under keys of its own.
         self.plans: dict[Hashable, Any] = {}
+        # How rows are saved, and what `create` comes to, worked out at the first need.
+        self.writing: Any = None
+        self.create: Callable[..., Any] | None = None
         # What the names are that methods of querysets are called with most: the operation of each tuple of names.
         self.filters: dict[tuple[str, ...], Any] = {}
         self.exclusions: dict[tuple[str, ...], Any] = {}
@@ -181,7 +184,7 @@ class Options(FieldIndex):
         """Forget everything that was computed from the fields and relations, here and in models that inherit."""
         for name in COMPUTED:
             self.__dict__.pop(name, None)
-        self.table = None
+        self.table = self.writing = self.create = None
         for known in (self.plans, self.filters, self.exclusions, self.orders, self.joins):
             known.clear()
         for heir in list(self._heirs):

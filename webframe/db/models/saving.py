@@ -55,14 +55,17 @@ class Saving:
         for arguments that contradict each other, and errors of `webframe.db`.
         """
         attributes = self.__dict__
-        writing: Writing = self._meta.plans.get("writing") or writing_of(type(self))
+        writing: Writing = self._meta.writing or writing_of(type(self))
         for name in writing.caches:
             if name in attributes:
                 prepare_related_fields_for_save(self, operation_name="save")
                 break
+        home = attributes.get("_db")
         if using is None:
-            known = router.has_none and "_state" not in attributes
-            using = attributes.get("_db", DEFAULT_ALIAS) if known else alias_for(self)
+            if router.has_none and (home is not None or "_state" not in attributes):
+                using = home or DEFAULT_ALIAS
+            else:
+                using = alias_for(self)
         if force_insert and (force_update or update_fields is not None):
             raise ValueError("Cannot force both insert and updating in model saving.")
         columns = writing.without_key
@@ -77,12 +80,45 @@ class Saving:
         if writing.is_simple and not (force_update or pre_save.active or post_save.active):
             key = attributes.get(writing.pk_name, DEFERRED)
             may_exist = not (key is None or force_insert)
-            if may_exist and _update_simply(self, writing, columns, using, update_fields is not None):
+            if may_exist and _update_simply(self, attributes, writing, columns, using):
+                if home != using:
+                    mark_saved(self, using)
                 return
             if update_fields is None and _insert_simply(self, writing, key, using):
                 return
         names = None if update_fields is None else frozenset(update_fields)
         self.save_base(False, force_insert, force_update, using, names)
+
+    def _save_new(self, values: tuple[Any, ...]) -> None:
+        """What ``save(force_insert=True)`` comes to for an instance that was made of these values just now.
+
+        They are those of all columns but the key, which is None. The instance is
+        not asked for its dictionary, which it has none of until somebody does.
+        """
+        cls = self.__class__
+        writing = cls._meta.writing
+        if (
+            writing is not None
+            and writing.is_made_simply
+            and router.has_none
+            and cls.save is Saving.save
+            and not (pre_save.active or post_save.active)
+        ):
+            wrapper = connections[DEFAULT_ALIAS]
+            columns = writing.without_key
+            plan = wrapper.plans.get(columns.values_key) or columns.values_plan(cls, wrapper)
+            parameters_of = plan.parameters
+            try:
+                parameters = values if parameters_of is None else parameters_of(values)
+            except write.NotPlain:
+                pass
+            else:
+                row = wrapper.insert(plan.sql, parameters)
+                if row:
+                    setattr(self, writing.pk_name, row[0] if plan.answer is None else plan.answer[0](row[0]))
+                self._db = DEFAULT_ALIAS
+                return
+        self.save(force_insert=True)
 
     def save_base(
         self,
@@ -209,27 +245,22 @@ def _save_parents(
     return inserted
 
 
-def _update_simply(instance: Any, writing: Writing, columns: Columns, using: str, strict: bool) -> bool:
-    """Do what `save_base` does for a model that has nothing special and a row, which must exist if this is `strict`.
+def _update_simply(instance: Any, attributes: dict[str, Any], writing: Writing, columns: Columns, using: str) -> bool:
+    """Update the row of a model that has nothing special.
 
     False: there is no such row, or `save_base` is better asked to do it itself.
     """
-    attributes = instance.__dict__
     wrapper = connections[using]
     plan = wrapper.plans.get(columns.update_key) or columns.update_plan(writing.model, wrapper)
     if columns.clocks:
         columns.run_clocks(instance, False)
+    parameters_of = plan.parameters
     try:
-        parameters = plan.parameters(attributes)
+        parameters = parameters_of(attributes)
     except (KeyError, write.NotPlain):  # a value is missing, or is an expression
         return False
-    if wrapper.run(plan.sql, parameters):
-        if attributes.get("_db") != using:
-            mark_saved(instance, using)
-        return True
-    if strict:
-        raise instance.NotUpdated("Save with update_fields did not affect any rows.")
-    return False
+    matched: int = wrapper.run(plan.sql, parameters)
+    return matched > 0
 
 
 def _insert_simply(instance: Any, writing: Writing, key: Any, using: str) -> bool:
@@ -240,8 +271,9 @@ def _insert_simply(instance: Any, writing: Writing, key: Any, using: str) -> boo
     plan = wrapper.plans.get(columns.insert_key) or columns.insert_plan(writing.model, wrapper, key is None)
     if columns.clocks:
         columns.run_clocks(instance, True)
+    parameters_of = plan.parameters
     try:
-        parameters = plan.parameters(attributes)
+        parameters = parameters_of(attributes)
     except (KeyError, write.NotPlain):
         return False
     row = wrapper.insert(plan.sql, parameters)
@@ -286,6 +318,8 @@ class Writing:
             and self.all.are_simple
             and len(fields) > 1
         )
+        # Whether for a new one these are the values that it was made of.
+        self.is_made_simply = self.is_simple and not self.without_key.clocks
 
     def part(self, update_fields: frozenset[str] | tuple[str, ...] | None) -> Columns:
         """The columns that an update with these `update_fields` writes."""
@@ -314,7 +348,7 @@ class Columns:
         self.clocks = tuple(field for field in fields if field.has_own_pre_save and field.pre_save_sets_value)
         self.are_simple = all(field.pre_save_sets_value or not field.has_own_pre_save for field in fields)
         # Under these there are plans in `wrapper.plans`, as long as this object is in use.
-        self.insert_key, self.update_key = object(), object()
+        self.insert_key, self.values_key, self.update_key = object(), object(), object()
         self._read: Callable[[dict[str, Any]], Any] | None = itemgetter(*self.names) if len(fields) > 1 else None
 
     def values(self, instance: Any, raw: bool, add: bool) -> tuple[Any, ...] | list[Any]:
@@ -342,6 +376,12 @@ class Columns:
         wrapper.plans[self.insert_key] = plan
         return plan
 
+    def values_plan(self, model: Any, wrapper: Any) -> Any:
+        """The plan for inserting a row of values, whose key the database makes."""
+        fields = model._meta.db_returning_fields
+        plan = wrapper.plans[self.values_key] = write.insert_plan_for_values(model, self.fields, wrapper, fields)
+        return plan
+
     def update_plan(self, model: Any, wrapper: Any) -> Any:
         """The plan for updating an instance's row."""
         plan = wrapper.plans[self.update_key] = write.update_plan_for_instances(model, self.fields, wrapper)
@@ -357,10 +397,10 @@ class Columns:
 
 def writing_of(cls: type[Any]) -> Writing:
     """How rows of a model are saved."""
-    plans = cls._meta.plans
-    found: Writing | None = plans.get("writing")
+    meta = cls._meta
+    found: Writing | None = meta.writing
     if found is None:
-        found = plans["writing"] = Writing(cls)
+        found = meta.writing = Writing(cls)
     return found
 
 
@@ -374,7 +414,7 @@ def _save_table(
     update_fields: frozenset[str] | None,
 ) -> bool:
     """Write the row of one table; says whether it was updated, not inserted."""
-    writing = cls._meta.plans.get("writing") or writing_of(cls)
+    writing = cls._meta.writing or writing_of(cls)
     key = getattr(instance, writing.pk_name)
     if key is None:
         key = writing.pk.get_pk_value_on_save(instance)

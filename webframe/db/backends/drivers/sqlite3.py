@@ -22,14 +22,19 @@ class SQLiteLink(Link):
         self.is_deferred = begin == "DEFERRED"
         self._execute = raw.execute
 
+    # A function that is an attribute is called more quickly by way of a variable.
+
     def fetch(self, sql: str, params: Params) -> list[Row]:
-        return self._execute(sql, params).fetchall()
+        execute = self._execute
+        return execute(sql, params).fetchall()
 
     def run(self, sql: str, params: Params) -> int:
-        return self._execute(sql, params).rowcount
+        execute = self._execute
+        return execute(sql, params).rowcount
 
     def insert(self, sql: str, params: Params) -> Row | None:
-        cursor = self._execute(sql, params)
+        execute = self._execute
+        cursor = execute(sql, params)
         if cursor.description is None:
             return (cursor.lastrowid,)
         rows: list[Row] = cursor.fetchall()

@@ -29,6 +29,13 @@ class NotPlain(Exception):
 
 def attribute_slot(field: Any, index: int, slots: dict[str, Slot]) -> sqlalchemy.BindParameter[Any]:
     """A parameter for the value that the dictionary of an instance has for a field."""
+    return plain_slot(field, index, slots, str(field.attname))
+
+
+def plain_slot(
+    field: Any, index: int, slots: dict[str, Slot], place: int | str | None = None
+) -> sqlalchemy.BindParameter[Any]:
+    """A parameter for the value of a field that is at this place, by default at the index; it is no expression."""
     convert = field.get_save_value
 
     def checked(value: Any) -> Any:
@@ -37,7 +44,7 @@ def attribute_slot(field: Any, index: int, slots: dict[str, Slot]) -> sqlalchemy
         return convert(value)
 
     name = f"_literal_{index}"
-    slots[name] = Slot(str(field.attname), checked, exact_type_of(field))
+    slots[name] = Slot(index if place is None else place, checked, exact_type_of(field))
     return bindparam(name, type_=column_type(field))
 
 

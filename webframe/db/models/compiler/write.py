@@ -28,7 +28,14 @@ from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
 from webframe.db.models.compiler.plans import Plan, Slot, exact_type_of, make_plan
 from webframe.db.models.compiler.scope import QueryScope, Statement
 from webframe.db.models.compiler.values import NotPlain as NotPlain
-from webframe.db.models.compiler.values import attribute_slot, batches, converted_row, returned_columns, slot_for
+from webframe.db.models.compiler.values import (
+    attribute_slot,
+    batches,
+    converted_row,
+    plain_slot,
+    returned_columns,
+    slot_for,
+)
 from webframe.db.models.tables import column_type, table_of
 
 if TYPE_CHECKING:
@@ -206,6 +213,11 @@ def insert_plan_for_instances(model: Any, fields: Fields, wrapper: Any, returnin
     Making them raises KeyError where a value is missing, and NotPlain where one is an expression.
     """
     return _insert_plan(model, fields, wrapper, returning, attribute_slot)
+
+
+def insert_plan_for_values(model: Any, fields: Fields, wrapper: Any, returning: Fields) -> Plan:
+    """The same, but its parameters are made of the values for the fields, in their order."""
+    return _insert_plan(model, fields, wrapper, returning, plain_slot)
 
 
 def update_plan_for_instances(model: Any, fields: Fields, wrapper: Any) -> Plan:
