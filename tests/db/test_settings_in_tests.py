@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from webframe.db import connection, connections, models, router, transaction
+from webframe.db.errors import TransactionManagementError
+from webframe.greenlets import bridge
 from webframe.test import override_settings
 
 
@@ -73,6 +75,37 @@ def test_in_a_transaction_of_async_code_it_goes_on_likewise_where_the_time_zone_
             return await Note.objects.acount()
 
     assert asyncio.run(main()) == 2
+
+
+@pytest.mark.engines("postgresql", "mysql")
+def test_in_a_transaction_of_async_code_whose_session_has_to_change_it_is_lost_and_says_why(engine: Any) -> None:
+    async def main() -> None:
+        async with transaction.atomic():
+            await bridge(connection.fetch, "SELECT 1", ())
+            with elsewhere(engine):
+                await bridge(connection.fetch, "SELECT 1", ())
+
+    with pytest.raises(TransactionManagementError, match="setting USE_TZ or TIME_ZONE was overridden within it"):
+        asyncio.run(main())
+
+    async def again() -> Any:
+        async with transaction.atomic():
+            return await bridge(session_zone)
+
+    assert asyncio.run(again()) == ZONES[engine.vendor][0]
+
+
+@pytest.mark.engines("postgresql", "mysql")
+def test_behind_a_method_of_async_code_it_goes_on(engine: Any) -> None:
+    def inside() -> tuple[Any, ...]:
+        with transaction.atomic():
+            before = session_zone()
+            with elsewhere(engine):
+                within = session_zone()
+            return before, within, session_zone()
+
+    utc, other = ZONES[engine.vendor]
+    assert asyncio.run(bridge(inside)) == (utc, other, utc)
 
 
 def test_a_session_keeps_its_connection_where_its_time_zone_stays(engine: Any) -> None:

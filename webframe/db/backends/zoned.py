@@ -37,7 +37,14 @@ class ZonedWrapper(base.DatabaseWrapper):
         slot = self._slot()
         root = None if slot is None else slot.root
         on_loop = waiting.running_loop() is not None and waiting.current_greenlet() is None
-        if root is None or root.broken is not None or on_loop:
+        if slot is not None and root is not None and on_loop:
+            root.lose(
+                "The setting USE_TZ or TIME_ZONE was overridden within it, where plain code cannot tell its session. "
+                "Override them before the transaction begins, or in code behind webframe.greenlets.bridge()."
+            )
+            self.discard(slot)
+            return
+        if root is None or root.broken is not None:
             self.close()
             return
         place = self._enter()
