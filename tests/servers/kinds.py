@@ -38,6 +38,8 @@ class Kind:
     after_failure: str = "cut"
     # Whether it lets requests end before it stops.
     waits_for_requests: bool = True
+    # Whether a WebSocket is refused with the response that the app gives (an extension of ASGI), not with a plain 403.
+    refuses_with_responses: bool = False
     # Whether it tells the app when to start up and to shut down.
     speaks_lifespan: bool = False
     # What makes it stop in an orderly way.
@@ -84,6 +86,7 @@ KINDS = (
         below=_ROOT_PATH,
         comes_without_prefix=True,
         needs=("httptools", "websockets"),
+        refuses_with_responses=True,
         speaks_lifespan=True,
     ),
     Kind(
@@ -94,6 +97,7 @@ KINDS = (
         below=_ROOT_PATH,
         comes_without_prefix=True,
         needs=("h11", "websockets"),
+        refuses_with_responses=True,
         speaks_lifespan=True,
     ),
     Kind(
@@ -102,6 +106,7 @@ KINDS = (
         "hypercorn",
         ("served:app", "--bind", "127.0.0.1:{port}"),
         below=_ROOT_PATH,
+        refuses_with_responses=True,
         speaks_lifespan=True,
     ),
     Kind(
@@ -140,6 +145,7 @@ KINDS = (
         ("--interface", "asgi", *_GRANIAN),
         below=("--url-path-prefix", PREFIX),
         waits_for_requests=False,
+        refuses_with_responses=True,
         speaks_lifespan=True,
     ),
     Kind(

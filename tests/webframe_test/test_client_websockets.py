@@ -201,10 +201,12 @@ def test_a_refusal_is_an_error_with_status_and_code(connect: Any, app: Webframe)
                 pytest.fail("It was refused.")
         error = caught.value
         assert (error.status_code, error.code, error.reason, error.response.content) == (403, 4003, "members only", b"")
-        for path in "/denied", "/nowhere":
-            with pytest.raises(WebSocketRefused):
+        for path, status in ("/denied", 403), ("/nowhere", 404):
+            with pytest.raises(WebSocketRefused) as caught:
                 async with connect(path):
                     pytest.fail("It was refused.")
+            assert (caught.value.status_code, caught.value.code) == (status, None)
+            assert str(status) in caught.value.response.text
 
     with capture_signals(websocket_started, websocket_finished, everywhere=True) as sent:
         asyncio.run(talk())

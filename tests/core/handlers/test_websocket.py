@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from werkzeug.exceptions import Unauthorized
 
-from webframe import Group, Webframe, current_request
+from webframe import Group, Response, Webframe, abort, current_request
 from webframe.core.exceptions import ClientDisconnected, Http404, ImproperlyConfigured, PermissionDenied
 from webframe.core.handlers.websocket import WebSocket, WebSocketHandler
 from webframe.core.signals import websocket_finished, websocket_started
@@ -204,6 +204,52 @@ def test_a_view_may_refuse_the_handshake(app: Webframe, heard: Any) -> None:
 
     assert talk(app, "/").kinds == ["close"]
     assert websocket_counts(heard) == (1, 0, 1)
+
+
+WITH_RESPONSES = {"extensions": {"websocket.http.response": {}}}
+
+
+def test_a_refusal_has_status_and_body_where_the_server_knows_how(app: Webframe, heard: Any) -> None:
+    @app.websocket("/forbidden")
+    async def forbidden(websocket: WebSocket) -> None:
+        raise PermissionDenied("Members only.")
+
+    @app.websocket("/aborted")
+    async def aborted(websocket: WebSocket) -> None:
+        abort(429)
+
+    for path, status, part in ("/forbidden", 403, b"Members only."), ("/aborted", 429, b""), ("/nowhere", 404, b""):
+        exchange = talk(app, path, **WITH_RESPONSES)
+        assert exchange.kinds == ["http.response.start", "http.response.body"]
+        start, body = exchange.sent
+        assert start["status"] == status and part in body["body"]
+        assert (b"content-length", str(len(body["body"])).encode()) in start["headers"]
+        assert talk(app, path).kinds == ["close"]
+    assert websocket_counts(heard) == (6, 0, 6)
+
+
+def test_a_view_may_refuse_with_a_response_of_its_own(app: Webframe) -> None:
+    closed = []
+
+    def pieces() -> Iterator[bytes]:
+        yield b"short and "
+        yield b"stout"
+
+    @app.websocket("/")
+    async def view(websocket: WebSocket) -> None:
+        response = Response(pieces(), 418, headers={"X-Pot": "tea"})
+        response.call_on_close(lambda: closed.append(True))
+        await websocket.refuse(response)
+        await websocket.close()
+        with pytest.raises(ClientDisconnected):
+            await websocket.receive()
+        with pytest.raises(RuntimeError, match=r"closed: refuse\(\) belongs before everything else"):
+            await websocket.refuse(response)
+
+    start, body = talk(app, "/", **WITH_RESPONSES).sent
+    assert (start["status"], body["body"], closed) == (418, b"short and stout", [True])
+    assert (b"x-pot", b"tea") in start["headers"]
+    assert talk(app, "/").code == 1008
 
 
 def test_a_view_that_just_returns_leaves_nothing_open(app: Webframe) -> None:

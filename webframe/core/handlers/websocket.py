@@ -11,16 +11,20 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.exceptions import HTTPException
+
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError
 from webframe.core.handlers.base import LOOP, BaseHandler, may_have_been_heard
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import check_headers
-from webframe.core.handlers.streaming import shielded
+from webframe.core.handlers.streaming import iterate, shielded
 from webframe.core.signals import got_request_exception, websocket_finished, websocket_started
 from webframe.http.environ import split_path
+from webframe.http.errors import error_response
 from webframe.http.json import get_provider
 from webframe.http.request import Request, current_request
+from webframe.http.response import Response
 from webframe.http.wire import check_fields
 from webframe.workers import adopt_asgiref, current_lease, end_lease, own_lease
 
@@ -36,6 +40,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # Codes with which a WebSocket is closed (RFC 6455 section 7.4.1).
 NORMAL = 1000
+POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 
 
@@ -113,6 +118,29 @@ class WebSocket:
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
             except OSError:
                 pass  # the client was faster
+
+    async def refuse(self, response: Response) -> None:
+        """Answer the handshake with a response instead of accepting it.
+
+        Servers that do not know how (the extension `websocket.http.response` of
+        ASGI) answer with a 403 of their own.
+        """
+        if self.state != "connecting":
+            raise RuntimeError(f"This WebSocket is {self.state}: refuse() belongs before everything else.")
+        if "websocket.http.response" not in (self.scope.get("extensions") or ()):
+            await self.close(POLICY_VIOLATION)
+            return
+        self.state = "closed"
+        status, headers, body = response.to_asgi("GET")
+        try:
+            whole = body if isinstance(body, bytes) else b"".join([chunk async for chunk in iterate(body)])
+            await self._send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+            await self._send({"type": "websocket.http.response.body", "body": whole})
+        except OSError:
+            pass  # the client was faster
+        finally:
+            if response.needs_closing:
+                await LOOP.call(response.aclose if response.is_async_body else response.close)
 
     async def hand_over(
         self, app: Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]], scope: MutableMapping[str, Any]
@@ -211,14 +239,12 @@ async def _converse(websocket: WebSocket, endpoint: Endpoint, values: dict[str, 
         raise
     except Exception as error:
         code = INTERNAL_ERROR
-        if websocket.state != "connecting" or not _is_refusal(error):
+        if websocket.state == "connecting" and isinstance(error, (HTTPError, HTTPException)):
+            # Just the answer to the handshake: not found, not allowed.
+            await websocket.refuse(error_response(error, websocket.request))
+        else:
             await _report(websocket, error)
     await websocket.close(code)
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether an error before the handshake is just the answer to it: not found, not allowed."""
-    return isinstance(error, HTTPError) or hasattr(error, "get_response")
 
 
 async def _report(websocket: WebSocket, error: Exception) -> None:
