@@ -180,10 +180,11 @@ def _leave(node: Node | Mark, error: BaseException | None) -> None:
 
 def _call(hooks: Sequence[Hook]) -> None:
     for hook in hooks:
-        _call_hook(hook.function, hook.robust)
+        call_hook(hook.function, hook.robust)
 
 
-def _call_hook(function: Callable[[], object], robust: bool) -> None:
+def call_hook(function: Callable[[], object], robust: bool) -> None:
+    """Call what was registered with `on_commit`, and wait for it if it is async; errors are logged if it is `robust`."""
     try:
         if is_async(function):
             wait(function())  # type: ignore[arg-type]  # that is what being async means
@@ -221,7 +222,7 @@ def on_commit(func: Callable[[], object], using: str | None = None, robust: bool
                 "on_commit() with an async function, outside of transactions, where it is to be called at once,",
                 "'await' with the function, or on_commit() within 'async with atomic()',",
             )
-        _call_hook(func, robust)
+        call_hook(func, robust)
     else:
         raise TransactionManagementError(
             "on_commit() needs an atomic block, or autocommit: with set_autocommit(False) nobody is told of commits."

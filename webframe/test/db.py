@@ -13,19 +13,20 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import TracebackType
 from typing import Any
 
 from webframe.conf import close_match
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db import transaction
 from webframe.db.connections import DEFAULT_ALIAS, connections
+from webframe.greenlets import bridge
 from webframe.test.databases import MadeDatabases as MadeDatabases
 from webframe.test.databases import ensure_databases as ensure_databases
 from webframe.test.databases import made_databases as made_databases
 from webframe.test.databases import setup_databases as setup_databases
 from webframe.test.databases import teardown_databases as teardown_databases
 from webframe.test.keeping import Copies, copy_rows, put_back
-from webframe.waiting import is_async, wait
 
 
 @contextmanager
@@ -106,23 +107,46 @@ def _without_mirrors(aliases: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(connections[alias].alias for alias in tuple(aliases) or tuple(connections)))
 
 
-@contextmanager
-def capture_on_commit(using: str = "default", *, execute: bool = False) -> Iterator[list[Callable[[], object]]]:
+class capture_on_commit:
     """Collect what is to be called after the commit, for tests whose transaction is never committed.
 
-    The list is filled at the end of the block; with `execute` each function is
+    For ``with`` and, where what is called has to wait, ``async with``. The list that
+    it gives is filled at the end of the block; with `execute` each function is
     called then, and so is what it registers in turn.
     """
-    functions: list[Callable[[], object]] = []
-    start = len(transaction.hooks_of(using))
-    yield functions
-    while hooks := transaction.hooks_of(using)[start:]:
-        start += len(hooks)
-        for hook in hooks:
-            functions.append(hook.function)
-            if execute:
-                answer: Any = hook.function()
-                if is_async(hook.function):
-                    wait(answer)
-        if not execute:
-            return
+
+    def __init__(self, using: str = DEFAULT_ALIAS, *, execute: bool = False) -> None:
+        self.using = using
+        self.execute = execute
+        # The functions, and how many were registered before the block.
+        self.functions: list[Callable[[], object]] = []
+        self._start = 0
+
+    def __enter__(self) -> list[Callable[[], object]]:
+        self._start = len(transaction.hooks_of(self.using))
+        return self.functions
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._collect()
+
+    async def __aenter__(self) -> list[Callable[[], object]]:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            await bridge(self._collect)
+
+    def _collect(self) -> None:
+        while hooks := transaction.hooks_of(self.using)[self._start :]:
+            self._start += len(hooks)
+            for hook in hooks:
+                self.functions.append(hook.function)
+                if self.execute:
+                    transaction.call_hook(hook.function, hook.robust)
+            if not self.execute:
+                return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -135,10 +135,11 @@ class TestCase(TransactionTestCase):
         self.enterContext(_undone(self._aliases, check_constraints=True))
 
     @classmethod
-    def captureOnCommitCallbacks(
-        cls, *, using: str = DEFAULT_ALIAS, execute: bool = False
-    ) -> AbstractContextManager[list[Callable[[], object]]]:
-        """Collect what is to be called after the commit, and call it at the end of the block if `execute`."""
+    def captureOnCommitCallbacks(cls, *, using: str = DEFAULT_ALIAS, execute: bool = False) -> capture_on_commit:
+        """Collect what is to be called after the commit, and call it at the end of the block if `execute`.
+
+        For ``with``, or ``async with`` where what is called has to wait.
+        """
         return capture_on_commit(using, execute=execute)
 
 

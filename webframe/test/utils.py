@@ -18,17 +18,21 @@ if TYPE_CHECKING:
     from webframe.test.contexts import ignore_warnings as ignore_warnings
     from webframe.test.contexts import isolate_lru_cache as isolate_lru_cache
     from webframe.test.contexts import tag as tag
+    from webframe.test.databases import setup_databases as setup_databases
+    from webframe.test.databases import teardown_databases as teardown_databases
     from webframe.test.environment import setup_test_environment as setup_test_environment
     from webframe.test.environment import teardown_test_environment as teardown_test_environment
     from webframe.test.isolation import isolate_apps as isolate_apps
     from webframe.test.isolation import register_lookup as register_lookup
     from webframe.test.queries import CaptureQueriesContext as CaptureQueriesContext
+    from webframe.test.recording import ContextList as ContextList
     from webframe.test.settings import modify_settings as modify_settings
     from webframe.test.settings import override_settings as override_settings
 
 _HOMES = {
     "Approximate": "webframe.test.contexts",
     "CaptureQueriesContext": "webframe.test.queries",
+    "ContextList": "webframe.test.recording",
     "TestContextDecorator": "webframe.test.contexts",
     "captured_output": "webframe.test.contexts",
     "captured_stderr": "webframe.test.contexts",
@@ -42,8 +46,10 @@ _HOMES = {
     "modify_settings": "webframe.test.settings",
     "override_settings": "webframe.test.settings",
     "register_lookup": "webframe.test.isolation",
+    "setup_databases": "webframe.test.databases",
     "setup_test_environment": "webframe.test.environment",
     "tag": "webframe.test.contexts",
+    "teardown_databases": "webframe.test.databases",
     "teardown_test_environment": "webframe.test.environment",
 }
 

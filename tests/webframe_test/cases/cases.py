@@ -203,6 +203,24 @@ class Requests(TestCase):
             self.client.post("/notes", json={"text": "bake"})
         self.assertEqual(told, ["bake"])
 
+    async def test_what_waits_for_the_commit_in_async_tests(self) -> None:
+        async def tell() -> None:
+            told.append(str(await Note.objects.acount()))
+
+        told.clear()
+        async with self.captureOnCommitCallbacks(execute=True) as functions:
+            transaction.on_commit(tell)
+            transaction.on_commit(lambda: transaction.on_commit(tell))
+        self.assertEqual((len(functions), told), (3, ["0", "0"]))
+        with self.captureOnCommitCallbacks(execute=True):
+            await self.async_client.post("/notes", json={"text": "bake"})
+        self.assertEqual(told, ["0", "0", "bake"])
+
+    def test_what_fails_robustly_is_logged(self) -> None:
+        with self.assertLogs("webframe.db", "ERROR"), self.captureOnCommitCallbacks(execute=True) as functions:
+            transaction.on_commit(lambda: 1 / 0, robust=True)
+        self.assertEqual(len(functions), 1)
+
 
 class RequestsOverASGI(Requests):
     protocol = "asgi"
