@@ -154,6 +154,9 @@ def test_redirects_are_followed_if_asked_and_remembered(app: Webframe, strict: C
     assert (response.text, response.url.path) == ("arrived", "/three")
     assert response.redirect_chain == [("/two", 302), ("/three", 307)]
     assert [each.status_code for each in response.history] == [302, 307]
+    assert response.client is response.history[0].client is strict
+    with strict.stream("GET", "/three") as response:
+        assert response.client is strict
 
 
 def test_authorization_is_not_sent_to_another_host(app: Webframe, strict: Client) -> None:

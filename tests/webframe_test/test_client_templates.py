@@ -202,7 +202,8 @@ def test_captured_signals_and_responses_see_the_same(app: Webframe, client: Clie
 def test_nothing_is_reported_when_no_client_asks(app: Webframe, client: Client) -> None:
     app.get("/")(lambda request: render("note.html", note="hi"))
     client.get("/")
-    with capture_signals(template_rendered) as sent:
+    sent: list[Any] = []
+    with template_rendered.connected_to(lambda **kwargs: sent.append(kwargs)):
         render("note.html", note="hi")
     assert not sent and not template_rendered.has_listeners()
 

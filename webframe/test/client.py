@@ -119,9 +119,7 @@ class Client(httpx.Client):
     else:
 
         def send(self, request: httpx.Request, **options: Any) -> ClientResponse:
-            response = super().send(request, **options)
-            response.client = self
-            return response
+            return _marked(super().send(request, **options), self)
 
 
 class AsyncClient(httpx.AsyncClient):
@@ -159,9 +157,14 @@ class AsyncClient(httpx.AsyncClient):
     else:
 
         async def send(self, request: httpx.Request, **options: Any) -> ClientResponse:
-            response = await super().send(request, **options)
-            response.client = self
-            return response
+            return _marked(await super().send(request, **options), self)
+
+
+def _marked(response: Any, client: Client | AsyncClient) -> Any:
+    """The response, which knows now who has got it, and so do the redirects that led to it."""
+    for each in (*response.history, response):
+        each.client = client
+    return response
 
 
 def _connect(
