@@ -70,7 +70,8 @@ class Project:
 
     def environment(self, variables: Mapping[str, str] = {}) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        path = os.pathsep.join([str(self.folder), *([] if INSTALLED else [str(ROOT)])])
+        inherited = filter(None, [kept.get("PYTHONPATH")])
+        path = os.pathsep.join([str(self.folder), *([] if INSTALLED else [str(ROOT)]), *inherited])
         database = {} if self.url is None else {"DATABASE_URL": self.url}
         return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **database, **variables}
 

@@ -529,6 +529,20 @@ def test_a_project_that_uses_nothing_of_webframe_imports_nearly_nothing_of_it(py
     passed(project.run(), passed=1)
 
 
+def test_options_are_offered_once_where_pytest_django_is_installed(project: Project) -> None:
+    project.write(
+        pytest_django="""
+        def pytest_addoption(parser):
+            for name in ("--reuse-db", "--create-db"):
+                parser.addoption(name, action="store_true")
+        """,
+        test_it="def test_it(db): ...",
+    )
+    passed(project.run("-p", "pytest_django", "--reuse-db"), passed=1)
+    assert (project.folder / "test_real.sqlite3").exists()
+    passed(project.run("--create-db", "-p", "pytest_django"), passed=1)
+
+
 def test_plain_unittest_classes_take_the_marker(project: Project) -> None:
     project.write(
         test_it="""

@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,6 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="nomigrations",
         help="Make the tables of test databases from the models, without migrations.",
     )
+    group.addoption("--migrations", action="store_false", dest="nomigrations", help="The contrary, which is the rule.")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -81,33 +83,44 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 _rule = pytest.StashKey[Any]()
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let tests be chosen with -k by what `webframe.test.tag` calls them."""
+    for tagged in getattr(item, "cls", None), getattr(item, "obj", None):
+        tags = getattr(tagged, "tags", None)
+        if isinstance(tags, set):
+            item.extra_keyword_matches.update(tag for tag in tags if isinstance(tag, str))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests the fixtures that their marker or their kind asks for; those that really commit come last."""
-    simple: Any = sys.modules.get("webframe.test.simple")
-    cases: Any = sys.modules.get("webframe.test.testcases")
     last: list[pytest.Item] = []
     for item in items:
         if not isinstance(item, pytest.Function):
             continue
-        if simple is not None and item.cls is not None and issubclass(item.cls, simple.SimpleTestCase):
-            if item.cls.databases:
-                # Before setUpClass, which would make them without regard to our options.
-                item.fixturenames = ["webframe_db_setup", *item.fixturenames]
         if item.get_closest_marker("webframe_db") is not None:
             _give(item, "_webframe_db")
         if _is_run_here(item):
             _give(item, "_webframe_loop")
         if not {"_webframe_db", "live_server"}.isdisjoint(item.fixturenames):
             really = _wishes(item).transaction
-        elif cases is not None and item.cls is not None and issubclass(item.cls, cases.TransactionTestCase):
-            really = not issubclass(item.cls, cases.TestCase)
         else:
-            continue
+            really = _is_committing_case(item)
         if really:
             last.append(item)
     if last:
         moved = set(last)
         items[:] = [item for item in items if item not in moved] + last
+
+
+def _is_committing_case(item: pytest.Function) -> bool:
+    """Whether a test is one of a class of ours that commits; those that use databases have those of the session."""
+    simple: Any = sys.modules.get("webframe.test.simple")
+    if simple is None or item.cls is None or not issubclass(item.cls, simple.SimpleTestCase) or not item.cls.databases:
+        return False
+    # Before setUpClass(), which would make some that know nothing of the options.
+    item.fixturenames = ["webframe_db_setup", *item.fixturenames]
+    cases: Any = sys.modules.get("webframe.test.testcases")
+    return cases is None or not issubclass(item.cls, cases.TestCase)
 
 
 def _give(item: pytest.Function, fixture: str) -> None:
@@ -163,10 +176,12 @@ def webframe_db_setup(request: pytest.FixtureRequest) -> Iterator[None]:
     from webframe.test.db import made_databases
 
     _load_app()
-    option = request.config.getoption
-    suffix = getattr(request.config, "workerinput", {}).get("workerid", "")
+    option = partial(request.config.getoption, default=False)
     with made_databases(
-        reuse=option("reuse_db"), create=option("create_db"), migrate=not option("nomigrations"), suffix=suffix
+        reuse=option("reuse_db"),
+        create=option("create_db"),
+        migrate=not option("nomigrations"),
+        suffix=getattr(request.config, "workerinput", {}).get("workerid", ""),
     ):
         yield
 
