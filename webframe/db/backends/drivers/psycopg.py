@@ -10,6 +10,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from webframe.db.backends.drivers.base import Params, Row
+from webframe.db.backends.drivers.formats import Formats, NotReadable
 from webframe.db.backends.drivers.postgresql import PostgreSQLLink
 
 T = TypeVar("T")
@@ -39,13 +40,21 @@ class PsycopgLink(PostgreSQLLink):
 
     def __init__(self, raw: psycopg.Connection[Any], isolation_level: str = "") -> None:
         super().__init__(raw, isolation_level)
-        self._cursor = raw.cursor()
+        self._formats = Formats()
+        self._cursor: psycopg.Cursor[Any] = self._formats.prepare(raw.cursor())
 
     def fetch(self, sql: str, params: Params) -> list[Row]:
-        cursor = self._execute(sql, params)
-        rows: list[Row] = cursor.fetchall()
+        binary = self._formats.get(sql)
+        cursor = self._execute(sql, params, binary)
+        try:
+            rows: list[Row] = cursor.fetchall()
+        except NotReadable:
+            self._formats[sql] = False
+            return self.fetch(sql, params)
+        if binary is None:
+            self._formats.learn(sql, cursor)
         if len(rows) > MANY_ROWS:
-            self._cursor = self.raw.cursor()
+            self._cursor = self._formats.prepare(self.raw.cursor())
         return rows
 
     def run(self, sql: str, params: Params) -> int:
@@ -66,16 +75,16 @@ class PsycopgLink(PostgreSQLLink):
         finally:
             cursor.close()
 
-    def _execute(self, sql: str, params: Params) -> psycopg.Cursor[Any]:
+    def _execute(self, sql: str, params: Params, binary: bool | None = None) -> psycopg.Cursor[Any]:
         cursor = self._cursor
         try:
-            cursor.execute(sql, params)
+            cursor.execute(sql, params, binary=binary)
         except psycopg.errors.FeatureNotSupported as error:
             # A table was changed after a statement about it had been prepared. Within a transaction it is too late.
             if "cached plan" not in str(error) or self.raw.info.transaction_status != TransactionStatus.IDLE:
                 raise
             self.stale = True
-            cursor.execute(sql, params, prepare=False)
+            cursor.execute(sql, params, prepare=False, binary=binary)
         return cursor
 
     def stream(self, sql: str, params: Params, size: int) -> Any:

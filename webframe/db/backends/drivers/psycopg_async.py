@@ -10,6 +10,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from webframe.db.backends.drivers.base import Params, Row
+from webframe.db.backends.drivers.formats import Formats, NotReadable
 from webframe.db.backends.drivers.postgresql import PostgreSQLLink
 from webframe.db.backends.drivers.psycopg import MANY_ROWS, new_stream_name
 from webframe.waiting import wait
@@ -33,7 +34,8 @@ class PsycopgAsyncLink(PostgreSQLLink):
     def __init__(self, raw: psycopg.AsyncConnection[Any], isolation_level: str = "") -> None:
         super().__init__(raw, isolation_level)
         self.loop = asyncio.get_running_loop()
-        self._cursor = raw.cursor()
+        self._formats = Formats()
+        self._cursor: psycopg.AsyncCursor[Any] = self._formats.prepare(raw.cursor())
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -41,10 +43,17 @@ class PsycopgAsyncLink(PostgreSQLLink):
         return wait(self._fetch(sql, params))
 
     async def _fetch(self, sql: str, params: Params) -> list[Row]:
-        cursor = await self._execute(sql, params)
-        rows: list[Row] = await cursor.fetchall()
+        binary = self._formats.get(sql)
+        cursor = await self._execute(sql, params, binary)
+        try:
+            rows: list[Row] = await cursor.fetchall()
+        except NotReadable:
+            self._formats[sql] = False
+            return await self._fetch(sql, params)
+        if binary is None:
+            self._formats.learn(sql, cursor)
         if len(rows) > MANY_ROWS:
-            self._cursor = self.raw.cursor()
+            self._cursor = self._formats.prepare(self.raw.cursor())
         return rows
 
     def run(self, sql: str, params: Params) -> int:
@@ -68,16 +77,16 @@ class PsycopgAsyncLink(PostgreSQLLink):
             await cursor.executemany(sql, rows)
             return cursor.rowcount
 
-    async def _execute(self, sql: str, params: Params) -> psycopg.AsyncCursor[Any]:
+    async def _execute(self, sql: str, params: Params, binary: bool | None = None) -> psycopg.AsyncCursor[Any]:
         cursor = self._cursor
         try:
-            await cursor.execute(sql, params)
+            await cursor.execute(sql, params, binary=binary)
         except psycopg.errors.FeatureNotSupported as error:
             # A table was changed after a statement about it had been prepared. Within a transaction it is too late.
             if "cached plan" not in str(error) or self.is_in_transaction():
                 raise
             self.stale = True
-            await cursor.execute(sql, params, prepare=False)
+            await cursor.execute(sql, params, prepare=False, binary=binary)
         return cursor
 
     def cursor(self) -> PsycopgAsyncCursor:
