@@ -25,7 +25,7 @@ from webframe.db.errors import ObjectNotUpdated
 from webframe.db.models.checks import messages_about
 from webframe.db.models.clashes import refuse_clashing_fields, refuse_needed_name
 from webframe.db.models.conditions import Q
-from webframe.db.models.construction import build, general_init, refuse_instances
+from webframe.db.models.construction import build, complete, general_init, refuse_instances
 from webframe.db.models.deletion import CASCADE, Collector
 from webframe.db.models.fields.numbers import BigAutoField
 from webframe.db.models.loading import Loading
@@ -275,6 +275,7 @@ def _prepare(model: Any) -> None:
     if model.__doc__ is None:
         model.__doc__ = f"{model.__name__}({', '.join(field.name for field in meta.fields)})"
     if meta.apps.makes_instances:
+        meta.complete = partial(complete, model)
         rebuild = partial(_rebuild, model)
         rebuild()
         meta.rebuild = rebuild

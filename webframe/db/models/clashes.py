@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 from webframe.core.exceptions import FieldError
@@ -32,8 +33,12 @@ def is_needed_by_models(model: Any, name: str) -> bool:
     """Whether `Model` itself, the root of a class, has an attribute of that name."""
     if name in GIVEN:
         return True
-    root = [base for base in model.__mro__ if isinstance(base, type(model))][-1]
-    return any(name in vars(base) for base in root.__mro__)
+    return name in _names_of_root([base for base in model.__mro__ if isinstance(base, type(model))][-1])
+
+
+@cache
+def _names_of_root(root: type) -> frozenset[str]:
+    return frozenset(name for base in root.__mro__ for name in vars(base))
 
 
 def refuse_needed_name(model: Any, name: str, value: Any) -> None:

@@ -7,6 +7,9 @@ not loaded; the quick one without that; and `construct`, which sends pre_init
 and post_init around `fill`. Which of them is the class's `__init__` depends on
 whether anybody listens for the class, and is decided when somebody connects.
 
+All of it is made when somebody looks at `__init__`: many a program defines
+models and makes no instance.
+
 A class that has an `__init__` of its own keeps it; what it calls by `super()`
 is `fill` or `construct`.
 """
@@ -36,21 +39,51 @@ class _Missing:
 
 MISSING = _Missing()
 
-# Every model that can have instances, and what guards the deciding about their constructors.
+# Every model whose constructor has been made, and what guards the deciding about which form of it holds.
 _models: weakref.WeakSet[type[Any]] = weakref.WeakSet()
 _deciding = threading.RLock()
 
 
+class LateConstructor:
+    """Stands for the `__init__` of a model until somebody looks at it."""
+
+    __slots__ = ("model",)
+
+    is_generated = True
+
+    def __init__(self, model: type[Any]) -> None:
+        self.model = model
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        complete(self.model)
+        return vars(self.model)["__init__"].__get__(instance, owner)
+
+
 def build(model: type[Any]) -> None:
     """Give a model its constructor; again, when its fields have changed."""
-    meta = model._meta
-    meta.fill = meta.construct = _generated(model, deferred=True)
     with _deciding:
+        _models.discard(model)
+        model._meta.forget_constructors()
+        if _behind_own_init(model) is None and not getattr(vars(model).get("__init__"), "is_guarded", False):
+            model.__init__ = LateConstructor(model)
+        else:
+            complete(model)  # what is called by super() has to be seen to now
+
+
+def complete(model: type[Any]) -> None:
+    """Make the constructor of a model, and find out what its `_meta` says of that, unless it has been done."""
+    with _deciding:
+        if model in _models:
+            return
+        meta = model._meta
+        meta.fill = meta.construct = _generated(model, deferred=True)
         shadowed = _behind_own_init(model)
         if shadowed is None:
             meta.quick = _generated(model, deferred=False)
         else:
+            meta.quick = None
             for ancestor in shadowed:
+                complete(ancestor)
                 _guard(ancestor)
         meta.plain_values = _sets_plainly(model)
         meta.plain_init = shadowed is None and meta.plain_values and not _overrides_from_db(model)

@@ -39,6 +39,28 @@ class JoinStep(NamedTuple):
     filter: Any = None
 
 
+class _KnownWithConstructor:
+    """An attribute of `Options` that is set when the constructor of the model is made: when it is read, or before."""
+
+    def __init__(self, default: Any) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, meta: Any, owner: Any = None) -> Any:
+        if meta is None:
+            return self
+        if meta.complete is None:
+            return self.default
+        meta.complete()
+        return meta.__dict__[self.name]
+
+
+# What type checkers make of it: an attribute like any other.
+known_with_constructor: Any = _KnownWithConstructor
+
+
 class Options(FieldIndex):
     """What is known about one model: its names, fields, parents and everything said in its `Meta`."""
 
@@ -82,8 +104,8 @@ class Options(FieldIndex):
         self.proxy_for_model: Any = None
         # No model can be exchanged for another one.
         self.swapped: None = None
-        # Options of the models that inherit from this one.
-        self._heirs: weakref.WeakSet[Options] = weakref.WeakSet()
+        # Options of the models that inherit from this one, if there are any.
+        self._heirs: weakref.WeakSet[Options] | None = None
         # Whether instances may lack fields, which are then loaded when they are read.
         self.deferred_enabled = False
         # The SQLAlchemy table, once somebody asked for it (webframe.db.models.tables).
@@ -143,7 +165,7 @@ class Options(FieldIndex):
     def _fields_changed(self) -> None:
         if self.rebuild is not None:
             self.rebuild()
-        for heir in list(self._heirs):
+        for heir in self.heirs():
             heir._fields_changed()
 
     def setup_pk(self, field: Any) -> None:
@@ -171,23 +193,30 @@ class Options(FieldIndex):
 
     def note_heir(self, heir: Options) -> None:
         """What is computed for `heir` depends on this model."""
+        if self._heirs is None:
+            self._heirs = weakref.WeakSet()
         self._heirs.add(heir)
+
+    def heirs(self) -> list[Options]:
+        """The options of the models that inherit from this one."""
+        return [] if self._heirs is None else list(self._heirs)
 
     def heirs_with_tables(self) -> Iterator[Options]:
         """Of all models that inherit from this one, those that have a table of their own."""
-        for heir in list(self._heirs):
+        for heir in self.heirs():
             if heir.concrete_model is heir.model:
                 yield heir
             yield from heir.heirs_with_tables()
 
     def _expire_cache(self) -> None:
         """Forget everything that was computed from the fields and relations, here and in models that inherit."""
-        for name in COMPUTED:
-            self.__dict__.pop(name, None)
+        known = self.__dict__
+        for name in COMPUTED & known.keys():
+            del known[name]
         self.table = self.writing = self.create = None
-        for known in (self.plans, self.filters, self.exclusions, self.orders, self.joins):
-            known.clear()
-        for heir in list(self._heirs):
+        for kept in (self.plans, self.filters, self.exclusions, self.orders, self.joins):
+            kept.clear()
+        for heir in self.heirs():
             heir._expire_cache()
 
     # -- names
@@ -306,19 +335,27 @@ class Options(FieldIndex):
         """The attributes that the values of the concrete fields are in, in order."""
         return tuple(field.attname for field in self.concrete_fields)
 
+    # Makes the constructor, and sets what is known of it; None: the model is to have no instances.
+    complete: Callable[[], None] | None = None
+
     # Whether rows of a query may become instances without the constructor and from_db(): nobody changed those, nor how
     # attributes are set.
-    plain_init: bool = False
+    plain_init: bool = known_with_constructor(False)
     # Whether the values of fields lie in the dictionaries of instances, and nobody changed how they are set.
-    plain_values: bool = False
+    plain_values: bool = known_with_constructor(False)
     # Called when a field was added to a model that was complete: makes its constructor anew.
     rebuild: Callable[[], None] | None = None
     # The constructor in its general form: takes DEFERRED for a value, and sends no signals. And the one that does.
-    fill: Callable[..., None]
-    construct: Callable[..., None]
+    fill: Callable[..., None] = known_with_constructor(None)
+    construct: Callable[..., None] = known_with_constructor(None)
     # The generated constructor in its quick form; None: the class has one of its own. And which one holds now.
-    quick: Callable[..., None] | None = None
-    init: Callable[..., None]
+    quick: Callable[..., None] | None = known_with_constructor(None)
+    init: Callable[..., None] = known_with_constructor(None)
+
+    def forget_constructors(self) -> None:
+        """The constructor is to be made anew, when somebody needs it."""
+        for name in OF_CONSTRUCTOR:
+            self.__dict__.pop(name, None)
 
     def enable_deferred(self) -> None:
         """Let instances load the fields they lack when they are read.
@@ -346,8 +383,11 @@ class Options(FieldIndex):
         return self.label_lower
 
 
+# What is known when the constructor has been made.
+OF_CONSTRUCTOR = tuple(name for name, value in vars(Options).items() if isinstance(value, _KnownWithConstructor))
+
 # The attributes that `_expire_cache` forgets.
-COMPUTED = tuple(
+COMPUTED = frozenset(
     name for kind in Options.__mro__ for name, value in vars(kind).items() if isinstance(value, cached_property)
 )
 

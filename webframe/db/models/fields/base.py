@@ -155,9 +155,10 @@ class Field(Choosing, RegisterLookupMixin):
             )
         # Declaration order within a class; fields that nobody declared come first.
         self.creation_counter = next(_auto_creation) if auto_created else next(_creation)
-        self.error_messages = self._all_error_messages()
 
-    def _all_error_messages(self) -> dict[str, str]:
+    @cached_property
+    def error_messages(self) -> dict[str, str]:
+        """The messages of all errors by their codes: those that were given, and those of the class."""
         messages: dict[str, str] = {}
         for cls in reversed(type(self).__mro__):
             messages.update(vars(cls).get("default_error_messages", {}))
