@@ -12,9 +12,11 @@ import httpx
 import pytest
 
 from webframe import Request, Webframe
+from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.test import AsyncClient, Client, lifespan, override_settings
 from webframe.test.client import ASGITransport, WSGITransport
 from webframe.test.lifespan import Life
+from webframe.waiting import wait
 
 
 class Broken(Exception):
@@ -189,6 +191,14 @@ def test_context_variables_of_start_up_do_not_leak(app: Webframe, protocol: str)
 
     with Client(app, protocol=protocol):
         assert variable.get() == "unset"
+
+
+def test_a_plain_client_on_the_loop_of_the_process_is_refused_instead_of_waiting_for_itself(app: Webframe) -> None:
+    async def enter() -> None:
+        with pytest.raises(SynchronousOnlyOperation, match="AsyncClient"), Client(app):
+            pass
+
+    wait(enter())
 
 
 # -- other apps

@@ -15,7 +15,7 @@ import pytest
 from webframe import Request, Webframe
 from webframe.core.exceptions import ClientDisconnected
 from webframe.core.signals import got_request_exception, request_finished, request_started
-from webframe.test import AsyncClient, Client, capture_signals, transports
+from webframe.test import AsyncClient, Client, asgi_transport, capture_signals
 from webframe.test.signals import template_rendered
 
 
@@ -166,7 +166,7 @@ def test_a_fast_app_waits_for_a_slow_client(app: Webframe, client: Client) -> No
 def test_an_app_that_does_not_notice_that_its_client_has_gone_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transports, "PATIENCE", 0.1)
+    monkeypatch.setattr(asgi_transport, "PATIENCE", 0.1)
     cancelled = []
 
     async def talkative(scope: Any, receive: Any, send: Any) -> None:
@@ -188,6 +188,46 @@ def test_an_app_that_does_not_notice_that_its_client_has_gone_is_an_error(
             with Client(app, protocol="asgi").stream("GET", "/"):
                 pass
     assert cancelled == [True]
+
+
+def test_an_app_that_does_not_notice_a_cancellation_does_not_swallow_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi_transport, "PATIENCE", 0.05)
+
+    async def deaf(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def ask() -> None:
+        task = asyncio.ensure_future(AsyncClient(deaf).get("/"))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        assert "went on for 0.05 seconds" in caught.value.__notes__[0]
+
+    asyncio.run(ask())
+
+
+def test_an_answer_that_is_none_is_closed_all_the_same() -> None:
+    closed = []
+
+    class Body(list[bytes]):
+        def close(self) -> None:
+            closed.append("wsgi")
+
+    def wsgi(environ: Any, start_response: Any) -> Body:
+        start_response("fine", [])
+        return Body([b"hello"])
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start"})
+        await send({"type": "http.response.body", "body": b"hello"})
+        closed.append("asgi")
+
+    with pytest.raises(ValueError):
+        Client(wsgi).get("/")
+    with pytest.raises(KeyError):
+        Client(asgi, protocol="asgi").get("/")
+    assert closed == ["wsgi", "asgi"]
 
 
 # -- uploads
@@ -346,6 +386,28 @@ def test_an_upload_that_is_under_way_ends_with_the_response(app: Webframe) -> No
 
     assert asyncio.run(asyncio.wait_for(send(), 5)) == "one"
     assert stopped == [True]
+
+
+def test_an_error_of_an_upload_that_the_app_did_not_wait_for_is_raised_too(app: Webframe) -> None:
+    @app.post("/", stream=True)
+    async def ask_in_vain(request: Request) -> str:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await request.stream.aread()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.1)
+        return "had no patience"
+
+    async def upload() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.05)
+        raise Broken
+        yield b""
+
+    async def send() -> None:
+        async with AsyncClient(app) as client:
+            with pytest.raises(Broken):
+                await client.post("/", content=upload())
+
+    asyncio.run(send())
 
 
 # -- cancellation

@@ -50,8 +50,13 @@ def test_other_threads_serve_it_so_async_tests_do_not_wait_for_themselves(app: W
         async with httpx.AsyncClient(trust_env=False) as client:
             return (await client.get(server.url)).text
 
+    async def serve() -> str:
+        with LiveServer(app, protocol) as server:
+            return await ask(server)
+
     with LiveServer(app, protocol) as server:
         assert asyncio.run(ask(server)) == "here"
+    assert asyncio.run(serve()) == "here"
 
 
 def test_it_can_be_given_an_address(app: Webframe, protocol: str) -> None:

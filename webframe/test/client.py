@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from webframe.test._httpx import httpx
+from webframe.test.asgi_transport import ASGITransport, LoopTransport
 from webframe.test.lifespan import PATIENCE, found_app
 from webframe.test.recording import ContextList, Recording
 from webframe.test.requests import BASE_URL, AsyncRequestFactory, RequestFactory, environ_of, scope_of
-from webframe.test.transports import ASGITransport, ClientResponse, LoopTransport, WSGITransport
+from webframe.test.responses import ClientResponse
 from webframe.test.websocket import (
     HANDSHAKE,
     AsyncWebSocketSession,
@@ -24,6 +25,7 @@ from webframe.test.websocket import (
     WebSocketSession,
     websocket_scope,
 )
+from webframe.test.wsgi_transport import WSGITransport
 
 __all__ = [
     "ASGITransport",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+from webframe import waiting
 from webframe.conf import settings
 from webframe.core.handlers.protocol import ServedBothWays
 from webframe.core.handlers.streaming import shielded
+from webframe.waiting import refuse_on_loop
+from webframe.workers import process_loop, run_on_process_loop
 
 logger = logging.getLogger("webframe.server")
 
@@ -134,6 +137,18 @@ class _Ended:
 def life_of(app: Any, protocol: str) -> Life | None:
     """The life of an app; None for an app that has none because it speaks WSGI alone."""
     return Life(app) if protocol == "asgi" or isinstance(app, ServedBothWays) else None
+
+
+def wait_anywhere(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Wait for start-up or shutdown on the loop that the process keeps, in async tests of WSGI apps too.
+
+    They block their loop then, as a WSGI app does in any case. The process's own
+    loop is the exception: it would wait for itself.
+    """
+    if waiting.running_loop() is process_loop():
+        coroutine.close()
+        refuse_on_loop("Starting and stopping an app for a plain Client or a LiveServer", "AsyncClient")
+    run_on_process_loop(coroutine)
 
 
 def found_app() -> Any:

@@ -19,8 +19,7 @@ from typing import Any, Protocol, Self
 from werkzeug.serving import ThreadedWSGIServer
 
 from webframe.core.management.wsgi_server import RequestHandler
-from webframe.test.lifespan import PATIENCE, Life, found_app, life_of
-from webframe.waiting import wait
+from webframe.test.lifespan import PATIENCE, Life, found_app, life_of, wait_anywhere
 
 # Seconds that uvicorn gives requests under way when it is stopped; then it cancels them.
 GRACE = 1
@@ -123,7 +122,7 @@ class _WSGIServing:
         host, self.port = listening.getsockname()[:2]
         self._life = life_of(app, "wsgi")
         if self._life is not None:
-            wait(self._life.start())
+            wait_anywhere(self._life.start())
         with listening:  # the server has a copy
             self._server = _WSGIServer(host, self.port, app, _QuietHandler, fd=listening.fileno())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -139,7 +138,7 @@ class _WSGIServing:
 
 
 def _stop_life(life: Life) -> None:
-    wait(life.stop())
+    wait_anywhere(life.stop())
 
 
 class _WSGIServer(ThreadedWSGIServer):

@@ -167,15 +167,15 @@ class AsyncWebSocketSession:
         self._task = asyncio.get_running_loop().create_task(self._run(), context=context)
         try:
             await self._shake_hands()
-        except BaseException:
-            await shielded(self._leave())
+        except BaseException as error:
+            await shielded(self._leave(error))
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await shielded(self._leave())
+        await shielded(self._leave(error))
         if error is None:
             self._raise_untold()
             self._recording.check()
@@ -237,7 +237,7 @@ class AsyncWebSocketSession:
         if error is not None:
             raise error
 
-    async def _leave(self) -> None:
+    async def _leave(self, because: BaseException | None) -> None:
         """Close what is open, and wait until the app has ended."""
         await self.close()
         assert self._task is not None
@@ -245,7 +245,10 @@ class AsyncWebSocketSession:
         if not self._task.done():
             self._task.cancel()
             await asyncio.wait((self._task,), timeout=1)
-            raise TimeoutError(f"The app went on for {PATIENCE:g} seconds after the WebSocket was closed.")
+            text = f"The app went on for {PATIENCE:g} seconds after the WebSocket was closed."
+            if because is None:
+                raise TimeoutError(text)
+            because.add_note(text)
 
     # The app's side.
 

@@ -1,213 +1,28 @@
-"""httpx transports that call an app, and do what httpx's own leave out.
+"""httpx transports that call an ASGI app, for async code and for plain code.
 
-Responses really stream, bodies are always closed, also those of responses that
-nobody reads, uploads are read as far as the app reads them, non-ASCII paths
-arrive, start-up and shutdown run, and context variables that the app sets do
-not leak into the test.
+The app runs in a task of its own. Responses are there when they begin, uploads
+are asked for piece by piece, and a client that leaves waits until the app has
+noticed. What the app sets in context variables does not come back into the test.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, MutableMapping
-from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, MutableMapping
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Any, Self
 
 from webframe.core.handlers.streaming import shielded
 from webframe.test._httpx import httpx
-from webframe.test.lifespan import PATIENCE, Life, life_of
-from webframe.test.recording import ContextList, Recording
-from webframe.test.requests import Upload, environ_of, scope_of
+from webframe.test.lifespan import PATIENCE, Life
+from webframe.test.recording import Recording
+from webframe.test.requests import scope_of
+from webframe.test.responses import response_of
 from webframe.waiting import refuse_on_loop, wait
-from webframe.workers import run, run_on_process_loop
-
-if TYPE_CHECKING:
-    from webframe.template import Template
+from webframe.workers import run
 
 Message = MutableMapping[str, Any]
-
-
-class ClientResponse(httpx.Response):
-    """A response, and what was heard of the app while it was made."""
-
-    # The client that it came from: `Client` and `AsyncClient` say so.
-    client: Any = None
-    # Nothing was heard where somebody else's transport has made the response.
-    _recording: Recording | None = None
-
-    @property
-    def templates(self) -> list[Template]:
-        """The templates that were rendered for it, in order; those of a stream as far as it was read."""
-        return [] if self._recording is None else self._recording.templates
-
-    @property
-    def context(self) -> ContextList | None:
-        """The contexts of these templates, by number or by the name of a variable; None where there is no template."""
-        return (self._recording and self._recording.contexts) or None
-
-    @property
-    def redirect_chain(self) -> list[tuple[str, int]]:
-        """Each redirect that was followed: where it led, and its status."""
-        return [(response.headers["Location"], response.status_code) for response in self.history]
-
-
-def _response(
-    status: int, headers: list[tuple[bytes, bytes]], stream: Any, recording: Recording, reason: str = ""
-) -> ClientResponse:
-    extensions: dict[str, Any] = {"http_version": b"HTTP/1.1"}
-    if reason:
-        extensions["reason_phrase"] = reason.encode("latin-1")
-    response = ClientResponse(status, headers=headers, stream=stream, extensions=extensions)
-    response._recording = recording
-    return response
-
-
-# --- WSGI -----------------------------------------------------------------------------------------------------------
-
-
-class WSGITransport(httpx.BaseTransport):
-    """Calls a WSGI app, in this thread and in a context of its own."""
-
-    def __init__(self, app: Callable[..., Any], *, raise_app_exceptions: bool = True, lifespan: bool = True) -> None:
-        self.app = app
-        self.raise_app_exceptions = raise_app_exceptions
-        # Only an app that speaks ASGI too has one.
-        self._life = life_of(app, "wsgi") if lifespan else None
-
-    def __enter__(self) -> Self:
-        if self._life is not None:
-            run_on_process_loop(self._life.start())
-        return self
-
-    def close(self) -> None:
-        """Run shutdown, if start-up was run."""
-        if self._life is not None and self._life.running:
-            run_on_process_loop(self._life.stop())
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Call the app; the response is there with the first piece of its body."""
-        _end_dropped()
-        context = copy_context()
-        recording = Recording(self.raise_app_exceptions)
-        environ = environ_of(request)
-        start = _StartResponse()
-        stream = _WSGIStream(context, recording, getattr(environ["wsgi.input"], "raw", None))
-        try:
-            context.run(recording.begin)
-            stream.result = context.run(self.app, environ, start)
-            stream.check()
-            stream.begin(start)
-            stream.check()
-        except BaseException:
-            stream.close()
-            raise
-        if request.method == "HEAD":
-            stream.pieces = iter(())
-        status, _, reason = start.status.partition(" ")
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in start.headers]
-        return _response(int(status), raw, stream, recording, reason)
-
-
-class _StartResponse:
-    """What a server gives to a WSGI app, for the beginning of its response."""
-
-    def __init__(self) -> None:
-        self.status = ""
-        self.headers: list[tuple[str, str]] = []
-        # Whether the client has seen these.
-        self.is_sent = False
-        # What came by the callable that this returns: the way of old apps to send a body.
-        self.written: list[bytes] = []
-
-    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], Any]:
-        if self.status and exc_info is None:
-            raise RuntimeError("The app called start_response twice; the second time exc_info has to say why.")
-        if self.is_sent:
-            raise exc_info[1]
-        self.status, self.headers = status, headers
-        return self.written.append
-
-
-class _WSGIStream(httpx.SyncByteStream):
-    """The body of a response as the app makes it, closed when it was read, left or dropped."""
-
-    def __init__(self, context: Context, recording: Recording, upload: Upload | None) -> None:
-        self.result: Iterable[bytes] = ()
-        self.pieces: Iterator[bytes] = iter(())
-        self._context = context
-        self._recording = recording
-        self._upload = upload
-        self._closed = False
-
-    def check(self) -> None:
-        """Raise what has gone wrong so far and came as no error: with the body of the request, or in the app."""
-        upload, self._upload = self._upload, None
-        if upload is not None and upload.error is not None:
-            raise upload.error
-        self._upload = upload
-        self._recording.check()
-
-    def begin(self, start: _StartResponse) -> None:
-        """Take the first piece, or as many as it takes until the app has said how its response begins."""
-        pieces = self._context.run(iter, self.result)
-        first = None
-        while not start.status or first is None:
-            first = self._context.run(next, pieces, None)
-            if first is None:
-                break
-        if not start.status:
-            raise RuntimeError("The app ended without a response: it has not called start_response().")
-        start.is_sent = bool(first or start.written)
-        self.pieces = self._rest(start, first, pieces)
-
-    def _rest(self, start: _StartResponse, piece: bytes | None, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        while True:
-            while start.written:
-                yield start.written.pop(0)
-            if piece is None:
-                break
-            if piece:
-                start.is_sent = True
-                yield piece
-            piece = self._context.run(next, pieces, None)
-        self.check()
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self.pieces
-
-    def close(self) -> None:
-        """Close the body, once, and listen no more."""
-        if not self._closed:
-            self._closed = True
-            try:
-                self._close_result()
-            finally:
-                self._recording.end()
-
-    def _close_result(self) -> None:
-        close = getattr(self.result, "close", None)
-        if close is not None:
-            self._context.run(close)
-
-    def __del__(self) -> None:
-        if not self._closed:
-            self._closed = True
-            _dropped.append(self._recording)
-            self._close_result()
-
-
-# What listens still for responses that were dropped unread: ended by the next request, because what the collector of
-# garbage calls must not wait for locks.
-_dropped: deque[Recording] = deque()
-
-
-def _end_dropped() -> None:
-    while _dropped:
-        _dropped.popleft().end()
-
-
-# --- ASGI -----------------------------------------------------------------------------------------------------------
 
 
 class ASGITransport(httpx.AsyncBaseTransport):
@@ -240,12 +55,12 @@ class ASGITransport(httpx.AsyncBaseTransport):
         exchange = _Exchange(self.app, self.scope_of(request), request, Recording(self.raise_app_exceptions))
         try:
             start = await exchange.begin()
-        except BaseException:
-            await exchange.leave(in_peace=False)
+            stream = _ASGIStream(exchange, with_body=request.method != "HEAD")
+            headers = [(bytes(name), bytes(value)) for name, value in start.get("headers", ())]
+            return response_of(start["status"], headers, stream, exchange.recording)
+        except BaseException as error:
+            await exchange.leave(because=error)
             raise
-        stream = _ASGIStream(exchange, with_body=request.method != "HEAD")
-        headers = [(bytes(name), bytes(value)) for name, value in start.get("headers", ())]
-        return _response(start["status"], headers, stream, exchange.recording)
 
 
 class _Exchange:
@@ -351,7 +166,7 @@ class _Exchange:
         """Raise the error that the app has ended with, once."""
         error, self._untold = self._untold, None
         if isinstance(error, asyncio.CancelledError):
-            raise RuntimeError("The app ended without a response: somebody has cancelled its task.") from error
+            raise RuntimeError("Somebody has cancelled the app's task before its response was complete.") from error
         if error is not None:
             raise error
 
@@ -361,32 +176,42 @@ class _Exchange:
             self._gone.set_result(None)
             self._room.release()
 
-    async def leave(self, *, in_peace: bool = True) -> None:
-        """Go away, wait until the app has ended, and raise its error, `in_peace` if there is no other already."""
+    async def leave(self, *, because: BaseException | None = None) -> None:
+        """Go away, and wait until the app has ended; its error is raised, unless we go because of another one."""
         if not self._left:
             self._left = True
-            await shielded(self._leave(in_peace))
+            await shielded(self._leave(because))
 
-    async def _leave(self, in_peace: bool) -> None:
+    async def _leave(self, because: BaseException | None) -> None:
         self.disappear()
         await asyncio.wait((self._task,), timeout=PATIENCE)
-        if self._coming is not None:
-            self._coming.cancel()
-            await asyncio.wait((self._coming,), timeout=PATIENCE)
-        else:
-            await self._pieces.aclose()
+        await self._end_upload()
         if not self._task.done():
             self._task.cancel()
             await asyncio.wait((self._task,), timeout=1)
-            raise TimeoutError(f"The app went on for {PATIENCE:g} seconds after its client had gone.")
-        if in_peace and not isinstance(self._untold, asyncio.CancelledError):
+            text = f"The app went on for {PATIENCE:g} seconds after its client had gone."
+            if because is None:
+                raise TimeoutError(text)
+            because.add_note(text)
+        elif because is None and not isinstance(self._untold, asyncio.CancelledError):
             self.raise_untold()
+
+    async def _end_upload(self) -> None:
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            coming.cancel()
+            await asyncio.wait((coming,), timeout=PATIENCE)
+            if coming.done() and not coming.cancelled():
+                self._untold = self._untold or coming.exception()
+        else:
+            await self._pieces.aclose()
 
     def abandon(self) -> None:
         """Be gone, from any thread, for a response that was dropped."""
-        if not self._left and not self._loop.is_closed():
+        if not self._left:
             self._left = True
-            self._loop.call_soon_threadsafe(self.disappear)
+            with suppress(RuntimeError):  # the loop is closed, and the app with it
+                self._loop.call_soon_threadsafe(self.disappear)
 
 
 class _Ended:
@@ -439,7 +264,7 @@ class _ASGIStream(httpx.AsyncByteStream):
         self._exchange.abandon()
 
 
-# --- ASGI for plain code --------------------------------------------------------------------------------------------
+# --- for plain code
 
 
 class LoopTransport(httpx.BaseTransport):
