@@ -201,6 +201,12 @@ def test_a_lookup_is_known_within_the_block_only() -> None:
         assert models.CharField.get_lookups()["sounds"] is Sounds
 
 
+def test_a_lookup_of_a_single_field_is_refused() -> None:
+    with pytest.raises(TypeError, match="classes of fields, not for .* Give CharField"):
+        with register_lookup(models.CharField(), models.Lookup):
+            pass
+
+
 def test_warnings_are_ignored_by_their_category_or_their_message() -> None:
     with ignore_warnings(category=DeprecationWarning):
         warnings.warn("old", DeprecationWarning, stacklevel=1)

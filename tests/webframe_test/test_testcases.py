@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 CASES = Path(__file__).parent / "cases"
 
 # How many tests of the project pass, and how many are skipped.
-PASSED = 63
+PASSED = 65
 SKIPPED = 5
 
 
@@ -205,6 +205,34 @@ def test_the_real_databases_are_left_alone(runner: str, project: Path) -> None:
     done = run(runner, project, "-k", "Undone")
     assert done.returncode == 0, output(done)
     assert not list(project.glob("*.sqlite3"))
+
+
+def test_a_replica_shows_what_is_in_the_database_that_it_mirrors(runner: str, project: Path) -> None:
+    (project / "app.py").write_text(
+        "from webframe import Webframe\n"
+        "from webframe.db import models\n"
+        "replica = {'ENGINE': 'sqlite3', 'NAME': 'replica.sqlite3', 'TEST': {'MIRROR': 'default'}}\n"
+        "app = Webframe(__name__, DATABASES={'default': 'sqlite:///real.sqlite3', 'replica': replica})\n"
+        "class Note(models.Model):\n"
+        "    text = models.CharField(max_length=50)\n"
+        "Shelf = Note\n"
+    )
+    tests = """
+class Both(TestCase):
+    databases = {"default", "replica"}
+
+    def test(self):
+        Note.objects.create(text="x")
+        self.assertEqual(Note.objects.using("replica").count(), 1)
+
+class OnlyTheReplica(TestCase):
+    databases = ["replica"]
+
+    def test(self):
+        self.assertEqual(Note.objects.using("replica").count(), 0)
+"""
+    said = run_alone(runner, project, tests)
+    assert "OK" in said or "2 passed" in said, said
 
 
 # --- projects without databases -----------------------------------------------------------------------------------

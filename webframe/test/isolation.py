@@ -57,18 +57,23 @@ def _config_of(entry: str) -> AppConfig:
 @contextmanager
 def register_lookup(field: Any, *lookups: Any, lookup_name: str | None = None) -> Iterator[None]:
     """Within the block fields of a class know these look-ups or transforms, under their names or `lookup_name`."""
-    own = vars(field).get("class_lookups")
+    if not isinstance(field, type):
+        raise TypeError(
+            f"Look-ups are registered for classes of fields, not for {field!r}. Give {type(field).__name__}."
+        )
+    kind: Any = field
+    own = vars(kind).get("class_lookups")
     before = None if own is None else dict(own)
     try:
         for lookup in lookups:
-            field.register_lookup(lookup, lookup_name)
+            kind.register_lookup(lookup, lookup_name)
         _forget_names()
         yield
     finally:
         if before is not None:
-            field.class_lookups = before
-        elif "class_lookups" in vars(field):
-            del field.class_lookups
+            kind.class_lookups = before
+        elif "class_lookups" in vars(kind):
+            del kind.class_lookups
         _forget_names()
 
 

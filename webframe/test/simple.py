@@ -15,6 +15,8 @@ from webframe.test.settings import modify_settings, override_settings
 from webframe.waiting import is_async
 
 if TYPE_CHECKING:
+    import asyncio
+
     from webframe.test.client import AsyncClient, Client
     from webframe.test.features import Condition
 
@@ -25,9 +27,9 @@ __unittest = True
 class SimpleTestCase(Assertions):
     """Tests that use no database; those that do inherit from `TestCase` or `TransactionTestCase`.
 
-    Runs under unittest and pytest. A test may be an ``async def``: it runs in an
-    event loop of its own. `setUp` and `tearDown` are plain, and need not call those
-    of this class; `setUpClass` has to.
+    Runs under unittest and pytest. A test may be an ``async def``, and so may
+    `setUp`, `tearDown` and cleanups: they run in an event loop that the test has for
+    itself. `setUp` and `tearDown` need not call those of this class; `setUpClass` has to.
     """
 
     # The application for the clients; None: the one that the command `webframe` finds.
@@ -42,6 +44,8 @@ class SimpleTestCase(Assertions):
 
     # What decides whether the tests are for this database; set by the decorators of `features.py`.
     _webframe_features: ClassVar[tuple[Condition, ...]] = ()
+    # The event loop of the test, once something async has run.
+    _runner: asyncio.Runner | None = None
     # The aliases that `databases` names, once the class is set up.
     _aliases: ClassVar[tuple[str, ...]] = ()
 
@@ -118,24 +122,40 @@ class SimpleTestCase(Assertions):
     def _begin(self) -> None:
         """What comes before `setUp`; what it registers with addCleanup comes after everything else."""
 
+    # What unittest calls the parts of a test by; its own class for async tests overrides the same.
+
     def _callSetUp(self) -> None:
         self._begin()
-        super()._callSetUp()  # type: ignore[misc]  # unittest's own for async tests overrides it, too
+        self.addCleanup(self._end_loop)
+        self._call(self.setUp)
 
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
-        if is_async(method):
-            method = partial(self._run_in_loop, method)
-        super()._callTestMethod(method)  # type: ignore[misc]
+        super()._callTestMethod(partial(self._call, method) if is_async(method) else method)  # type: ignore[misc]
 
-    def _run_in_loop(self, method: Callable[[], Any]) -> Any:
-        """Run a test in an event loop of its own: in a copy of this context, and so in the transactions around it."""
-        import asyncio
+    def _callTearDown(self) -> None:
+        self._call(self.tearDown)
 
-        with asyncio.Runner() as runner:
-            try:
-                return runner.run(method())
-            finally:
-                client = vars(self).pop("async_client", None)
+    def _callCleanup(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        self._call(function, *args, **kwargs)
+
+    def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a part of the test; what is async runs in the event loop of the test.
+
+        That begins with a copy of this context, and so in the transactions around the test.
+        """
+        if not is_async(function):
+            return function(*args, **kwargs)
+        if self._runner is None:
+            import asyncio
+
+            self._runner = asyncio.Runner()
+        return self._runner.run(function(*args, **kwargs))
+
+    def _end_loop(self) -> None:
+        runner, self._runner = self._runner, None
+        client = vars(self).pop("async_client", None)
+        if runner is not None:
+            with runner:
                 if client is not None:
                     runner.run(client.aclose())
 

@@ -122,7 +122,7 @@ class TestCase(TransactionTestCase):
         cls.enterClassContext(_undone(cls._aliases))
         cls._load_fixtures()
         before = dict(vars(cls))
-        cls.setUpTestData()
+        _call(cls.setUpTestData)
         for name, value in list(vars(cls).items()):
             if value is not before.get(name):
                 setattr(cls, name, TestData(name, value))
@@ -187,6 +187,15 @@ class TestData:
 
     def __repr__(self) -> str:
         return f"<TestData: {self.name}={self.data!r}>"
+
+
+def _call(function: Callable[[], Any]) -> None:
+    """Call a function; if it is async, in an event loop of its own, and in the transactions around it."""
+    answer = function()
+    if is_async(function):
+        import asyncio
+
+        asyncio.run(answer)
 
 
 @contextmanager

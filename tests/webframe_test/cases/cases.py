@@ -108,6 +108,36 @@ class Undone(TestCase):
         self.assertTrue(transaction.is_open())
 
 
+class AllAsync(TestCase):
+    @classmethod
+    async def setUpTestData(cls) -> None:
+        cls.note = await Note.objects.acreate(text="buy flour")
+
+    async def setUp(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.task = asyncio.create_task(asyncio.sleep(60))
+        self.addCleanup(self.clean, "flour")
+        await Note.objects.acreate(text="set up")
+
+    async def clean(self, word: str) -> None:
+        self.assertIs(asyncio.get_running_loop(), self.loop)
+        self.assertEqual((word, await Note.objects.acount()), ("flour", 3))
+        self.assertTrue(self.task.cancelled())
+
+    async def tearDown(self) -> None:
+        await Note.objects.acreate(text="tear down")
+        self.task.cancel()
+
+    async def test_one_event_loop(self) -> None:
+        self.assertIs(asyncio.get_running_loop(), self.loop)
+        self.assertFalse(self.task.done())
+        self.assertEqual(await Note.objects.acount(), 2)
+
+    def test_plain(self) -> None:
+        self.assertEqual(self.note.text, "buy flour")
+        self.assertEqual(Note.objects.count(), 2)
+
+
 class Requests(TestCase):
     app = app
 
