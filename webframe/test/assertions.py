@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unittest
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -328,25 +329,25 @@ class Assertions(unittest.TestCase):
             self.fail(f"{complaint}: {raw!r} ({error})")
 
     def assertXMLEqual(self, xml1: str, xml2: str, msg: str | None = None) -> None:
-        """Two pieces of XML mean the same: comments, white space and the order of attributes do not matter."""
-        one, other = self._canonical_pair(xml1, xml2)
+        """Two pieces of XML mean the same: comments, the order of attributes and the width of gaps do not matter."""
+        one, other = self._xml_pair(xml1, xml2)
         if one != other:
             standard = f"{xml1!r} != {xml2!r}"
             self.fail(self._formatMessage(msg, f"{standard}\n{_difference(one, other)}"))
 
     def assertXMLNotEqual(self, xml1: str, xml2: str, msg: str | None = None) -> None:
         """Two pieces of XML do not mean the same."""
-        one, other = self._canonical_pair(xml1, xml2)
+        one, other = self._xml_pair(xml1, xml2)
         if one == other:
             self.fail(self._formatMessage(msg, f"{xml1!r} == {xml2!r}"))
 
-    def _canonical_pair(self, xml1: str, xml2: str) -> tuple[str, str]:
+    def _xml_pair(self, xml1: str, xml2: str) -> tuple[str, str]:
         texts = []
         for place, xml in ("First", xml1), ("Second", xml2):
             try:
-                texts.append(ElementTree.canonicalize(xml, strip_text=True))
+                texts.append("\n".join(_lines_of(ElementTree.fromstring(xml.strip()))))
             except ElementTree.ParseError as error:
-                self.fail(f"{place} argument is not valid XML: {error}")
+                self.fail(f"{place} argument is not valid XML: {error}\n{xml}")
         return texts[0], texts[1]
 
 
@@ -359,6 +360,15 @@ async def _called_within(
 
 def _is_of_async_client(response: Any) -> bool:
     return hasattr(response.stream, "__aiter__")
+
+
+def _lines_of(element: ElementTree.Element, depth: int = 0) -> Iterator[str]:
+    """An element of XML with all in it that matters: its texts together, as they are often cut, then its elements."""
+    text = "".join([element.text or "", *(child.tail or "" for child in element)])
+    text = re.sub(r"[ \t\n]{2,}", " ", text)
+    yield f"{'  ' * depth}{element.tag} {dict(sorted(element.attrib.items()))} {text!r}"
+    for child in element:
+        yield from _lines_of(child, depth + 1)
 
 
 def _templates_of(response: Any) -> Sequence[Any]:

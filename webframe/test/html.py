@@ -8,6 +8,7 @@ open is closed with the one around it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from operator import itemgetter
@@ -15,12 +16,14 @@ from operator import itemgetter
 # Elements that have no contents, and no end.
 VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
 
-# Attributes that are there or not: their value does not matter.
+# Attributes that are there or not: no value is as good as their name.
 BOOLEAN = frozenset(
     "allowfullscreen async autofocus autoplay checked controls default defer disabled formnovalidate hidden inert "
     "ismap itemscope loop multiple muted nomodule novalidate open playsinline readonly required reversed "
     "selected".split()
 )
+
+WHITE_SPACE = re.compile(r"[ \t\n\f\r]+")
 
 
 class Element:
@@ -55,21 +58,15 @@ class Element:
             yield f"</{self.name}>"
 
     def count(self, wanted: Element) -> int:
-        """How often a document, the root of another tree, is found in this one."""
+        """How often a document, the root of another tree, is in this one; a text only as a whole one."""
         needle = wanted.children
-        if not needle:
-            return 0
-        found = 0
-        if len(needle) == 1 and isinstance(needle[0], str):
-            found += sum(child.count(needle[0]) for child in self.children if isinstance(child, str))
-        else:
-            place = 0
-            while place <= len(self.children) - len(needle):
-                if self.children[place : place + len(needle)] == needle:
-                    found += 1
-                    place += len(needle)
-                else:
-                    place += 1
+        found, place = 0, 0
+        while needle and place <= len(self.children) - len(needle):
+            if self.children[place : place + len(needle)] == needle:
+                found += 1
+                place += len(needle)
+            else:
+                place += 1
         return found + sum(child.count(wanted) for child in self.children if isinstance(child, Element))
 
 
@@ -114,10 +111,15 @@ class _Parser(HTMLParser):
 def _normal_attribute(attribute: tuple[str, str | None]) -> tuple[str, str | None]:
     name, value = attribute
     if name in BOOLEAN:
-        return name, None
+        return name, None if value in ("", name) else value
     if name == "class":
-        return name, " ".join(sorted(set((value or "").split())))
+        return name, " ".join(sorted(_words(value or "")))
     return name, value or ""
+
+
+def _words(text: str) -> list[str]:
+    """What stands between white space as HTML knows it: a space that must not break is none."""
+    return [word for word in WHITE_SPACE.split(text) if word]
 
 
 def _join_texts(element: Element) -> None:
@@ -131,5 +133,5 @@ def _join_texts(element: Element) -> None:
             children[-1] += child
         else:
             children.append(child)
-    texts = [" ".join(child.split()) if isinstance(child, str) else child for child in children]
+    texts = [" ".join(_words(child)) if isinstance(child, str) else child for child in children]
     element.children = [child for child in texts if child != ""]
