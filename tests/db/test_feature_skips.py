@@ -8,6 +8,7 @@ from unittest import SkipTest, TestCase
 
 import pytest
 
+import webframe.test
 from webframe.test import skipIfDBFeature, skipUnlessAnyDBFeature, skipUnlessDBFeature
 
 from .conftest import Engine
@@ -82,8 +83,7 @@ def test_a_decorator_without_features_is_refused() -> None:
 
 def test_conditions_of_a_class_and_of_its_bases_add_up() -> None:
     @skipUnlessDBFeature("supports_transactions")
-    class Base(TestCase):
-        databases = ("default",)
+    class Base(webframe.test.TestCase): ...
 
     @skipIfDBFeature("has_select_for_update")
     class Tests(Base): ...

@@ -14,7 +14,7 @@ from webframe.waiting import is_async
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-# Where a decorated class of test cases keeps what is to be asked before its tests.
+# Where a class of our test cases keeps what is to be asked before its tests.
 CONDITIONS = "_webframe_features"
 
 
@@ -35,9 +35,9 @@ class Condition:
         self._why = why
         self._features = features
 
-    def check(self, case: type[Any] | None = None) -> None:
+    def check(self, case: Any = None) -> None:
         """Raise `SkipTest` if the tests, of the class that is given, are not for this database."""
-        if case is not None and DEFAULT_ALIAS not in getattr(case, "databases", (DEFAULT_ALIAS,)):
+        if case is not None and case.databases != "__all__" and DEFAULT_ALIAS not in case.databases:
             raise ValueError(
                 f"{case.__qualname__} cannot be skipped for what the database {DEFAULT_ALIAS!r} can do: its tests may "
                 f"not use it. Add {DEFAULT_ALIAS!r} to {case.__qualname__}.databases."
@@ -48,8 +48,8 @@ class Condition:
 
     def __call__(self, decorated: Decorated) -> Decorated:
         if isinstance(decorated, type):
-            if hasattr(decorated, "databases"):
-                setattr(decorated, CONDITIONS, (*getattr(decorated, CONDITIONS, ()), self))
+            if hasattr(decorated, CONDITIONS):
+                setattr(decorated, CONDITIONS, (*getattr(decorated, CONDITIONS), self))
                 return decorated
             return cast(Decorated, decorate_tests(decorated, self.decorate_function))
         return cast(Decorated, self.decorate_function(decorated))
@@ -96,5 +96,5 @@ def _has(features: Any, name: str) -> bool:
 
 
 def _case_of(args: tuple[Any, ...]) -> type[Any] | None:
-    """The class of test cases that a method was called on."""
-    return type(args[0]) if args and hasattr(args[0], "databases") else None
+    """The class of our test cases that a method was called on."""
+    return type(args[0]) if args and hasattr(args[0], CONDITIONS) else None
