@@ -11,6 +11,7 @@ import sys
 # Type checkers know this name; importing it from typing would be most of what `import webframe` costs.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Mapping
     from typing import Any
 
@@ -97,8 +98,23 @@ _waiting: dict[str, list[Callable[[], object]]] = {}
 _imported: set[str] = set()
 
 
-class LateModule:
-    """Stands for a module, under a global name, until something of it is first used; then the module takes its place.
+class _Late:
+    """Stands for something, under a global name, until it is first used; then the thing itself takes its place."""
+
+    def __init__(self, make: Callable[[], Any], namespace: dict[str, Any]) -> None:
+        self._make = make
+        self._namespace = namespace
+
+    def __getattr__(self, name: str) -> Any:
+        made = self._make()
+        for known_as, value in list(self._namespace.items()):
+            if value is self:
+                self._namespace[known_as] = made
+        return getattr(made, name)
+
+
+class LateModule(_Late):
+    """A module that is imported at its first use.
 
     For what not every program needs, such as SQLAlchemy where models are only defined::
 
@@ -112,16 +128,24 @@ class LateModule:
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
-        self._globals = sys._getframe(1).f_globals
+        super().__init__(self._import, sys._getframe(1).f_globals)
 
-    def __getattr__(self, name: str) -> Any:
+    def _import(self) -> Any:
         from importlib import import_module
 
         try:
-            module = import_module(self.__name__)
+            return import_module(self.__name__)
         except ModuleNotFoundError as error:
             raise missing_dependency(error) from error
-        for known_as, value in list(self._globals.items()):
-            if value is self:
-                self._globals[known_as] = module
-        return getattr(module, name)
+
+
+def late_pattern(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """A regular expression that is compiled at its first use, which takes longer than to import a module."""
+
+    def make() -> Any:
+        import re
+
+        return re.compile(pattern, flags)
+
+    late: Any = _Late(make, sys._getframe(1).f_globals)
+    return late  # type: ignore[no-any-return]

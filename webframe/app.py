@@ -12,7 +12,6 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 from webframe import debug
 from webframe._lazy import LateModule
@@ -29,6 +28,8 @@ from webframe.workers import pool, run
 
 # What serving needs; commands such as `migrate` do without.
 if TYPE_CHECKING:
+    from urllib import parse as urls
+
     from werkzeug import routing as werkzeug_routing
 
     from webframe import routing
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from webframe.http import request as requests
     from webframe.http.response import Response
 else:
+    urls = LateModule("urllib.parse")
     werkzeug_routing = LateModule("werkzeug.routing")
     routing = LateModule("webframe.routing")
     asgi = LateModule("webframe.core.handlers.asgi")
@@ -125,7 +127,7 @@ class Webframe(Group, ServedBothWays):
         request = requests.current_request.get()
         url = self._table().router.build(name, values, root_path=self._root_path(request))
         if _anchor is not None:
-            url += "#" + quote(_anchor)
+            url += "#" + urls.quote(_anchor)
         if not _external:
             return url
         if request is None:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from webframe._lazy import LateModule
+from webframe._lazy import LateModule, late_pattern
 from webframe.core.exceptions import HTTPError, ImproperlyConfigured
 from webframe.core.handlers.protocol import ServedBothWays
 
@@ -408,7 +407,7 @@ def _checked_methods(methods: Iterable[str], rule: str) -> tuple[str, ...]:
     return tuple(method.upper() for method in checked)
 
 
-_METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_METHOD = late_pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def _check_takes(view: Callable[..., Any], route: Route, rule: str) -> None:
@@ -431,7 +430,7 @@ def _check_takes(view: Callable[..., Any], route: Route, rule: str) -> None:
         )
 
 
-_VARIABLE = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
+_VARIABLE = late_pattern(r"<(?:[^<>]*:)?([^<>:]+)>")
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,

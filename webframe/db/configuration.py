@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.conf import close_match, settings
 from webframe.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from urllib import parse as urls
+else:
+    urls = LateModule("urllib.parse")
 
 BACKENDS = "webframe.db.backends"
 
@@ -143,6 +148,10 @@ def _check_async_driver(place: str, engine: str, driver: str) -> None:
 _NAMES = ("sqlite3", "postgresql", "mysql")
 
 
+def _unquoted(text: str) -> str:
+    return urls.unquote(text) if "%" in text else text
+
+
 def from_url(place: str, url: str) -> dict[str, Any]:
     """The entry that a URL stands for; `place` is where it was given.
 
@@ -162,16 +171,16 @@ def from_url(place: str, url: str) -> dict[str, Any]:
     if engine.endswith("sqlite3"):
         return _from_sqlite_url(place, engine, rest)
     try:
-        parts = urlsplit(url)
+        parts = urls.urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise ImproperlyConfigured(f"{place} is a URL that cannot be read: {error}.") from error
     entry: dict[str, Any] = {
         "ENGINE": engine,
-        "NAME": unquote(parts.path.removeprefix("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(parts.hostname or ""),
+        "NAME": urls.unquote(parts.path.removeprefix("/")),
+        "USER": urls.unquote(parts.username or ""),
+        "PASSWORD": urls.unquote(parts.password or ""),
+        "HOST": urls.unquote(parts.hostname or ""),
         "PORT": str(port) if port is not None else "",
     }
     driver = scheme.lower().partition("+")[2]
@@ -192,12 +201,12 @@ def _from_sqlite_url(place: str, engine: str, rest: str) -> dict[str, Any]:
             f"{place} names a host, which SQLite has none of. A path needs three slashes, "
             f"'sqlite:///{path}', or four if it is absolute."
         )
-    return _with_query({"ENGINE": engine, "NAME": unquote(path.removeprefix("/")) or ":memory:"}, query)
+    return _with_query({"ENGINE": engine, "NAME": _unquoted(path.removeprefix("/")) or ":memory:"}, query)
 
 
 def _with_query(entry: dict[str, Any], query: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
+    for name, text in urls.parse_qsl(query, keep_blank_values=True) if query else ():
         value = _read(text)
         if name.lower() in _KEYS_IN_QUERY:
             entry[_KEYS_IN_QUERY[name.lower()]] = value

@@ -8,19 +8,28 @@ unless the code at hand has chosen another by `activate` or `override`.
 from __future__ import annotations
 
 import datetime as datetimes
-import zoneinfo
 from contextvars import ContextVar, Token
 from functools import cache
 from types import TracebackType
+from typing import TYPE_CHECKING
 
+from webframe._lazy import LateModule
 from webframe.conf import settings
+
+if TYPE_CHECKING:
+    import zoneinfo
+else:
+    zoneinfo = LateModule("zoneinfo")
 
 utc = datetimes.UTC
 
 active: ContextVar[datetimes.tzinfo | None] = ContextVar("active time zone", default=None)
 
+
 # Read once for each name; zoneinfo keeps what it has read, but asking it costs more than a dictionary.
-_zone = cache(zoneinfo.ZoneInfo)
+@cache
+def _zone(name: str) -> datetimes.tzinfo:
+    return zoneinfo.ZoneInfo(name)
 
 
 def get_fixed_timezone(offset: datetimes.timedelta | float) -> datetimes.timezone:

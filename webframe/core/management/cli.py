@@ -7,21 +7,25 @@ as late.
 
 from __future__ import annotations
 
-import difflib
-import platform
+import os
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.core.management.env_files import load_env_files
 from webframe.core.management.errors import CommandError
 from webframe.core.management.project import Project
 
 if TYPE_CHECKING:
+    import difflib
+    import platform
     from importlib import metadata
+else:
+    difflib = LateModule("difflib")
+    platform = LateModule("platform")
 
 # The entry point group in which other packages offer commands, each of them a click.Command.
 ENTRY_POINTS = "webframe.commands"
@@ -196,7 +200,7 @@ def version_of(package: str) -> str:
 def command_line(ctx: click.Context, target: str | None) -> None:
     """Run and inspect an app made with webframe."""
     project = Project(target)
-    project.from_env_files, complaints = load_env_files(Path.cwd())
+    project.from_env_files, complaints = load_env_files(os.getcwd())
     for complaint in complaints:
         click.echo(f"Warning: {complaint}", err=True)
     ctx.obj = project

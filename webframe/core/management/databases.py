@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import sys
-import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from webframe._lazy import LateModule
 from webframe.apps.config import AppConfig
 from webframe.apps.registry import apps
 from webframe.core.exceptions import ImproperlyConfigured
@@ -20,13 +20,21 @@ from webframe.core.management.errors import CommandError, UserCodeError
 from webframe.db.connections import DEFAULT_ALIAS, connections
 from webframe.db.errors import Error
 
+if TYPE_CHECKING:
+    import difflib
+    import sysconfig
+else:
+    difflib = LateModule("difflib")
+    sysconfig = LateModule("sysconfig")
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# What others have written: no frame of these folders is of the project.
-_FOREIGN = tuple(
-    {os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep}
-    | {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
+
+@cache
+def _foreign() -> tuple[str, ...]:
+    """What the files begin with that others have written: no frame of these is of the project."""
+    folders = {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep, *folders, "<"
 
 
 def database_option(help: str) -> Callable[[Command], Command]:
@@ -139,7 +147,7 @@ def is_of_project(error: BaseException | None) -> bool:
         files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
         if isinstance(error, SyntaxError) and error.filename:
             files.append(error.filename)
-        if any(not file.startswith((*_FOREIGN, "<")) for file in files):
+        if any(not file.startswith(_foreign()) for file in files):
             return True
         error = error.__cause__
     return False

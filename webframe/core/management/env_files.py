@@ -18,12 +18,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
-from pathlib import Path
+
+from webframe._lazy import late_pattern
 
 # In order of rank, first wins: .env is this machine's own, .webframeenv goes with the project.
 ENV_FILES = (".env", ".webframeenv")
 
-ASSIGNMENT = re.compile(
+ASSIGNMENT = late_pattern(
     r"""
     [ \t]* (?:export[ \t]+)? (?P<name>[A-Za-z_][A-Za-z0-9_]*) [ \t]* = [ \t]*
     (?: '(?P<single>[^']*)' | "(?P<double>(?:[^"\\]|\\.)*)" | (?P<bare>(?!['"])[^\n]*?) )
@@ -31,11 +32,13 @@ ASSIGNMENT = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-NOTHING = re.compile(r"[ \t]*(?:\#[^\n]*)?(?:\n|\Z)")
+NOTHING = late_pattern(r"[ \t]*(?:\#[^\n]*)?(?:\n|\Z)")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$", "\n": ""}
 
 
-def load_env_files(folder: Path, environ: MutableMapping[str, str] = os.environ) -> tuple[dict[str, str], list[str]]:
+def load_env_files(
+    folder: str | os.PathLike[str], environ: MutableMapping[str, str] = os.environ
+) -> tuple[dict[str, str], list[str]]:
     """Add the variables of the files in `folder` that `environ` does not have yet.
 
     Returns what was added, and one line for each thing that could not be read.
@@ -43,11 +46,12 @@ def load_env_files(folder: Path, environ: MutableMapping[str, str] = os.environ)
     added: dict[str, str] = {}
     complaints: list[str] = []
     for file in ENV_FILES:
-        path = folder / file
-        if not path.is_file():
+        path = os.path.join(folder, file)
+        if not os.path.isfile(path):
             continue
         try:
-            values, wrong_lines = parse_env(path.read_text(encoding="utf-8-sig"))
+            with open(path, encoding="utf-8-sig") as opened:
+                values, wrong_lines = parse_env(opened.read())
         except (OSError, UnicodeError) as error:
             complaints.append(f"{file} cannot be read and is passed over: {error}")
             continue

@@ -16,23 +16,29 @@ app, else from `app` in `[tool.webframe]` of pyproject.toml. Its forms:
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 import os
-import pkgutil
 import sys
-import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import webframe
+from webframe._lazy import LateModule
 from webframe.core.management.errors import AppNotFound, NoAppInModule, UserCodeError, has_user_frames
 
 if TYPE_CHECKING:
+    import difflib
+    import pathlib
+    import pkgutil
+    import tomllib
+
     from webframe.app import Webframe
+else:
+    difflib = LateModule("difflib")
+    pathlib = LateModule("pathlib")
+    pkgutil = LateModule("pkgutil")
+    tomllib = LateModule("tomllib")
 
 # Files of the current folder in which an app is looked for, in this order.
 APP_FILES = ("wsgi.py", "asgi.py", "app.py", "main.py")
@@ -40,16 +46,14 @@ APP_NAMES = ("app", "application")
 FACTORY_NAMES = ("create_app", "make_app")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundApp:
+class FoundApp(NamedTuple):
     """An app and the import string under which it was found, such as `notes:app`."""
 
     app: Webframe
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(NamedTuple):
     """What stands after the colon of an import string: `obj.attr` or a call of it."""
 
     names: tuple[str, ...]
@@ -76,10 +80,10 @@ def find_app(given: str | None = None) -> FoundApp:
         return load_app(given, "--app")
     if from_environment := os.environ.get("WEBFRAME_APP"):
         return load_app(from_environment, "WEBFRAME_APP")
-    return discover_app(Path(folder))
+    return discover_app(pathlib.Path(folder))
 
 
-def discover_app(folder: Path) -> FoundApp:
+def discover_app(folder: pathlib.Path) -> FoundApp:
     """Find the app by the files of a folder."""
     empty: list[str] = []
     for file in APP_FILES:
@@ -97,7 +101,7 @@ def discover_app(folder: Path) -> FoundApp:
     )
 
 
-def read_project_file(path: Path) -> str | None:
+def read_project_file(path: pathlib.Path) -> str | None:
     """Read `app` in `[tool.webframe]` of a pyproject.toml; None when there is none."""
     try:
         with path.open("rb") as file:
@@ -176,12 +180,12 @@ def _keyword(item: ast.keyword) -> str:
     return item.arg
 
 
-def _locate(place: str, where: str) -> tuple[str, Path]:
+def _locate(place: str, where: str) -> tuple[str, pathlib.Path]:
     """Turn the path of a file or package into the name to import, and put its root on the path.
 
     The root is the nearest folder above that is not itself a package, so that relative imports work.
     """
-    path = Path(os.path.abspath(place))  # not resolve(): what a link stands beside is what it imports
+    path = pathlib.Path(os.path.abspath(place))  # not resolve(): what a link stands beside is what it imports
     if path.is_dir():
         path /= "__init__.py"
     elif path.suffix != ".py":
@@ -229,7 +233,7 @@ def _no_module(name: str, missing: str) -> str:
     return f"there is no module {last!r} in package {parent!r}.{_near(last, names)}"
 
 
-def _check_file(module: ModuleType, file: Path, where: str) -> None:
+def _check_file(module: ModuleType, file: pathlib.Path, where: str) -> None:
     """Refuse a module that came from elsewhere because its name was taken, as by app.py of another folder."""
     origin = getattr(module, "__file__", None)
     if origin is None or not os.path.exists(origin) or not os.path.samefile(origin, file):

@@ -18,7 +18,6 @@ from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db.backends import base, sqlite_functions
 from webframe.db.backends.connecting import MAX_OVERFLOW, POOL_OPTIONS, POOL_SIZE, POOL_TIMEOUT
 from webframe.db.backends.drivers import threaded
-from webframe.db.backends.drivers.adaptive import AdaptiveLink, Line
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
 from webframe.db.backends.features import Features, Operations
@@ -32,8 +31,11 @@ if TYPE_CHECKING:
     import asyncio
 
     import sqlalchemy
+
+    from webframe.db.backends.drivers import adaptive
 else:
     sqlalchemy = LateModule("sqlalchemy")
+    adaptive = LateModule("webframe.db.backends.drivers.adaptive")
 
 # Seconds to wait for a lock (the default of sqlite3 itself).
 TIMEOUT = 5.0
@@ -110,13 +112,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._path = name
         self._options = options
         self._plain_pool = self._new_pool()
-        self._line = Line(self._line_timeout)
+        self._known_line: adaptive.Line | None = None
         # For a database in memory: the one connection, and the guard of everybody who uses it.
         self._shared_guard = Guard()
         self._shared_link: SQLiteLink | None = None
         self._shared_checkout: Any = None
         if self.is_in_memory:
             self.guard_timeout = self.timeout
+
+    @property
+    def _line(self) -> adaptive.Line:
+        """Where async code that writes stands in line: the same for all event loops."""
+        with self._lock:
+            if self._known_line is None:
+                self._known_line = adaptive.Line(self._line_timeout)
+            return self._known_line
 
     # --- connections ----------------------------------------------------------------------------------------------
 
@@ -190,9 +200,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         loop = asyncio.get_running_loop()
         if self.is_in_memory:
-            return AdaptiveLink(self._shared(), loop, self._line, shared=True)
+            return adaptive.AdaptiveLink(self._shared(), loop, self._line, shared=True)
         raw = threaded.connect(self._connect, sqlite3.Connection.close)
-        return AdaptiveLink(SQLiteLink(raw, self.transaction_mode), loop, self._line)
+        return adaptive.AdaptiveLink(SQLiteLink(raw, self.transaction_mode), loop, self._line)
 
     def init_connection(self, link: Link) -> None:
         if link.loop is not None and self.is_in_memory:
@@ -315,7 +325,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._plain_pool = self._new_pool()
         self._shared_guard = Guard()
         self._shared_link = self._shared_checkout = None
-        self._line = Line(self._line_timeout)
+        self._known_line = None
 
 
 # Connections of the parent of a fork, kept as they are.

@@ -14,18 +14,25 @@ that waits would be one that CREATE INDEX CONCURRENTLY waits for.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, Protocol
 
+from webframe._lazy import LateModule
 from webframe.db.errors import OperationalError
+
+if TYPE_CHECKING:
+    import hashlib
+    import socket
+    from urllib import parse as urls
+else:
+    hashlib = LateModule("hashlib")
+    urls = LateModule("urllib.parse")
+    socket = LateModule("socket")
 
 if sys.platform == "win32":
     import msvcrt
@@ -36,8 +43,9 @@ else:
 PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 
-# Which advisory lock of PostgreSQL it is; a number that nobody else will come upon. Locks are per database there.
-ADVISORY_KEY = int.from_bytes(hashlib.sha256(b"webframe.migrations").digest()[:8], "big", signed=True)
+# Which advisory lock of PostgreSQL it is: the first 8 bytes of the SHA-256 of "webframe.migrations", which nobody else
+# will come upon. Locks are per database there.
+ADVISORY_KEY = -1341122554354949742
 
 # Seconds: what MySQL and MariaDB allow at most for a connection on which nothing happens, a year.
 LONGEST_WAIT = 31536000
@@ -133,7 +141,7 @@ class FileLock:
                 return False
             os.truncate(file, 0)
             os.lseek(file, 0, os.SEEK_SET)
-            os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            os.write(file, f"process {os.getpid()} on {_host_name()}".encode())
         except BaseException:
             os.close(file)
             raise
@@ -155,6 +163,10 @@ class FileLock:
             with suppress(OSError):  # Windows deletes nothing that is open; what stays there does no harm
                 os.unlink(self.path)
             os.close(file)
+
+
+def _host_name() -> str:
+    return os.uname().nodename if hasattr(os, "uname") else socket.gethostname()
 
 
 def _lock(file: int) -> bool:
@@ -184,7 +196,7 @@ def _path_of(connection: Any) -> str | None:
         return None
     name = str(connection.settings_dict["NAME"])
     if name.startswith("file:"):
-        name = unquote(name.removeprefix("file:").partition("?")[0])
+        name = urls.unquote(name.removeprefix("file:").partition("?")[0])
         if name.startswith("//"):
             name = "/" + name[2:].partition("/")[2]
     return f"{os.path.realpath(name)}-migrating"

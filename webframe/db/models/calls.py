@@ -11,11 +11,10 @@ statement, a string or a comment.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from webframe._lazy import LateModule
+from webframe._lazy import LateModule, late_pattern
 from webframe.db.errors import NotSupportedError
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
@@ -41,10 +40,10 @@ else:
 
 __all__ = ["ExpressionWrapper", "Func", "Ready", "Transform", "as_argument"]
 
-FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+FUNCTION = late_pattern(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 # What templates and joiners may consist of, apart from placeholders.
-HARMLESS = re.compile(r"[\w\s(),.+\-*/<>=|:%\[\]&~^]*")
-PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+HARMLESS = late_pattern(r"[\w\s(),.+\-*/<>=|:%\[\]&~^]*")
+PLACEHOLDER = late_pattern(r"%\((\w+)\)s")
 
 
 class Func(Composite):

@@ -9,10 +9,9 @@ numbers of microseconds elsewhere.
 from __future__ import annotations
 
 import datetime
-import re
 from typing import TYPE_CHECKING, Any, Final
 
-from webframe._lazy import LateModule
+from webframe._lazy import LateModule, late_pattern
 from webframe.conf import settings
 from webframe.utils import timezone
 
@@ -31,7 +30,7 @@ else:
 
 UNITS: Final = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
 # Names of time zones become part of statements, so that one that is grouped by is the same wherever it stands.
-ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*|[+-][0-9]{2}:[0-9]{2}")
+ZONE = late_pattern(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*|[+-][0-9]{2}:[0-9]{2}")
 
 
 def zone_name(zone: datetime.tzinfo | None) -> str:

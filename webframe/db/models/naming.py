@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from webframe._lazy import LateModule
+
+if TYPE_CHECKING:
+    import hashlib
+else:
+    hashlib = LateModule("hashlib")
 
 # The longest name that every database takes (PostgreSQL: 63 bytes).
 MAX_TABLE_NAME = 63

@@ -7,10 +7,10 @@ says what there is. Names found are remembered in the model's ``_meta``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from webframe._lazy import late_pattern
 from webframe.conf import close_match
 from webframe.core.exceptions import FieldDoesNotExist, FieldError
 from webframe.db.models.options import JoinStep
@@ -236,7 +236,9 @@ def _lookups(field: Any) -> Iterator[str]:
 
 # An alias is an identifier in SQL: nothing that could end or comment one, whatever the engine; and MySQL takes no
 # characters beyond the first 65536 in identifiers.
-_FORBIDDEN = re.compile(r"""['`"\]\[;\s.\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]|--|/\*|\*/|#|%|\(|\)|\$|\\""")
+_FORBIDDEN = late_pattern(
+    r"""['`"\]\[;\s.\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]|--|/\*|\*/|#|%|\(|\)|\$|\\"""
+)
 
 
 def check_alias(alias: Any, model: Any, kind: str = "annotation", taken: Iterable[str] = ()) -> None:

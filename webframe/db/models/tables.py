@@ -12,7 +12,6 @@ what PostgreSQL keeps of a name.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -21,12 +20,15 @@ from webframe._lazy import LateModule
 from webframe.core.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
+    import hashlib
+
     import sqlalchemy
     from sqlalchemy import Column, Table
     from sqlalchemy.types import TypeEngine
 
     from webframe.db.models.fields import types
 else:
+    hashlib = LateModule("hashlib")
     sqlalchemy = LateModule("sqlalchemy")
     types = LateModule("webframe.db.models.fields.types")
 

@@ -6,17 +6,23 @@ take a callable too, which is then asked each time.
 
 from __future__ import annotations
 
-import ipaddress
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from webframe._lazy import LateModule, late_pattern
 from webframe.core.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    import ipaddress
+    from urllib import parse as urls
+else:
+    ipaddress = LateModule("ipaddress")
+    urls = LateModule("urllib.parse")
 
 # Values that count as no value at all: nothing but `required` is asked of them.
 EMPTY_VALUES: tuple[Any, ...] = (None, "", [], (), {})
@@ -113,7 +119,7 @@ class URLValidator(_Comparable):
         if re.search(r"[\s\x00-\x1f\x7f<>\"\\^`{|}]", value):
             return False
         try:
-            parts = urlsplit(value)
+            parts = urls.urlsplit(value)
             host, _ = parts.hostname, parts.port
         except ValueError:
             return False
@@ -122,18 +128,20 @@ class URLValidator(_Comparable):
         return host == "localhost" or _is_address(host) or _host().match(host) is not None
 
 
+# RFC 5322's dot-atom and quoted string; RFC 3696 §3: 320 characters at most.
+_LOCAL_PART = late_pattern(
+    r"(?:[-!#$%&'*+/=?^_`{}|~0-9A-Z]+(?:\.[-!#$%&'*+/=?^_`{}|~0-9A-Z]+)*"
+    r'|"(?:[\001-\010\013\014\016-\037!#-\[\]-\177]|\\[\001-\011\013\014\016-\177])*")\Z',
+    re.IGNORECASE,
+)
+
+
 class EmailValidator(_Comparable):
     """The text must look like an address for e-mail; `allowlist` names domains that need no dot."""
 
     message: Any = "Enter a valid email address."
     code = "invalid"
     allowlist: Sequence[str] = ("localhost",)
-    # RFC 5322's dot-atom and quoted string; RFC 3696 §3: 320 characters at most.
-    _local = re.compile(
-        r"(?:[-!#$%&'*+/=?^_`{}|~0-9A-Z]+(?:\.[-!#$%&'*+/=?^_`{}|~0-9A-Z]+)*"
-        r'|"(?:[\001-\010\013\014\016-\037!#-\[\]-\177]|\\[\001-\011\013\014\016-\177])*")\Z',
-        re.IGNORECASE,
-    )
 
     def __init__(self, message: Any = None, code: str | None = None, allowlist: Sequence[str] | None = None) -> None:
         if message is not None:
@@ -149,7 +157,7 @@ class EmailValidator(_Comparable):
 
     def _is_valid(self, value: str) -> bool:
         local, at, domain = value.rpartition("@")
-        if not (at and self._local.match(local)):
+        if not (at and _LOCAL_PART.match(local)):
             return False
         if domain in self.allowlist or (len(domain) <= 253 and _host().match(domain)):
             return True
@@ -352,7 +360,7 @@ class FileExtensionValidator(_Comparable):
             self.code = code
 
     def __call__(self, value: Any) -> None:
-        extension = Path(str(getattr(value, "name", value))).suffix[1:].lower()
+        extension = os.path.splitext(str(getattr(value, "name", value)))[1][1:].lower()
         if self.allowed_extensions is not None and extension not in self.allowed_extensions:
             params = {"extension": extension, "allowed_extensions": ", ".join(self.allowed_extensions), "value": value}
             raise ValidationError(self.message, code=self.code, params=params)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from webframe._lazy import late_pattern
 from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.base import Params, Row
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
@@ -45,10 +46,10 @@ INSTRUCTIONS = 200
 DETOURS = 50
 MAX_SLOW = 500
 
-_QUESTION = re.compile(r"\s*(SELECT|VALUES)\b", re.IGNORECASE)
+_QUESTION = late_pattern(r"\s*(SELECT|VALUES)\b", re.IGNORECASE)
 
 # Statements that need no turn among the writers. WITH may be the beginning of anything.
-_READING = re.compile(
+_READING = late_pattern(
     r"\s*(SELECT|VALUES|WITH\b(?!.*\b(INSERT|UPDATE|DELETE|REPLACE)\b)|PRAGMA|EXPLAIN|ATTACH|DETACH"
     r"|SAVEPOINT|RELEASE|ROLLBACK|COMMIT|END|BEGIN\s+DEFERRED)\b",
     re.IGNORECASE | re.DOTALL,

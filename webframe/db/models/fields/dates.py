@@ -8,7 +8,7 @@ import warnings
 from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
-from webframe._lazy import LateModule
+from webframe._lazy import LateModule, late_pattern
 from webframe.conf import settings
 from webframe.core.exceptions import ValidationError
 from webframe.db.models.fields.base import Field
@@ -255,11 +255,11 @@ class DurationField(Field):
         return f"{days} {text}" if days else text
 
 
-_DURATION = re.compile(
+_DURATION = late_pattern(
     r"(?:(?P<days>-?\d+) (?:days?, )?)?(?P<sign>-?)(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?"
     r"(?P<seconds>\d+)(?:[.,](?P<fraction>\d{1,6})\d*)?"
 )
-_ISO_DURATION = re.compile(
+_ISO_DURATION = late_pattern(
     r"(?P<sign>[-+]?)P(?:(?P<days>\d+(?:\.\d+)?)D)?"
     r"(?:T(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import ipaddress
-import json
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,10 +12,17 @@ from webframe.db.models import validators
 from webframe.db.models.fields.base import Field
 
 if TYPE_CHECKING:
+    import base64
+    import ipaddress
+    import json
+
     from sqlalchemy.types import TypeEngine
 
     from webframe.db.models.fields import types
 else:
+    base64 = LateModule("base64")
+    ipaddress = LateModule("ipaddress")
+    json = LateModule("json")
     types = LateModule("webframe.db.models.fields.types")
 
 

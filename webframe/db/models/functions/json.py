@@ -8,12 +8,10 @@ value is null is equal to None, as is a document that is null.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from webframe._lazy import LateModule
+from webframe._lazy import LateModule, late_pattern
 from webframe.db.errors import NotSupportedError
 from webframe.db.models import lookups
 from webframe.db.models.building import Built, Literals, Scope
@@ -21,6 +19,8 @@ from webframe.db.models.fields.other import JSONField
 from webframe.db.models.lookups import Lookup, is_expression
 
 if TYPE_CHECKING:
+    import json
+
     import sqlalchemy
     from sqlalchemy.dialects import postgresql
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Element = sqlalchemy.ColumnElement[Any]
 else:
+    json = LateModule("json")
     sqlalchemy = LateModule("sqlalchemy")
     types = LateModule("webframe.db.models.fields.types")
     sql = LateModule("webframe.db.models.sql")
@@ -37,7 +38,7 @@ else:
 __all__ = ["Key", "KeyValue"]
 
 # Keys that are written in one way only.
-SIMPLE = re.compile(r"[ !#-\[\]-~]*")
+SIMPLE = late_pattern(r"[ !#-\[\]-~]*")
 
 
 class Key:
