@@ -103,14 +103,18 @@ class SimpleTestCase(Assertions):
         @cached_property
         def client(self) -> Client:
             """A client of this test, with cookies of its own, closed when it ends."""
-            client = _class_at(self.client_class)(self.app, protocol=self.protocol)
+            client = _class_at(self.client_class)(self._own_app(), protocol=self.protocol)
             self.addCleanup(self._close_client, client)
             return client
 
         @cached_property
         def async_client(self) -> AsyncClient:
             """A client for ``async def`` tests, in whose event loop the application runs; closed when the test ends."""
-            return _class_at(self.async_client_class)(self.app)
+            return _class_at(self.async_client_class)(self._own_app())
+
+    def _own_app(self) -> Any:
+        # Of the class: a function that is an application is no method of the test.
+        return vars(self).get("app", type(self).app)
 
     def _close_client(self, client: Any) -> None:
         client.close()

@@ -333,6 +333,22 @@ class NoneAllowed(SimpleTestCase):
         self.assertEqual(Note(text="x").text, "x")
 
 
+def hello(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+
+
+class AnyApplication(SimpleTestCase):
+    app = hello
+
+    def test_an_application_may_be_a_function(self) -> None:
+        self.assertEqual(self.client.get("/").text, "hello")
+
+    def test_a_test_may_have_another(self) -> None:
+        self.app = app
+        self.assertEqual(self.client.get("/visits").text, "1")
+
+
 class AllOfThem(TestCase):
     databases = "__all__"
 
