@@ -43,7 +43,8 @@ def test_each_test_begins_with_an_empty_database_and_shares_it_with_the_client(p
 
         test_nothing_is_there_again = test_nothing_is_there
 
-        def test_the_client_sees_what_the_test_did(client, db):
+        def test_the_client_sees_what_the_test_did(client, db, request):
+            assert request.fixturenames.index("_webframe_db") < request.fixturenames.index("client")
             Order.objects.create(pizza="Calzone")
             assert client.get("/orders").json() == ["Calzone"]
 
@@ -354,6 +355,7 @@ def test_async_tests_are_left_to_those_who_take_them(project: Project) -> None:
         test_it="""
         import asyncio
         import pytest
+        from app import Order
 
         @pytest.fixture
         def anyio_backend():
@@ -369,11 +371,14 @@ def test_async_tests_are_left_to_those_who_take_them(project: Project) -> None:
             return 3
 
         @pytest.mark.anyio
-        async def test_with_a_fixture_of_theirs(db, number):
+        @pytest.mark.parametrize("time", [1, 2])
+        async def test_with_a_fixture_of_theirs(number, db, time):
             assert number == 3
+            assert not await Order.objects.aexists()
+            await Order.objects.acreate(pizza="Margherita")
         """
     )
-    passed(project.run("-p", "anyio"), passed=2)
+    passed(project.run("-p", "anyio"), passed=3)
 
 
 def test_settings_are_put_back(project: Project) -> None:

@@ -97,7 +97,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not isinstance(item, pytest.Function):
             continue
-        if item.get_closest_marker("webframe_db") is not None:
+        if "_webframe_db" in item.fixturenames or item.get_closest_marker("webframe_db") is not None:
+            # First, whatever the order in which a test names them: clients are closed before all is rolled back, and
+            # other plugins that run async tests begin within the transaction.
             _give(item, "_webframe_db")
         if _is_run_here(item):
             _give(item, "_webframe_loop")
@@ -125,12 +127,11 @@ def _is_committing_case(item: pytest.Function) -> bool:
 
 def _give(item: pytest.Function, fixture: str) -> None:
     """Let a test have a fixture of ours: after all those that live longer, and before its others."""
-    names = item.fixturenames
-    if fixture not in names:
-        known = item._fixtureinfo.name2fixturedefs
-        longer = sum(name in known and known[name][-1].scope != "function" for name in names)
-        # A new list: what is generated from one function shares the old one.
-        item.fixturenames = [*names[:longer], fixture, *names[longer:]]
+    names = [name for name in item.fixturenames if name != fixture]
+    known = item._fixtureinfo.name2fixturedefs
+    longer = sum(name in known and known[name][-1].scope != "function" for name in names)
+    # A new list: what is generated from one function shares the old one.
+    item.fixturenames = [*names[:longer], fixture, *names[longer:]]
 
 
 # --- databases ----------------------------------------------------------------------------------------------------
@@ -281,7 +282,6 @@ def client(request: pytest.FixtureRequest, app: Any) -> Iterator[Client]:
     """A client for `app`; each test that has it runs over both protocols."""
     from webframe.test.client import Client
 
-    _database_first(request)
     with Client(app, protocol=request.param) as client:
         yield client
 
@@ -291,7 +291,6 @@ def async_client(request: pytest.FixtureRequest, app: Any) -> Iterator[AsyncClie
     """A client for `app` in ``async def`` tests, where the app runs in the event loop of the test."""
     from webframe.test.client import AsyncClient
 
-    _database_first(request)
     client = AsyncClient(app)
     if not _is_run_here(request.node):
         yield client  # the loop is that of another plugin, which does not let us in
@@ -331,12 +330,6 @@ def async_rf() -> AsyncRequestFactory:
     from webframe.test.client import AsyncRequestFactory
 
     return AsyncRequestFactory()
-
-
-def _database_first(request: pytest.FixtureRequest) -> None:
-    """Whatever the order in which a test names them: clients are closed before the database is rolled back."""
-    if not {"_webframe_db", "db", "transactional_db"}.isdisjoint(request.fixturenames):
-        request.getfixturevalue("_webframe_db")
 
 
 # --- settings and signals -----------------------------------------------------------------------------------------
