@@ -124,7 +124,7 @@ def _exchange_methods() -> None:
     from webframe.db.nodes import Node
 
     # Every statement and every savepoint comes by one of these, and every new connection.
-    for owner, name in ((Placing, "_enter"), (Connecting, "open"), (Node, "prepare")):
+    for owner, name in ((Placing, "_enter"), (Placing, "_take_idle"), (Connecting, "open"), (Node, "prepare")):
         method = getattr(owner, name)
         _originals[owner, name] = method
         setattr(owner, name, _checked(method))

@@ -296,6 +296,26 @@ def test_tasks_in_one_transaction_of_which_one_fails(mode, account, witness, hoo
 
 
 @pytest.mark.parametrize("mode", Interruption.MODES)
+def test_single_statements_outside_of_transactions(mode, account, witness, hooks, with_options):
+    """Connections that are in the middle of an answer are closed, and whoever waits for one makes another."""
+    with_options(pool_size=2, max_overflow=0, pool_timeout=20)
+
+    async def asks() -> None:
+        assert (await Account.objects.aget(owner="ann")).balance == 0
+        assert [account.owner async for account in Account.objects.filter(balance=0)] == ["ann"]
+        assert (await Account.objects.afirst(), await Account.objects.acount()) != (None, 0)
+        assert not await Note.objects.aexists()
+
+    async def scenario(interruption: Interruption) -> None:
+        tasks = [asyncio.create_task(interruption.run(asks())) for _ in range(3)]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [error for error in results if error is not None and not isinstance(error, asyncio.CancelledError)] == []
+
+    # SQLite answers at once.
+    assert everywhere(scenario, mode, True, witness, hooks, states=()) >= 5 or connection.vendor == "sqlite"
+
+
+@pytest.mark.parametrize("mode", Interruption.MODES)
 def test_tasks_that_stand_in_line_for_the_only_connection(mode, account, witness, hooks, with_options):
     """Whoever is cancelled, the next one in line gets it."""
     with_options(pool_size=1, max_overflow=0, pool_timeout=20)

@@ -27,6 +27,7 @@ from webframe.db.errors import Error, NotSupportedError, TransactionManagementEr
 from webframe.db.guard import WouldWaitForItself
 from webframe.db.holder import Slot, holder_if_any
 from webframe.db.nodes import Node, broken_error, node_here
+from webframe.greenlets import bridge
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -59,6 +60,25 @@ class DatabaseWrapper(Placing):
             if place.over:
                 self.give_back(place)
             place.guard.release()
+
+    async def afetch(self, sql: str, params: Params = ()) -> list[Row]:
+        """What `fetch` gives, for async code that only reads; without a greenlet where a connection is idle.
+
+        That is so outside of transactions, and while nobody watches.
+        """
+        checkout = None if self.watchers or settings.DEBUG else self._take_idle()
+        if checkout is None:
+            return await bridge(self.fetch, sql, params)
+        link = checkout.link
+        try:
+            rows: list[Row] = await link.afetch(sql, params)
+        except BaseException as error:
+            self._fail_idle(checkout, error)
+        if link.stale:
+            checkout.invalidate()
+        else:
+            checkout.pool.put(checkout)
+        return rows
 
     def run(self, sql: str, params: Params = ()) -> int:
         """Run a statement; how many rows it matched."""

@@ -8,7 +8,7 @@ the statement (see `holder.py`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from webframe import waiting
 from webframe._lazy import imported
@@ -22,6 +22,8 @@ from webframe.workers import current_lessee
 
 if TYPE_CHECKING:
     import asyncio
+
+    from webframe.db.backends.pools import Checkout
 
 
 # Bound once: to find the method of a variable takes as long as to call it, and these are called for each statement.
@@ -153,6 +155,23 @@ class Placing(Connecting):
             raise
         own.checkout.slot = own
         return own
+
+    def _take_idle(self) -> Checkout | None:
+        """A connection for one statement of the task here, if that is in no transaction and one can be used at once."""
+        pool = self._last_pool
+        if pool is None or pool.loop is not waiting.running_loop() or entered.get() is not None or self.announcing:
+            return None
+        # Where a guard lets those who share a connection wait for each other, the statement needs a place.
+        return pool.take_idle() if self.guard_timeout is None else None
+
+    def _fail_idle(self, checkout: Checkout, error: BaseException) -> NoReturn:
+        """Give such a connection back after an error, which is raised as ours."""
+        slot = self.new_slot(checkout.pool.loop)
+        slot.link, slot.checkout, slot.pool = checkout.link, checkout, checkout.pool
+        try:
+            self.raise_ours(error, slot)
+        finally:
+            self.give_back(slot)
 
     def refuse_on_loop(self) -> None:
         """Raise `SynchronousOnlyOperation` on a running event loop, outside of greenlets; it names the way out."""

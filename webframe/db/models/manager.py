@@ -8,21 +8,22 @@ names straight to its plan, without making a queryset.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from webframe._lazy import LateModule
-from webframe.db.connections import connections, router
+from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.operations import Slices
 from webframe.db.models.construction import creator
 from webframe.db.models.query import QuerySet
+from webframe.db.models.querysets import asking
 from webframe.db.models.querysets.chaining import NO_ORDER, Chaining
 from webframe.db.models.querysets.reading import MAX_GET_RESULTS, wrong_number
 from webframe.db.models.querysets.state import NOTHING
-from webframe.db.models.twins import is_twin
+from webframe.db.models.twins import Arguments, Asked, Keywords, is_twin, twin
 
 if TYPE_CHECKING:
     from webframe.db.models.compiler import answers
@@ -230,24 +231,47 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """The one row that matches; `DoesNotExist` if there is none, `MultipleObjectsReturned` if there are more."""
-        if args or not (type(self).__dict__.get("_plain") or self._is_plain):
+        known = None if args else self._known_question(kwargs)
+        if known is None:
             return self.get_queryset().get(*args, **kwargs)
+        wrapper, plan, parameters, limited = known
+        rows = wrapper.fetch(plan.sql, parameters)
+        if len(rows) == 1:
+            return plan.answer.one(rows[0], wrapper.alias)
+        raise wrong_number(self.model, len(rows), (), kwargs, limited=limited)
+
+    def _known_question(self, kwargs: dict[str, Any]) -> tuple[Any, Plan, Sequence[Any], bool] | None:
+        """What get() asks, where its values are plain: wrapper, plan, parameters, and whether rows are limited."""
+        if not (type(self).__dict__.get("_plain") or self._is_plain):
+            return None
         model = self.model
         names = tuple(kwargs)
         operation = model._meta.filters.get(names) or ops.simple_filter(model, names)
         values = None if operation is None else operation.literals(kwargs.values())
         if operation is None or values is None:
-            return self.get_queryset().get(**kwargs)
-        alias = self._db or router.db_for_read(model, **self._hints)
-        wrapper = connections[alias]
+            return None
+        wrapper = connections[self._db or (DEFAULT_ALIAS if router.has_none and not self._hints else self.db)]
         plan = wrapper.plans.get(("get", operation)) or _get_plan(operation, model, values, wrapper)
-        parameters = plan.parameters
         if not operation.unique:
             values += (MAX_GET_RESULTS,)
-        rows = wrapper.fetch(plan.sql, values if parameters is None else parameters(values))
+        parameters = plan.parameters
+        return wrapper, plan, values if parameters is None else parameters(values), not operation.unique
+
+    def _asked_for_one(self, args: Arguments, kwargs: Keywords) -> Asked | None:
+        """The statement of get(), for its twin."""
+        known = None if args else self._known_question(kwargs)
+        if known is None:
+            return asking.get(self.get_queryset(), args, kwargs)
+        wrapper, plan, parameters, limited = known
+        return (wrapper, plan, parameters, partial(self._only, kwargs, limited)) if plan.answer.is_quiet else None
+
+    def _only(self, kwargs: Keywords, limited: bool, rows: Sequence[Any], plan: Plan, alias: str) -> Any:
+        """The only one of the rows that get() has found; an error if there is none or more."""
         if len(rows) == 1:
-            return plan.answer(rows, alias)[0]
-        raise wrong_number(model, len(rows), (), kwargs, limited=not operation.unique)
+            return plan.answer.one(rows[0], alias)
+        raise wrong_number(self.model, len(rows), (), kwargs, limited=limited)
+
+    aget = twin(get, _asked_for_one)
 
     @_Create
     def create(self, **kwargs: Any) -> Any:

@@ -15,6 +15,7 @@ from webframe.db.models.expressions import F
 from webframe.db.models.functions.datetime import Trunc
 from webframe.db.models.outputs import named
 from webframe.db.models.paths import resolve_column
+from webframe.db.models.querysets import asking
 from webframe.db.models.querysets.combining import Combining
 from webframe.db.models.querysets.raw import RawQuerySet as RawQuerySet
 from webframe.db.models.querysets.state import State
@@ -80,15 +81,15 @@ class QuerySet(Combining, AsyncRows):
 
     # --- for async code -----------------------------------------------------------------------------------------
 
-    aget = twin(Combining.get)
+    aget = twin(Combining.get, asking.get)
     aget_or_404 = twin(Combining.get_or_404)
-    afirst = twin(Combining.first)
-    alast = twin(Combining.last)
+    afirst = twin(Combining.first, asking.first)
+    alast = twin(Combining.last, asking.last)
     aearliest = twin(Combining.earliest)
     alatest = twin(Combining.latest)
     ain_bulk = twin(Combining.in_bulk)
-    acount = twin(Combining.count)
-    aexists = twin(Combining.exists)
+    acount = twin(Combining.count, asking.count)
+    aexists = twin(Combining.exists, asking.exists)
     acontains = twin(Combining.contains)
     aaggregate = twin(Combining.aggregate)
     aexplain = twin(Combining.explain)
@@ -99,6 +100,8 @@ class QuerySet(Combining, AsyncRows):
     adelete = twin(Combining.delete)
     abulk_create = twin(Combining.bulk_create)
     abulk_update = twin(Combining.bulk_update)
+
+    _arows = twin(AsyncRows._rows, asking.rows)
 
     # ------------------------------------------------------------------------------------------------------------
 

@@ -9,33 +9,48 @@ A twin has the parameters, the result and the text of the plain method. It calls
 the plain method of that name, whatever the object's class has made of it, in a
 greenlet within the task that awaits it (see `greenlets.py`). So there is one
 code path: who overrides `save()` has overridden `asave()`, too.
+
+What is asked most often comes down to one statement. Of such a method the
+statement may be known (`asked`): then the twin awaits the rows, and nothing else
+has to wait. If something else has, it is done over in a greenlet.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from functools import wraps
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
+from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.greenlets import bridge
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+
+# A question that is one statement: the wrapper of its database, the plan, the parameters, and what makes the answer of
+# (rows, plan, alias).
+Asked = tuple[Any, Any, Sequence[Any], Callable[[Sequence[Any], Any, str], Any]]
+
 # How many rows iterator() takes at a time.
 CHUNK_SIZE = 2000
 
 
-def twin(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+def twin(
+    method: Callable[P, T], asked: Callable[[Any, Arguments, Keywords], Asked | None] | None = None
+) -> Callable[P, Coroutine[Any, Any, T]]:
     """The twin of a method, for the body of a class: a coroutine function that runs the method of that name.
 
-    It has the name of the method behind an "a", and whatever attributes the method has.
+    It has the name of the method behind an "a", and whatever attributes the method has. `asked` tells for an object and
+    the arguments which single statement this very method comes down to; None: it has to be run.
     """
     body = sys._getframe(1)
-    made: Callable[P, Coroutine[Any, Any, T]] = _make(method.__name__, method, method.__doc__)
+    made: Callable[P, Coroutine[Any, Any, T]] = _make(method.__name__, method, method.__doc__, asked)
     made.__module__ = body.f_globals["__name__"]
     made.__qualname__ = f"{body.f_locals.get('__qualname__', '')}.{made.__name__}".lstrip(".")
     return made
@@ -52,12 +67,60 @@ def is_twin(function: Any) -> bool:
     return hasattr(function, "twin_of")
 
 
+def _make(name: str, method: Any, doc: str | None, asked: Any = None) -> Any:
+    async def run(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return await bridge(getattr(self, name), *args, **kwargs)
+
+    async def ask(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        question = None
+        try:
+            asker = self if getattr(type(self), name) is method else _asker(self, name, method)
+            if asker is not None:
+                question = asked(asker, args, kwargs)
+        except SynchronousOnlyOperation:
+            pass  # something has to wait before it is known what to ask
+        if question is None:
+            return await bridge(getattr(self, name), *args, **kwargs)
+        wrapper, plan, parameters, answer = question
+        rows = await wrapper.afetch(plan.sql, parameters)
+        try:
+            return answer(rows, plan, wrapper.alias)
+        except SynchronousOnlyOperation:
+            return await bridge(answer, rows, plan, wrapper.alias)
+
+    function = run if asked is None else ask
+    made: Any = function if method is None else wraps(method)(function)
+    made.__name__ = made.__qualname__ = f"a{name}"
+    made.__doc__ = _text(name, doc or "")
+    made.twin_of = name
+    return made
+
+
+def _asker(asker: Any, name: str, method: Any) -> Any:
+    """The queryset of a manager that does no more than hand a method on; None if it is another method."""
+    if getattr(getattr(type(asker), name), "__wrapped__", None) is not method:
+        return None
+    queryset = asker.get_queryset()
+    return queryset if getattr(type(queryset), name) is method else None
+
+
+def _text(name: str, doc: str) -> str:
+    indented = re.search(r"\n([ \t]+)\S", doc)
+    return f"Like `{name}`, for use in async code.\n\n{indented[1] if indented else ''}{doc}".rstrip()
+
+
 class AsyncRows:
     """What gives rows to ``async for``."""
 
     def __aiter__(self) -> AsyncIterator[Any]:
         """The rows, asked for all at once, and kept where the plain iteration keeps them."""
-        return _all_of(self)
+        return _one_by_one(self)
+
+    def _rows(self) -> list[Any]:
+        rows: Any = self
+        return list(rows)
+
+    _arows = twin(_rows)
 
     async def aiterator(self, chunk_size: int = CHUNK_SIZE) -> AsyncIterator[Any]:
         """Like `iterator`, for use in async code: ``async for row in queryset.aiterator()``.
@@ -88,22 +151,6 @@ class AsyncRows:
     aiterator.twin_of = "iterator"  # type: ignore[attr-defined]  # an attribute of the function
 
 
-async def _all_of(rows: Any) -> AsyncIterator[Any]:
-    for row in await bridge(list, rows):
+async def _one_by_one(source: AsyncRows) -> AsyncIterator[Any]:
+    for row in await source._arows():
         yield row
-
-
-def _make(name: str, method: Any, doc: str | None) -> Any:
-    async def run(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return await bridge(getattr(self, name), *args, **kwargs)
-
-    made: Any = run if method is None else wraps(method)(run)
-    made.__name__ = made.__qualname__ = f"a{name}"
-    made.__doc__ = _text(name, doc or "")
-    made.twin_of = name
-    return made
-
-
-def _text(name: str, doc: str) -> str:
-    indented = re.search(r"\n([ \t]+)\S", doc)
-    return f"Like `{name}`, for use in async code.\n\n{indented[1] if indented else ''}{doc}".rstrip()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from webframe.greenlets import bridge
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -48,6 +50,10 @@ class Link:
             return list(cursor.fetchall())
         finally:
             cursor.close()
+
+    async def afetch(self, sql: str, params: Params) -> list[Row]:
+        """The same, to be awaited on the loop of the link; drivers that can do so without a greenlet override it."""
+        return await bridge(self.fetch, sql, params)
 
     def run(self, sql: str, params: Params) -> int:
         """How many rows were matched."""

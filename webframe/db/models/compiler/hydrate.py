@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from webframe.db.models.compiler.generated import compile_factory
 from webframe.db.models.fields.types import LEFT_ALONE
@@ -18,7 +18,13 @@ from webframe.db.models.sending import listens
 from webframe.db.models.signals import post_init, pre_init
 
 Row = Sequence[Any]
-Hydrate = Callable[[Sequence[Row], str], list[Any]]
+
+
+class Hydrators(NamedTuple):
+    """Generated functions that make instances, of all rows or of one, and of the alias of their database."""
+
+    all: Callable[[Sequence[Row], str], list[Any]]
+    one: Callable[[Row, str], Any]
 
 
 class Node:
@@ -52,7 +58,7 @@ class Instances:
         # (name, column) of what is set on the root instance beside its fields.
         self.annotations = tuple(annotations)
         self.converters = tuple(converters)
-        self._hydrators: dict[tuple[bool, ...], Hydrate] = {}
+        self._hydrators: dict[tuple[bool, ...], Hydrators] = {}
         nodes = root.walk()
         self._models = tuple(node.model for node in nodes)
         for node in nodes:
@@ -65,19 +71,35 @@ class Instances:
     def __call__(self, rows: Sequence[Row], alias: str) -> list[Any]:
         """The instances for these rows, in order."""
         if self._is_plain and not pre_init.active and not post_init.active:
-            return self._fast(rows, alias)
-        called = tuple(not model._meta.plain_init or listens(model, pre_init, post_init) for model in self._models)
-        return self._hydrator(called)(rows, alias)
+            return self._fast.all(rows, alias)
+        return self._careful().all(rows, alias)
 
-    def _hydrator(self, called: tuple[bool, ...]) -> Hydrate:
+    def one(self, row: Row, alias: str) -> Any:
+        """The instance for a row."""
+        if self._is_plain and not pre_init.active and not post_init.active:
+            return self._fast.one(row, alias)
+        return self._careful().one(row, alias)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether instances are made without calling anybody: no receivers, no `__init__` or `from_db` of a model."""
+        return self._is_plain and not pre_init.active and not post_init.active
+
+    def _careful(self) -> Hydrators:
+        """What calls those models that want to be called."""
+        return self._hydrator(
+            tuple(not model._meta.plain_init or listens(model, pre_init, post_init) for model in self._models)
+        )
+
+    def _hydrator(self, called: tuple[bool, ...]) -> Hydrators:
         hydrator = self._hydrators.get(called)
         if hydrator is None:
-            hydrator = self._hydrators[called] = _Writer(self, called).hydrator()
+            hydrator = self._hydrators[called] = _Writer(self, called).hydrators()
         return hydrator
 
 
 class _Writer:
-    """Writes the source of a hydrator."""
+    """Writes the source of hydrators."""
 
     def __init__(self, instances: Instances, called: tuple[bool, ...]) -> None:
         self.instances = instances
@@ -86,31 +108,36 @@ class _Writer:
         self.constants: list[Any] = []
         self.lines: list[str] = []
         self.objects = 0
+        # Where the columns of a row go: into variables, or straight into attributes of the root.
+        self.targets = [f"v{column}" for column in range(len(instances.converters))]
+        # The line that takes a row apart; nothing goes straight into attributes before.
+        self.apart: int | None = None
 
-    def hydrator(self) -> Hydrate:
-        """The function from (rows, alias) to a list of instances."""
-        instances = self.instances
-        width = len(instances.converters)
-        name = self.node(instances.root, 2)
-        for alias, column in instances.annotations:
-            self.store(2, name, alias, self.term(column))
+    def hydrators(self) -> Hydrators:
+        """The functions from (rows, alias) to a list of instances, and from (row, alias) to an instance."""
+        root = self.node(self.instances.root, 0)
+        for name, column in self.instances.annotations:
+            self.fill(0, root, name, column)
+        targets = ", ".join(self.targets) + ("," if len(self.targets) == 1 else "")
+        self.lines.insert(self.apart or 0, f"{targets} = row")
         constants = ", ".join(f"c{place}" for place in range(len(self.constants)))
-        columns = ", ".join(f"v{column}" for column in range(width))
         source = "\n".join(
             [
                 f"def factory(new, {constants}):",
-                "    def hydrate(rows, alias):",
+                "    def all_of(rows, alias):",
                 "        found = []",
                 "        append = found.append",
-                f"        for {columns}{',' if width == 1 else ''} in rows:",
-                *[f"    {line}" for line in self.lines],
-                f"            append({name})",
+                "        for row in rows:",
+                *[f"            {line}" for line in self.lines],
+                f"            append({root})",
                 "        return found",
-                "    return hydrate",
+                "    def one_of(row, alias):",
+                *[f"        {line}" for line in self.lines],
+                f"        return {root}",
+                "    return all_of, one_of",
             ]
         )
-        made: Hydrate = compile_factory(source)(object.__new__, *self.constants)
-        return made
+        return Hydrators(*compile_factory(source)(object.__new__, *self.constants))
 
     def constant(self, value: Any) -> str:
         self.constants.append(value)
@@ -123,26 +150,33 @@ class _Writer:
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
 
+    def fill(self, depth: int, target: str, name: str, column: int) -> None:
+        """Set an attribute to the value of a column."""
+        if self.apart is not None and depth == 0 and self.instances.converters[column] is None and is_plain(name):
+            self.targets[column] = f"{target}.{name}"
+        else:
+            self.store(depth, target, name, self.term(column))
+
     def store(self, depth: int, target: str, name: str, value: str) -> None:
         """Set an attribute; what is no Python name goes into the dictionary."""
-        if name.isidentifier() and name.isascii() and not keyword.iskeyword(name) and not name.startswith("__"):
-            self.line(depth, f"{target}.{name} = {value}")
-        else:
-            self.line(depth, f"{target}.__dict__[{self.constant(name)}] = {value}")
+        attribute = f"{target}.{name}" if is_plain(name) else f"{target}.__dict__[{self.constant(name)}]"
+        self.line(depth, f"{attribute} = {value}")
 
     def node(self, node: Node, depth: int) -> str:
         """The lines that make the instance of a node; returns its variable."""
         name = f"o{self.objects}"
         self.objects += 1
-        terms = [self.term(node.start + place) for place in range(len(node.fields))]
+        columns = range(node.start, node.start + len(node.fields))
         if next(self.called):
             make = self.constant(node.model.from_db)
             names = self.constant([field.attname for field in node.fields])
-            self.line(depth, f"{name} = {make}(alias, {names}, [{', '.join(terms)}])")
+            self.line(depth, f"{name} = {make}(alias, {names}, [{', '.join(map(self.term, columns))}])")
         else:
             self.line(depth, f"{name} = new({self.constant(node.model)})")
-            for field, term in zip(node.fields, terms, strict=True):
-                self.store(depth, name, field.attname, term)
+            if depth == 0:
+                self.apart = len(self.lines)
+            for field, column in zip(node.fields, columns, strict=True):
+                self.fill(depth, name, field.attname, column)
             self.line(depth, f"{name}._db = alias")
         for relation, below in node.related:
             self.related(name, relation, below, depth)
@@ -158,6 +192,11 @@ class _Writer:
         if not getattr(remote, "multiple", True) or relation.one_to_one:
             self.store(depth + 1, name, remote.cache_name, owner)
         self.store(depth, owner, relation.cache_name, name)
+
+
+def is_plain(name: str) -> bool:
+    """Whether source can have an attribute of this name."""
+    return name.isidentifier() and name.isascii() and not keyword.iskeyword(name) and not name.startswith("__")
 
 
 # --- rows that stay rows ----------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldDoesNotExist, FieldError, Http404
@@ -19,6 +19,7 @@ from webframe.utils import timezone
 
 if TYPE_CHECKING:
     from webframe.db.models.compiler import answers
+    from webframe.db.models.compiler.plans import Plan
 else:
     answers = LateModule("webframe.db.models.compiler.answers")
 
@@ -31,6 +32,15 @@ REPR_OUTPUT_SIZE = 20
 class Reading(Chaining):
     """What gives rows, or something about them."""
 
+    # Whether rows are asked for as they are here, by no method that a subclass has overridden.
+    _fetches_plainly: ClassVar[bool] = True
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._fetches_plainly = all(
+            getattr(cls, name) is getattr(Reading, name) for name in ("_fetch", "_fetch_all", "__iter__")
+        )
+
     # --- all rows -----------------------------------------------------------------------------------------------
 
     def _fetch_all(self) -> None:
@@ -42,24 +52,24 @@ class Reading(Chaining):
             prefetch_related_objects(self._result_cache, *self._prefetch_related_lookups)
 
     def _fetch(self) -> list[Any]:
-        if self._nothing and self._combined is None:
+        statement = self._statement("rows")
+        if statement is None:
             return []
-        alias = self._db or self.db
-        wrapper = connections[alias]
-        limited, shifted = self._high is not None, self._low > 0
-        plan = wrapper.plans.get(("rows", self.model, self._operations, limited, shifted, timezone.active.get()))
-        if plan is None:
-            plan = self._plan("rows", wrapper)
-        if plan.empty:
-            return []
+        wrapper, plan, parameters = statement
         if self._for_write:
             self._check_lock(wrapper)
-        values = self._literals() if limited or shifted else self._values
-        parameters = plan.parameters
-        rows = wrapper.fetch(plan.sql, values if parameters is None else parameters(values))
+        return self._answer(wrapper.fetch(plan.sql, parameters), plan, wrapper.alias)
+
+    def _answer(self, rows: Sequence[Any], plan: Plan, alias: str) -> list[Any]:
+        """What is made of the rows that a plan has found."""
         found: list[Any] = plan.answer(rows, alias)
         if self._known_related is not None:
             self._remember_related(found)
+        return found
+
+    def _receive(self, rows: Sequence[Any], plan: Plan, alias: str) -> list[Any]:
+        """The same, kept as the result, for what has asked by another way."""
+        found = self._result_cache = self._answer(rows, plan, alias)
         return found
 
     def _check_lock(self, wrapper: Any) -> None:
@@ -173,6 +183,10 @@ class Reading(Chaining):
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """The one row that matches; `DoesNotExist` if there is none, `MultipleObjectsReturned` if there are more."""
+        return self._narrowed(args, kwargs)._only(args, kwargs)
+
+    def _narrowed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The queryset that get() asks."""
         if self._combined is not None and (args or kwargs):
             raise NotSupportedError(
                 f"Calling QuerySet.get(...) with filters after {self._combined}() is not supported."
@@ -185,11 +199,15 @@ class Reading(Chaining):
             if found.ordered:
                 found._operations += (NO_ORDER,)
                 found._ordering = ()
-        rows: Sequence[Any] = found
+        return found
+
+    def _only(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The only row; an error if there is none or more, which tells what get() was called with."""
+        rows: Sequence[Any] = self  # type: ignore[assignment]  # it has what is needed of one
         count = len(rows)
         if count == 1:
             return rows[0]
-        raise wrong_number(self.model, count, args, kwargs, limited=found._high == MAX_GET_RESULTS)
+        raise wrong_number(self.model, count, args, kwargs, limited=self._high == MAX_GET_RESULTS)
 
     def get_or_404(self, *args: Any, **kwargs: Any) -> Any:
         """Like get(), raising `Http404` where there is no such row."""
@@ -200,17 +218,27 @@ class Reading(Chaining):
 
     def first(self) -> Any:
         """The first row, by the primary key where no order is given; None if there is none."""
+        for row in self._beginning():
+            return row
+        return None
+
+    def _beginning(self) -> Any:
+        """The first row, or all, if they are known."""
         if self.ordered:
             queryset: Any = self
         else:
             self._check_ordering_first_last("first")
             queryset = self.order_by("pk")
-        for row in queryset._between(0, 1) if queryset._result_cache is None else queryset._result_cache:
-            return row
-        return None
+        return queryset._between(0, 1) if queryset._result_cache is None else queryset._result_cache
 
     def last(self) -> Any:
         """The last row, by the primary key where no order is given; None if there is none."""
+        for row in self._end():
+            return row
+        return None
+
+    def _end(self) -> Any:
+        """The last row."""
         if self.is_sliced:
             raise TypeError("Cannot reverse a query once a slice has been taken.")
         if self.ordered:
@@ -218,9 +246,7 @@ class Reading(Chaining):
         else:
             self._check_ordering_first_last("last")
             queryset = self.order_by("-pk")
-        for row in queryset._between(0, 1):
-            return row
-        return None
+        return queryset._between(0, 1)
 
     def _check_ordering_first_last(self, method: str) -> None:
         if self._columns is not None and any(
@@ -297,25 +323,21 @@ class Reading(Chaining):
         """How many rows there are."""
         if self._result_cache is not None:
             return len(self._result_cache)
-        if self._nothing and self._combined is None:
+        statement = self._statement("count")
+        if statement is None:
             return 0
-        wrapper = connections[self.db]
-        plan = self._plan("count", wrapper)
-        if plan.empty:
-            return 0
-        return int(wrapper.fetch(plan.sql, plan.arguments(self._literals()))[0][0])
+        wrapper, plan, parameters = statement
+        return number_in(wrapper.fetch(plan.sql, parameters))
 
     def exists(self) -> bool:
         """Whether there is any row."""
         if self._result_cache is not None:
             return bool(self._result_cache)
-        if self._nothing and self._combined is None:
+        statement = self._statement("exists")
+        if statement is None:
             return False
-        wrapper = connections[self.db]
-        plan = self._plan("exists", wrapper)
-        if plan.empty:
-            return False
-        return bool(wrapper.fetch(plan.sql, plan.arguments(self._literals())))
+        wrapper, plan, parameters = statement
+        return bool(wrapper.fetch(plan.sql, parameters))
 
     def contains(self, obj: Any) -> bool:
         """Whether an object is among the rows."""
@@ -415,6 +437,11 @@ def _is_aggregate(expression: Any, named: dict[str, Any]) -> bool:
     if getattr(expression, "contains_aggregate", False):
         return True
     return any(reference in named and named[reference] is not expression for reference in expression.references())
+
+
+def number_in(rows: Sequence[Any]) -> int:
+    """The number that COUNT has given."""
+    return int(rows[0][0])
 
 
 def wrong_number(

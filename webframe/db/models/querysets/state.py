@@ -7,13 +7,13 @@ for. So making another one is copying a dictionary and appending to two tuples.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
-from webframe.db.connections import connections, router
+from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.models.building import Built, Literals
 from webframe.db.models.compiler import operations
 from webframe.db.models.compiler.literals import Names
@@ -218,6 +218,21 @@ class State:
             make = getattr(answers, f"{kind}_plan")
             plan = wrapper.plans[key] = make(self.model, self._operations, self._literals(), self._slices, wrapper)
         return plan
+
+    def _statement(self, kind: str) -> tuple[Any, Plan, Sequence[Any]] | None:
+        """The wrapper, plan and parameters of a question ("rows", "count" or "exists"); None: the answer is nothing."""
+        if self._nothing and self._combined is None:
+            return None
+        wrapper = connections[self._db or (DEFAULT_ALIAS if router.has_none and not self._hints else self.db)]
+        limited, shifted = self._high is not None, self._low > 0
+        plan = wrapper.plans.get((kind, self.model, self._operations, limited, shifted, timezone.active.get()))
+        if plan is None:
+            plan = self._plan(kind, wrapper)
+        if plan.empty:
+            return None
+        values = self._literals() if limited or shifted else self._values
+        parameters = plan.parameters
+        return wrapper, plan, values if parameters is None else parameters(values)
 
     def sql_with_params(self, using: str | None = None) -> tuple[str, tuple[Any, ...]]:
         """The SQL for the rows, and its parameters, as the driver gets them."""

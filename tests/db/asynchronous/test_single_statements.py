@@ -1,0 +1,458 @@
+"""What comes down to one statement is awaited without a greenlet, and does the same as in one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from webframe import _greenlets, greenlets
+from webframe.core.exceptions import SynchronousOnlyOperation
+from webframe.db import DatabaseError, connection, connections, models, transaction
+from webframe.db.backends.pools import LoopPool
+from webframe.db.models.query import QuerySet
+from webframe.db.models.signals import post_init
+from webframe.db.routers import router
+from webframe.db.transaction import atomic
+from webframe.greenlets import bridge
+from webframe.test.blocking import DatabaseAccessBlocked, blocker
+
+from .bank import Account, Entry, Note, registry
+
+pytestmark = pytest.mark.usefixtures("bank")
+
+
+class Oops(Exception):
+    """What tests raise."""
+
+
+@pytest.fixture(autouse=True)
+def rows(bank: Any) -> None:
+    """Three accounts with entries; nobody is connected."""
+    for owner, balance in (("ann", 3), ("bob", 2), ("cid", 2)):
+        account = Account.objects.create(owner=owner, balance=balance)
+        Entry.objects.create(account=account, amount=balance)
+    connections.close_all()
+
+
+@pytest.fixture
+def bridged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what is run in greenlets."""
+    names: list[str] = []
+    original = _greenlets.bridge
+
+    def note(function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        names.append(function.__qualname__)
+        return original(function, *args, **kwargs)
+
+    monkeypatch.setattr(greenlets, "_bridge", note)
+    return names
+
+
+def pool() -> LoopPool:
+    found: LoopPool = connection.loop_pool(asyncio.get_running_loop())
+    return found
+
+
+async def result_of(question: Callable[[], Any]) -> Any:
+    """What awaiting it gives, in terms that can be compared, or the error."""
+    try:
+        answer = question()
+        return told([row async for row in answer] if hasattr(answer, "__aiter__") else await answer)
+    except Exception as error:
+        return type(error), str(error)
+
+
+def told(value: Any) -> Any:
+    if isinstance(value, models.Model):
+        return type(value), {name: told(each) for name, each in sorted(vars(value).items())}
+    if isinstance(value, list):
+        return [told(each) for each in value]
+    return repr(value)
+
+
+QUESTIONS: dict[str, Callable[[], Any]] = {
+    "get of a manager": lambda: Account.objects.aget(owner="ann"),
+    "get by a key": lambda: Account.objects.aget(pk=0),
+    "get of none": lambda: Account.objects.aget(owner="nobody"),
+    "get of several": lambda: Account.objects.aget(balance=2),
+    "get of more than it counts": lambda: Account.objects.aget(),
+    "get of a queryset": lambda: Account.objects.filter(balance=2).aget(owner="bob"),
+    "get of none of a queryset": lambda: Account.objects.filter(balance=2).aget(owner="ann"),
+    "get of a slice": lambda: Account.objects.order_by("owner")[1:2].aget(),
+    "get with an unknown name": lambda: Account.objects.aget(colour="red"),
+    "get with a value that is none": lambda: Account.objects.aget(balance="many"),
+    "get of a number that no column holds": lambda: Account.objects.aget(balance=10**30),
+    "get of a union": lambda: Account.objects.filter(owner="ann").union(Account.objects.filter(owner="bob")).aget(pk=1),
+    "get or 404": lambda: Account.objects.aget_or_404(owner="nobody"),
+    "get of values": lambda: Account.objects.values("owner").aget(balance=3),
+    "first": lambda: Account.objects.afirst(),
+    "first of an order": lambda: Account.objects.order_by("-owner").afirst(),
+    "first of none": lambda: Account.objects.filter(owner="nobody").afirst(),
+    "first with an argument": lambda: Account.objects.afirst("owner"),
+    "last": lambda: Account.objects.alast(),
+    "last of a slice": lambda: Account.objects.order_by("owner")[:2].alast(),
+    "count": lambda: Account.objects.acount(),
+    "count of a queryset": lambda: Account.objects.filter(balance__gte=2).exclude(owner="bob").acount(),
+    "count of none()": lambda: Account.objects.none().acount(),
+    "count of a slice": lambda: Account.objects.all()[1:3].acount(),
+    "exists": lambda: Account.objects.filter(owner="ann").aexists(),
+    "exists not": lambda: Account.objects.filter(owner="nobody").aexists(),
+    "rows": lambda: Account.objects.order_by("owner"),
+    "rows of a filter": lambda: Account.objects.filter(balance__in=[2, 3], owner__startswith="b"),
+    "rows in a slice": lambda: Account.objects.order_by("owner")[1:],
+    "rows of none()": lambda: Account.objects.none(),
+    "rows of an empty list": lambda: Account.objects.filter(owner__in=[]),
+    "rows with others": lambda: Entry.objects.select_related("account").order_by("pk"),
+    "rows with others prefetched": lambda: Entry.objects.prefetch_related("account").order_by("pk"),
+    "rows without some columns": lambda: Account.objects.only("owner").order_by("pk"),
+    "rows with more": lambda: Account.objects.annotate(n=models.Count("entries")).order_by("pk"),
+    "dictionaries": lambda: Account.objects.order_by("owner").values("owner", "balance"),
+    "tuples": lambda: Account.objects.order_by("owner").values_list("owner", "balance"),
+    "values": lambda: Account.objects.order_by("owner").values_list("owner", flat=True),
+    "rows of a union": lambda: Account.objects.filter(owner="ann").union(Account.objects.filter(owner="bob")),
+    "rows to be locked, outside of a transaction": lambda: Account.objects.select_for_update(),
+    "rows of SQL": lambda: Account.objects.raw("SELECT id, owner, balance FROM bank_account ORDER BY owner"),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_the_answer_is_that_of_a_greenlet_and_so_are_the_statements(question):
+    ask = QUESTIONS[question]
+    await Account.objects.acount()  # there is an idle connection
+    single = await result_of(ask)
+    assert await result_of(ask) == single
+    statements: list[Any] = []
+
+    def note(execute: Any, sql: str, params: Any, *rest: Any) -> Any:
+        statements.append((sql, params))
+        return execute(sql, params, *rest)
+
+    with connection.execute_wrapper(note):
+        assert await result_of(ask) == single
+    watched, statements[:] = statements[:], []
+    async with atomic():
+        locking = "locked" in question  # which is what a transaction is for
+        assert locking or await result_of(ask) == single
+        with connection.execute_wrapper(note):
+            await result_of(ask)
+    assert locking or statements == watched
+    assert (pool().idle, pool().count) == (1, 1)
+
+
+@pytest.mark.engines("postgresql")
+@pytest.mark.parametrize(
+    "question", ["get of a manager", "get of a queryset", "first", "last", "count", "exists", "rows", "tuples"]
+)
+async def test_a_statement_that_is_prepared_needs_no_greenlet(question, bridged):
+    for _ in range(2):
+        await result_of(QUESTIONS[question])
+    if type(pool()._idle[0].link).__name__ != "AsyncpgLink":
+        pytest.skip("Other drivers are asked in a greenlet.")
+    bridged.clear()
+    assert await result_of(QUESTIONS[question])
+    assert bridged == []
+
+
+async def test_rows_are_kept_and_asked_for_once(statements):
+    accounts = Account.objects.order_by("owner")
+    first = [account async for account in accounts]
+    assert [account async for account in accounts] == first == list(accounts)
+    assert all(one is other for one, other in zip(first, accounts, strict=True))
+    assert await accounts.acount() == 3 and await accounts.aexists() and (await accounts.afirst()) is first[0]
+    assert len(statements.whole) == 1
+
+
+async def test_objects_that_a_relation_finds_know_the_one_they_belong_to(statements):
+    account = await Account.objects.aget(owner="ann")
+    (entry,) = [entry async for entry in account.entries.all()]
+    assert (await account.entries.aget()) == (await account.entries.afirst()) == entry
+    assert await account.entries.acount() == 1
+    assert entry.account is account
+    assert len(statements.whole) == 5
+
+
+# --- transactions and places --------------------------------------------------------------------------------------
+
+
+async def test_in_a_transaction_its_own_rows_are_seen(witness):
+    await Note.objects.acount()
+    async with atomic():
+        await Note.objects.acreate(text="x")
+        assert (await Note.objects.aget()).text == "x"
+        assert await Note.objects.acount() == 1
+        assert [note.text async for note in Note.objects.all()] == ["x"]
+        assert witness.count("bank_note") == 0
+        transaction.set_rollback(True)
+    assert await Note.objects.acount() == 0
+    assert (pool().count, pool().idle) == (1, 1)
+
+
+async def test_a_task_that_outlives_its_transaction_asks_outside_of_it():
+    ended = asyncio.Event()
+
+    async def later() -> int:
+        await ended.wait()
+        return await Note.objects.acount()
+
+    async with atomic():
+        await Note.objects.acreate(text="x")
+        task = asyncio.create_task(later())
+        transaction.set_rollback(True)
+    ended.set()
+    assert await task == 0
+    assert (pool().count, pool().idle) == (1, 1)
+
+
+async def test_tasks_that_ask_at_the_same_time_have_a_connection_each(with_options):
+    with_options(pool_size=5, max_overflow=0)
+    for _ in range(3):
+        counts = await asyncio.gather(*(Account.objects.acount() for _ in range(40)))
+        assert counts == [3] * 40
+    assert 1 <= pool().count == pool().idle <= 5
+
+
+async def test_who_waits_for_the_only_connection_is_served_in_order_of_arrival(with_options):
+    with_options(pool_size=1, max_overflow=0)
+    await Account.objects.acount()
+    order: list[int] = []
+
+    async def ask(number: int) -> None:
+        if number % 3:
+            await Account.objects.aget(owner="ann")
+        else:
+            async with atomic(read_only=True):
+                await Account.objects.acount()
+        order.append(number)
+
+    await asyncio.gather(*(ask(number) for number in range(50)))
+    assert order == list(range(50))
+    assert (pool().count, pool().idle) == (1, 1)
+
+
+# --- errors -------------------------------------------------------------------------------------------------------
+
+
+class Ghost(models.Model):
+    name = models.CharField(max_length=10)
+
+    class Meta:
+        app_label = "bank"
+        apps = registry
+        managed = False
+        db_table = "no_such_table"
+
+
+async def test_errors_are_ours_and_the_connection_is_used_again():
+    await Account.objects.acount()
+    for _ in range(3):
+        with pytest.raises(DatabaseError, match="no_such_table") as raised:
+            await Ghost.objects.acount()
+        assert "create_all" in "".join(raised.value.__notes__)
+        assert raised.value.__cause__ is not None
+        with pytest.raises(DatabaseError):
+            await Ghost.objects.aget(name="x")
+        with pytest.raises(DatabaseError):
+            [ghost async for ghost in Ghost.objects.all()]
+    assert await Account.objects.acount() == 3
+    assert (pool().count, pool().idle) == (1, 1)
+
+
+async def test_a_connection_that_the_driver_calls_stale_is_not_used_again():
+    await Account.objects.acount()
+    (checkout,) = pool()._idle
+    checkout.link.stale = True
+    assert await Account.objects.acount() == 3
+    assert pool().idle == 0
+    assert await Account.objects.acount() == 3
+    assert pool()._idle[0] is not checkout and pool().count == 1
+
+
+@pytest.mark.engines("postgresql", "mysql")
+async def test_a_statement_whose_task_is_cancelled_takes_its_connection_along(witness):
+    await Account.objects.acount()
+    (checkout,) = pool()._idle
+    slow = "SELECT pg_sleep(5)" if connection.vendor == "postgresql" else "SELECT SLEEP(5)"
+    for _ in range(2):
+        task = asyncio.create_task(connection.afetch(slow))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (pool().count, pool().idle) == (0, 0)
+        assert await Account.objects.acount() == 3
+    assert pool()._idle[0] is not checkout
+    await witness.comes(lambda: witness.connections() == 1, "a connection is left behind")
+
+
+@pytest.mark.engines("postgresql")
+async def test_a_table_that_has_changed_since_is_asked_again():
+    assert (await Account.objects.aget(owner="ann")).balance == 3
+    await bridge(connection.fetch, "ALTER TABLE bank_account ALTER balance TYPE bigint")
+    try:
+        assert (await Account.objects.aget(owner="ann")).balance == 3
+        assert [account.balance async for account in Account.objects.order_by("owner")] == [3, 2, 2]
+    finally:
+        await bridge(connection.fetch, "ALTER TABLE bank_account ALTER balance TYPE integer")
+
+
+# --- what others have made of it ----------------------------------------------------------------------------------
+
+
+async def test_own_versions_of_methods_are_called(monkeypatch):
+    class Own(QuerySet):
+        def count(self) -> int:
+            return 100 + super().count()
+
+        def __iter__(self) -> Any:
+            return iter([*super().__iter__(), "more"])
+
+        def get(self, *args: Any, **kwargs: Any) -> Any:
+            return super().get(*args, **kwargs), "got"
+
+    class Fetching(QuerySet):
+        def _fetch_all(self) -> None:
+            super()._fetch_all()
+            self._result_cache = ["mine"]
+
+    await Account.objects.acount()
+    assert await Own(Account).acount() == 103
+    assert len([row async for row in Own(Account)]) == 4
+    assert (await Own(Account).aget(owner="ann"))[1] == "got"
+    assert (await Own(Account).filter(balance=3).aget())[1] == "got"
+    assert [row async for row in Fetching(Account)] == ["mine"]
+    assert await Fetching(Account).afirst() == await Fetching(Account).aget() == "mine"
+    monkeypatch.setattr(QuerySet, "count", lambda self: -1)
+    assert await Account.objects.all().acount() == -1
+
+
+class Waiting(models.Manager):
+    """Its querysets depend on what the database says."""
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().filter(balance=Account.objects.order_by("-balance").first().balance)
+
+
+async def test_what_has_to_wait_for_more_is_done_in_a_greenlet(monkeypatch):
+    manager = Waiting()
+    manager.model = Account
+    for _ in range(2):
+        assert (await manager.aget()).owner == "ann"
+        assert await manager.acount() == 1 and await manager.aexists() and (await manager.afirst()).owner == "ann"
+
+    class ByTheDatabase:
+        def db_for_read(self, model: Any, **hints: Any) -> str:
+            return "default" if model is Note or Note.objects.count() == 0 else "other"
+
+    monkeypatch.setattr(router, "routers", [ByTheDatabase()])
+    try:
+        for _ in range(2):
+            assert (await Account.objects.aget(owner="ann")).balance == 3
+            assert [account.owner async for account in Account.objects.order_by("owner")][0] == "ann"
+    finally:
+        router.routers = None
+
+
+class Looking(models.IntegerField):
+    """Values that are looked up in the database when they are read."""
+
+    def from_db_value(self, value: Any, expression: Any, wrapper: Any) -> Any:
+        return value, Note.objects.count()
+
+
+class Looked(models.Model):
+    balance = Looking()
+
+    class Meta:
+        app_label = "bank"
+        apps = registry
+        managed = False
+        db_table = "bank_account"
+
+
+async def test_values_that_ask_the_database_when_they_are_read():
+    for _ in range(2):
+        assert (await Looked.objects.order_by("-balance").afirst()).balance == (3, 0)
+        assert {each.balance async for each in Looked.objects.all()} == {(3, 0), (2, 0)}
+
+
+class Own(models.Model):
+    owner = models.CharField(max_length=50)
+    made: list[str] = []
+
+    class Meta:
+        app_label = "bank"
+        apps = registry
+        managed = False
+        db_table = "bank_account"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.entries_then = Entry.objects.count()
+        self.made.append(self.owner)
+
+
+async def test_a_constructor_that_asks_is_called_once_for_each_row():
+    for _ in range(2):
+        Own.made.clear()
+        assert (await Own.objects.aget(owner="ann")).entries_then == 3
+        assert [own.entries_then async for own in Own.objects.order_by("owner")] == [3, 3, 3]
+        assert Own.made == ["ann", "ann", "bob", "cid"]
+
+
+async def test_receivers_of_instances_are_called_once_for_each_row(connect):
+    heard: list[str] = []
+
+    def plain(instance: Any, **kwargs: Any) -> None:
+        heard.append(instance.owner)
+
+    async def asynchronous(instance: Any, **kwargs: Any) -> None:
+        heard.append(f"{instance.owner} of {await Account.objects.all().values('pk').acount()}")
+
+    await Account.objects.aget(owner="ann")
+    connect(post_init, plain, sender=Account)
+    connect(post_init, asynchronous, sender=Account)
+    await Account.objects.aget(owner="ann")
+    assert heard == ["ann", "ann of 3"]
+    heard.clear()
+    assert len([account async for account in Account.objects.filter(balance=2).order_by("owner")]) == 2
+    assert heard == ["bob", "bob of 3", "cid", "cid of 3"]
+
+
+async def test_asking_plainly_is_refused_on_a_loop_as_ever():
+    await Account.objects.acount()
+    for ask in (lambda: Account.objects.get(owner="ann"), lambda: list(Account.objects.all()), Account.objects.count):
+        with pytest.raises(SynchronousOnlyOperation):
+            ask()
+    assert (pool().count, pool().idle) == (1, 1)
+
+
+async def test_statements_are_logged(statements):
+    await Account.objects.acount()
+    await Account.objects.aget(owner="ann")
+    await Account.objects.afirst()
+    assert statements.words == ["SELECT"] * 3
+
+
+def test_what_was_begun_by_plain_code_is_taken_part_in(bank):
+    async def main() -> tuple[int, str]:
+        note = await Note.objects.aget()
+        return await Note.objects.acount(), note.text
+
+    with pytest.raises(Oops), atomic():
+        Note.objects.create(text="x")
+        assert asyncio.run(main()) == (1, "x")
+        raise Oops
+    assert Note.objects.count() == 0
+
+
+async def test_a_database_that_is_forbidden_is_not_asked():
+    await Account.objects.acount()
+    with blocker.block():
+        for ask in (Account.objects.acount, Account.objects.afirst, lambda: Account.objects.aget(owner="ann")):
+            with pytest.raises(DatabaseAccessBlocked):
+                await ask()
+    assert await Account.objects.acount() == 3
+    assert (pool().count, pool().idle) == (1, 1)

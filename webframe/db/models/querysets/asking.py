@@ -1,0 +1,83 @@
+"""What async code asks most, as single statements that a task can await without a greenlet (see `twins.py`).
+
+Each function says, for a queryset and the arguments of the method whose name it
+has, which statement that method comes down to, and what makes the answer of the
+rows; None where there is more to it, or nothing to be asked, or where somebody
+hears of the instances that are made, or makes them himself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from webframe.db.models.compiler.plans import Plan
+from webframe.db.models.querysets.reading import number_in
+from webframe.db.models.twins import Arguments, Asked, Keywords
+
+
+def rows(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
+    """All rows, which the queryset keeps."""
+    if queryset._result_cache is not None or queryset._prefetch_related_lookups or queryset._for_write:
+        return None
+    statement = queryset._statement("rows") if queryset._fetches_plainly else None
+    if statement is None:
+        return None
+    wrapper, plan, parameters = statement
+    return (wrapper, plan, parameters, queryset._receive) if getattr(plan.answer, "is_quiet", True) else None
+
+
+def get(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
+    """The one row that matches."""
+    narrowed = queryset._narrowed(args, kwargs)
+    asked = rows(narrowed, (), {})
+    return asked and (*asked[:3], partial(_only, narrowed, args, kwargs))
+
+
+def _only(queryset: Any, args: Arguments, kwargs: Keywords, found: Sequence[Any], plan: Plan, alias: str) -> Any:
+    queryset._receive(found, plan, alias)
+    return queryset._only(args, kwargs)
+
+
+def first(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
+    """The first row."""
+    return None if args or kwargs else _one_of(queryset._beginning())
+
+
+def last(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
+    """The last row."""
+    return None if args or kwargs else _one_of(queryset._end())
+
+
+def _one_of(queryset: Any) -> Asked | None:
+    asked = None if isinstance(queryset, list) else rows(queryset, (), {})
+    return asked and (*asked[:3], partial(_first, queryset))
+
+
+def _first(queryset: Any, found: Sequence[Any], plan: Plan, alias: str) -> Any:
+    kept = queryset._receive(found, plan, alias)
+    return kept[0] if kept else None
+
+
+def count(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
+    """How many rows there are."""
+    return None if args or kwargs else _about(queryset, "count", _number)
+
+
+def exists(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
+    """Whether there is any row."""
+    return None if args or kwargs else _about(queryset, "exists", _any)
+
+
+def _about(queryset: Any, kind: str, answer: Any) -> Asked | None:
+    statement = None if queryset._result_cache is not None else queryset._statement(kind)
+    return statement and (*statement, answer)
+
+
+def _number(found: Sequence[Any], plan: Plan, alias: str) -> int:
+    return number_in(found)
+
+
+def _any(found: Sequence[Any], plan: Plan, alias: str) -> bool:
+    return bool(found)
