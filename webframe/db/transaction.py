@@ -184,7 +184,7 @@ def _call(hooks: Sequence[Hook]) -> None:
 
 
 def call_hook(function: Callable[[], object], robust: bool) -> None:
-    """Call what was registered with `on_commit`, and wait for it if it is async; errors are logged if it is `robust`."""
+    """Call what was registered with `on_commit`, and wait for it if it is async; if `robust`, errors are logged."""
     try:
         if is_async(function):
             wait(function())  # type: ignore[arg-type]  # that is what being async means
