@@ -26,6 +26,12 @@ def new_stream_name() -> str:
     return f"webframe_stream_{next(_numbers)}"
 
 
+def gives_rows(cursor: Any) -> bool:
+    """Whether the answer to the last statement has columns; to describe them takes longer than to count them."""
+    result = cursor.pgresult
+    return result is not None and result.nfields > 0
+
+
 class StreamCursor(psycopg.ServerCursor[Any]):
     """A cursor of the server that may be left to the end of its connection, without a word."""
 
@@ -62,7 +68,7 @@ class PsycopgLink(PostgreSQLLink):
 
     def insert(self, sql: str, params: Params) -> Row | None:
         cursor = self._execute(sql, params)
-        if cursor.description is None:
+        if not gives_rows(cursor):
             return (None,)  # without RETURNING PostgreSQL does not tell the key
         row: Row | None = cursor.fetchone()
         return row

@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 from webframe.db.backends.drivers.base import Params, Row
 from webframe.db.backends.drivers.formats import Formats, NotReadable
 from webframe.db.backends.drivers.postgresql import PostgreSQLLink
-from webframe.db.backends.drivers.psycopg import MANY_ROWS, new_stream_name
+from webframe.db.backends.drivers.psycopg import MANY_ROWS, gives_rows, new_stream_name
 from webframe.waiting import wait
 
 
@@ -64,7 +64,7 @@ class PsycopgAsyncLink(PostgreSQLLink):
 
     async def _insert(self, sql: str, params: Params) -> Row | None:
         cursor = await self._execute(sql, params)
-        if cursor.description is None:
+        if not gives_rows(cursor):
             return (None,)  # without RETURNING PostgreSQL does not tell the key
         row: Row | None = await cursor.fetchone()
         return row
