@@ -13,7 +13,11 @@ from webframe.core.management.cli import command_line  # noqa: E402
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    command_line()
+    try:
+        command_line()
+    finally:
+        # At its end Python lets the collector look at all there is once more, which takes as long as importing it.
+        gc.freeze()
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from webframe._lazy import LateModule
 from webframe.apps.registry import apps
 from webframe.core.management.asking import questioner_for
 from webframe.core.management.databases import (
@@ -19,7 +19,6 @@ from webframe.core.management.databases import (
     verbosity_option,
 )
 from webframe.core.management.errors import CommandError
-from webframe.core.management.merging import Branches, branches_of, merge_migration
 from webframe.core.management.migrating import refuse_conflicts
 from webframe.core.management.project import pass_app
 from webframe.db.connections import connections
@@ -27,13 +26,18 @@ from webframe.db.migrations.autodetector import MigrationAutodetector
 from webframe.db.migrations.errors import MigrationError
 from webframe.db.migrations.loader import MigrationLoader
 from webframe.db.migrations.migration import Migration
-from webframe.db.migrations.optimizer import MigrationOptimizer
 from webframe.db.migrations.recorder import MigrationRecorder
 from webframe.db.migrations.state import ProjectState
-from webframe.db.migrations.writer import MigrationWriter
 
 if TYPE_CHECKING:
     from webframe.app import Webframe
+    from webframe.core.management import merging
+    from webframe.db.migrations import optimizer
+    from webframe.db.migrations import writer as writing
+else:
+    merging = LateModule("webframe.core.management.merging")
+    optimizer = LateModule("webframe.db.migrations.optimizer")
+    writing = LateModule("webframe.db.migrations.writer")
 
 # New migrations by the label of their app.
 Changes = dict[str, list[Migration]]
@@ -60,21 +64,35 @@ def makemigrations(app: Webframe, /, app_labels: tuple[str, ...], **options: Any
     Making(app_labels, **options).run()
 
 
-@dataclass
 class Making:
     """One call of `makemigrations`."""
 
-    app_labels: tuple[str, ...] = ()
-    dry_run: bool = False
-    check_changes: bool = False
-    empty: bool = False
-    merge: bool = False
-    name: str | None = None
-    update: bool = False
-    no_header: bool = False
-    scriptable: bool = False
-    interactive: bool = True
-    verbosity: int = 1
+    def __init__(
+        self,
+        app_labels: tuple[str, ...] = (),
+        *,
+        dry_run: bool = False,
+        check_changes: bool = False,
+        empty: bool = False,
+        merge: bool = False,
+        name: str | None = None,
+        update: bool = False,
+        no_header: bool = False,
+        scriptable: bool = False,
+        interactive: bool = True,
+        verbosity: int = 1,
+    ) -> None:
+        self.app_labels = app_labels
+        self.dry_run = dry_run
+        self.check_changes = check_changes
+        self.empty = empty
+        self.merge = merge
+        self.name = name
+        self.update = update
+        self.no_header = no_header
+        self.scriptable = scriptable
+        self.interactive = interactive
+        self.verbosity = verbosity
 
     def run(self) -> None:
         """Do what was asked for. Raises CommandError for whatever keeps it from being done."""
@@ -140,14 +158,14 @@ class Making:
                 self._write_one(migration)
 
     def _write_one(self, migration: Migration) -> None:
-        writer = MigrationWriter(migration, include_header=not self.no_header)
+        writer = writing.MigrationWriter(migration, include_header=not self.no_header)
         path = shortened(writer.path)
         self._tell(click.style(f"  {path}", bold=True))
         for operation in migration.operations:
             self._tell(f"    {operation.formatted_description()}")
         self._put(writer)
 
-    def _put(self, writer: MigrationWriter) -> None:
+    def _put(self, writer: writing.MigrationWriter) -> None:
         if self.dry_run or self.check_changes:
             if self.verbosity >= 3:
                 self._tell(heading(f"The file {writer.filename}:"))
@@ -162,18 +180,18 @@ class Making:
     def _write_into_last(self, loader: MigrationLoader, changes: Changes) -> None:
         for label, migrations in changes.items():
             last = _last_of(loader, label)
-            before = MigrationWriter(last).path
+            before = writing.MigrationWriter(last).path
             for migration in migrations:
                 last.operations = [*last.operations, *migration.operations]
                 last.dependencies = [
                     *last.dependencies,
                     *(each for each in migration.dependencies if each[0] != label and each not in last.dependencies),
                 ]
-            last.operations = MigrationOptimizer().optimize(last.operations, label)
+            last.operations = optimizer.MigrationOptimizer().optimize(last.operations, label)
             number, _, _ = last.name.partition("_")
             last.name = f"{number}_{self.name or last.suggest_name()}"
             self._write({label: [last]})
-            after = MigrationWriter(last).path
+            after = writing.MigrationWriter(last).path
             if before != after and not (self.dry_run or self.check_changes):
                 os.remove(before)
                 self._tell(f"  Deleted {shortened(before)}")
@@ -186,18 +204,20 @@ class Making:
         if not chosen:
             self._tell("No conflicts detected to merge.")
         for label, names in chosen.items():
-            branches = branches_of(loader, label, names)
+            branches = merging.branches_of(loader, label, names)
             self._show_branches(label, branches)
             if self.interactive and not questioner_for(True, err=self.scriptable).ask_merge(label):
                 continue
-            writer = MigrationWriter(merge_migration(label, names, self.name), include_header=not self.no_header)
+            writer = writing.MigrationWriter(
+                merging.merge_migration(label, names, self.name), include_header=not self.no_header
+            )
             self._put(writer)
             if not (self.dry_run or self.check_changes):
                 self._tell(f"Created new merge migration {shortened(writer.path)}")
         if chosen and self.check_changes:
             click.get_current_context().exit(1)
 
-    def _show_branches(self, label: str, branches: Branches) -> None:
+    def _show_branches(self, label: str, branches: merging.Branches) -> None:
         self._tell(heading(f"Merging {label}"))
         for name, operations in branches.items():
             self._tell(click.style(f"  Branch {name}", bold=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,6 @@ from webframe.db.connections import router
 from webframe.db.errors import Error
 from webframe.db.introspection import table_names
 from webframe.db.migrations.announcing import Step, emit_post_migrate, emit_pre_migrate, import_receivers
-from webframe.db.migrations.autodetector import MigrationAutodetector
 from webframe.db.migrations.errors import AmbiguityError, MigrationError, NodeNotFoundError, PartlyAppliedError
 from webframe.db.migrations.executor import MigrationExecutor
 from webframe.db.migrations.lock import migration_lock
@@ -42,8 +40,10 @@ from webframe.db.migrations.state import ProjectState
 if TYPE_CHECKING:
     from webframe.app import Webframe
     from webframe.db import schema
+    from webframe.db.migrations import autodetector
 else:
-    # It loads Alembic, which takes a sixth of the time of a migrate that finds nothing to do.
+    autodetector = LateModule("webframe.db.migrations.autodetector")
+    # It loads Alembic, which takes longer than a migrate that finds nothing to do.
     schema = LateModule("webframe.db.schema")
 
 # An app label and the name of a migration to reach; None: nothing of the app.
@@ -83,22 +83,36 @@ def syncdb(app: Webframe, /, database: str, **options: Any) -> None:
     Migrating(database, run_syncdb=True, **options).run()
 
 
-@dataclass
 class Migrating:
     """One call of `migrate`."""
 
-    alias: str
-    app_label: str | None = None
-    migration_name: str | None = None
-    show_plan: bool = False
-    check_unapplied: bool = False
-    fake: bool = False
-    fake_initial: bool = False
-    run_syncdb: bool = False
-    prune: bool = False
-    interactive: bool = True
-    verbosity: int = 1
-    output: Output = field(default_factory=Output)
+    def __init__(
+        self,
+        alias: str,
+        app_label: str | None = None,
+        migration_name: str | None = None,
+        *,
+        show_plan: bool = False,
+        check_unapplied: bool = False,
+        fake: bool = False,
+        fake_initial: bool = False,
+        run_syncdb: bool = False,
+        prune: bool = False,
+        interactive: bool = True,
+        verbosity: int = 1,
+    ) -> None:
+        self.alias = alias
+        self.app_label = app_label
+        self.migration_name = migration_name
+        self.show_plan = show_plan
+        self.check_unapplied = check_unapplied
+        self.fake = fake
+        self.fake_initial = fake_initial
+        self.run_syncdb = run_syncdb
+        self.prune = prune
+        self.interactive = interactive
+        self.verbosity = verbosity
+        self.output = Output()
 
     def run(self) -> None:
         """Do what was asked for. Raises CommandError for whatever keeps it from being done."""
@@ -282,7 +296,7 @@ class Migrating:
         """Say so if models have changed since the last migrations; `state` is that of those that are applied."""
         loader = self.executor.loader
         last = state if loader.graph.nodes.keys() <= loader.applied_migrations.keys() else loader.project_state()
-        detector = MigrationAutodetector(last, ProjectState.from_apps(apps))
+        detector = autodetector.MigrationAutodetector(last, ProjectState.from_apps(apps))
         changes = detector.changes(graph=loader.graph)
         if changes:
             labels = ", ".join(map(repr, sorted(changes)))

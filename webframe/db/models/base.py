@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import sys
 from functools import partial
+from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from webframe.apps.config import ImplicitAppConfig
@@ -116,16 +117,43 @@ def _add_options(model: Any, own_meta: Any, parents: list[Any]) -> None:
                     setattr(options, option, getattr(concrete._meta, option))
 
 
+# The exceptions that each model has of its own, and what they are kinds of.
+EXCEPTIONS: dict[str, type[Exception]] = {
+    "DoesNotExist": ObjectDoesNotExist,
+    "MultipleObjectsReturned": MultipleObjectsReturned,
+    "NotUpdated": ObjectNotUpdated,
+}
+
+
 def _add_exceptions(model: Any, parents: list[Any]) -> None:
-    roots = (
-        ("DoesNotExist", ObjectDoesNotExist),
-        ("MultipleObjectsReturned", MultipleObjectsReturned),
-        ("NotUpdated", ObjectNotUpdated),
-    )
-    for name, root in roots:
-        inherited = tuple(vars(parent)[name] for parent in parents if name in vars(parent))
-        body = {"__module__": model.__module__, "__qualname__": f"{model.__qualname__}.{name}"}
-        setattr(model, name, type(name, inherited or (root,), body))
+    for name in EXCEPTIONS:
+        setattr(model, name, LateException(name, model, parents))
+
+
+class LateException:
+    """Stands for an exception of a model until somebody names it: most never are, and a class takes its time."""
+
+    __slots__ = ("model", "name", "parents")
+
+    def __init__(self, name: str, model: Any, parents: list[Any]) -> None:
+        self.name = name
+        self.model = model
+        self.parents = parents
+
+    def __get__(self, instance: Any, owner: Any = None) -> type[Exception]:
+        with _making_exceptions:
+            known = vars(self.model)[self.name]
+            if known is self:
+                inherited = tuple(getattr(parent, self.name) for parent in self.parents if self.name in vars(parent))
+                body = {"__module__": self.model.__module__, "__qualname__": f"{self.model.__qualname__}.{self.name}"}
+                known = type(self.name, inherited or (EXCEPTIONS[self.name],), body)
+                setattr(self.model, self.name, known)
+        made: type[Exception] = known
+        return made
+
+
+# All threads are to raise and to catch the same class.
+_making_exceptions = RLock()
 
 
 def _inherit(model: Any, parents: list[Any]) -> None:

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import types
-
+from webframe._lazy import LateModule
 from webframe.db.models.compiler.generated import compile_factory
 
 if TYPE_CHECKING:
-    from sqlalchemy import ClauseElement
+    from sqlalchemy import ClauseElement, types
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
+else:
+    types = LateModule("sqlalchemy.types")
 
 
 Values = Sequence[Any] | Mapping[str, Any]

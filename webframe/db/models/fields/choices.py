@@ -33,7 +33,7 @@ class Choosing:
 
     @choices.setter
     def choices(self, value: Any) -> None:
-        self._choices = list(value) if isinstance(value, Iterator) else value
+        self._choices = list(value) if value is not None and isinstance(value, Iterator) else value
         self.__dict__.pop("_labels", None)
 
     def _listed(self, choices: Any) -> list[Any]:
