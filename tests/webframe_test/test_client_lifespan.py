@@ -280,8 +280,8 @@ def test_start_up_that_takes_too_long_is_an_error(app: Webframe, protocol: str) 
         finally:
             stopped.append(True)
 
-    with override_settings(LIFESPAN_TIMEOUT=0.05):
-        with pytest.raises(TimeoutError, match=r"lifespan.startup for 0\.05 seconds"), Client(app, protocol=protocol):
+    with override_settings(LIFESPAN_TIMEOUT=0.5):
+        with pytest.raises(TimeoutError, match=r"lifespan.startup for 0\.5 seconds"), Client(app, protocol=protocol):
             pass
     assert stopped == [True]
 

@@ -165,12 +165,11 @@ def test_stopping_ends_streams_whose_client_is_still_there(app: Webframe, protoc
     ended: list[str] = []
     app.get("/")(kind(ended))
     with capture_signals(request_finished, everywhere=True) as sent:
-        with LiveServer(app, protocol) as server:
-            connection = connect(server, "/")
+        with LiveServer(app, protocol) as server, connect(server, "/") as connection:
             while b"tick" not in connection.recv(1000):
                 pass
+            server.stop()
         assert ended == ["ended"] and len(sent) == 1
-        connection.close()
 
 
 def test_what_it_cannot_serve_is_refused_where_it_is_asked_for(app: Webframe) -> None:

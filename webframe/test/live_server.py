@@ -234,6 +234,9 @@ class _ASGIServing:
         try:
             self._ready.set()
             await self._server.serve(sockets=[self._listening])
+            if requests := set(self._server.server_state.tasks):
+                # uvicorn has cancelled them, but does not wait.
+                await asyncio.wait(requests, timeout=PATIENCE)
         finally:
             await self._life.stop()
 
