@@ -302,7 +302,7 @@ def test_a_start_up_that_is_cancelled_is_undone(app: Webframe) -> None:
 
     async def ask() -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05), AsyncClient(app):
+            async with asyncio.timeout(0.5), AsyncClient(app):
                 pass
         assert len(asyncio.all_tasks()) == 1
 

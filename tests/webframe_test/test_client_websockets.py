@@ -302,8 +302,8 @@ def test_an_app_that_ends_without_a_word_has_closed_abnormally() -> None:
 
 def test_waiting_has_a_limit(connect: Any, echo: None) -> None:
     async def talk() -> None:
-        async with connect("/echo", timeout=0.05) as ws:
-            with pytest.raises(TimeoutError, match=r"nothing for 0\.05 seconds"):
+        async with connect("/echo", timeout=0.5) as ws:
+            with pytest.raises(TimeoutError, match=r"nothing for 0\.5 seconds"):
                 await ws.receive()
             await ws.send_text("still there")
             assert await ws.receive() == "still there"
@@ -389,7 +389,7 @@ def test_context_variables_are_seen_by_the_app_and_do_not_come_back(app: Webfram
 def test_cancelling_the_test_closes_it(app: Webframe, echo: None) -> None:
     async def talk() -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05), AsyncClient(app).websocket_connect("/echo") as ws:
+            async with asyncio.timeout(0.5), AsyncClient(app).websocket_connect("/echo") as ws:
                 await ws.receive()
         assert len(sent) == 1 and len(asyncio.all_tasks()) == 1
 
