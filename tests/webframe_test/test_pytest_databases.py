@@ -294,7 +294,7 @@ def test_two_aliases_of_one_database_are_one_in_tests(small: Project) -> None:
     [
         ('{"NAMES": "x"}', "has 'NAMES'. Did you mean NAME?"),
         ('{"NAME": "real.sqlite3"}', "would be the real one"),
-        ('{"MIRROR": "defualt"}', "has 'defualt' as its MIRROR; that has to be another alias"),
+        ('{"MIRROR": "primary"}', "has 'primary' as its MIRROR; that has to be another alias"),
         ('{"MIRROR": "default"}', "has 'default' as its MIRROR; that has to be another alias"),
     ],
 )
