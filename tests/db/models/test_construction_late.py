@@ -1,9 +1,11 @@
-"""When the constructor of a model is made: at its first use, and anew when fields are added."""
+"""When the constructor and the exceptions of a model are made: at their first use, and anew when fields are added."""
 
 from __future__ import annotations
 
 import inspect
+import threading
 
+from webframe.core.exceptions import ObjectDoesNotExist
 from webframe.db import models
 from webframe.db.models.construction import LateConstructor
 
@@ -47,3 +49,31 @@ def test_what_a_constructor_of_ones_own_calls_is_made_for_the_heir(define):
     assert Pizza(name="p").name == "p"
     Pizza.add_to_class("price", models.IntegerField(default=7))
     assert Calzone(name="c").price == 7 and Calzone(name="c").size == 3
+
+
+def test_exceptions_are_the_same_class_however_often_they_are_named_and_kinds_of_those_of_the_parents(define):
+    Pizza = define("Pizza", name=models.CharField(max_length=5))
+    Calzone = define("Calzone", Pizza)
+    assert Calzone.DoesNotExist is Calzone.DoesNotExist is Calzone(name="c").DoesNotExist
+    assert Calzone.DoesNotExist is not Pizza.DoesNotExist
+    assert issubclass(Calzone.DoesNotExist, Pizza.DoesNotExist)
+    assert issubclass(Pizza.DoesNotExist, ObjectDoesNotExist)
+    assert Calzone.NotUpdated.__qualname__ == f"{Calzone.__qualname__}.NotUpdated"
+
+
+def test_threads_that_name_an_exception_at_the_same_moment_get_the_same_class(define):
+    found = []
+    for number in range(20):
+        model = define(f"Pizza{number}", name=models.CharField(max_length=5))
+        barrier = threading.Barrier(4)
+
+        def name_it(model=model, barrier=barrier):
+            barrier.wait()
+            found.append(model.DoesNotExist)
+
+        threads = [threading.Thread(target=name_it) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(set(found)) == 20

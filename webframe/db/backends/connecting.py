@@ -6,11 +6,8 @@ say. What is run on them, and for whom, `base.py` decides.
 
 from __future__ import annotations
 
-import atexit
-import os
 import threading
 import time
-import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -18,6 +15,7 @@ from webframe import waiting
 from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
+from webframe.db.backends import processes
 from webframe.db.backends.drivers import threaded, threads
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.borrowed import BorrowedByLoop, BorrowedByThread, on_another_loop, on_loop
@@ -79,7 +77,7 @@ class Connecting(Watched):
         # The pools of event loops, and the one that was asked for last.
         self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
         self._last_pool: LoopPool | None = None
-        _wrappers.add(self)
+        processes.wrappers.add(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} vendor={self.vendor!r} alias={self.alias!r}>"
@@ -354,10 +352,10 @@ class Connecting(Watched):
     def start_afresh(self) -> None:
         """In the child of a fork: leave the parent's connections alone."""
         self._lock = threading.RLock()
-        _inherited.append(self._pools)
+        processes.inherited.append(self._pools)
         self._pools, self._last_pool = {}, None
         if self._engine is not None:
-            _inherited.append(self._engine.pool)
+            processes.inherited.append(self._engine.pool)
             self._engine.dispose(close=False)
 
     # --- errors ---------------------------------------------------------------------------------------------------
@@ -497,28 +495,3 @@ class Plans(dict[Any, Any]):
         if len(self) >= self.limit:
             self.clear()
         super().__setitem__(key, value)
-
-
-# Every wrapper there is, to start afresh in the child of a fork.
-_wrappers: weakref.WeakSet[Connecting] = weakref.WeakSet()
-
-# Pools of the parent, kept as they are.
-_inherited: list[Any] = []
-
-
-def _start_afresh() -> None:
-    for wrapper in list(_wrappers):
-        wrapper.start_afresh()
-
-
-os.register_at_fork(after_in_child=_start_afresh)
-
-
-def _close_all() -> None:
-    """At the end of the process: say good-bye to the servers, and let SQLite tidy its files up."""
-    for wrapper in list(_wrappers):
-        wrapper.close()
-        wrapper.dispose()
-
-
-atexit.register(_close_all)

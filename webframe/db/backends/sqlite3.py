@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from webframe import waiting
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.db.backends import base, sqlite_functions
+from webframe.db.backends import base, processes, sqlite_functions
 from webframe.db.backends.connecting import MAX_OVERFLOW, POOL_OPTIONS, POOL_SIZE, POOL_TIMEOUT
 from webframe.db.backends.drivers import threaded
 from webframe.db.backends.drivers.base import Link
@@ -321,12 +321,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def start_afresh(self) -> None:
         super().start_afresh()
-        _inherited.append((self._shared_link, self._shared_checkout, self._plain_pool))
+        processes.inherited.append((self._shared_link, self._shared_checkout, self._plain_pool))
         self._plain_pool = self._new_pool()
         self._shared_guard = Guard()
         self._shared_link = self._shared_checkout = None
         self._known_line = None
-
-
-# Connections of the parent of a fork, kept as they are.
-_inherited: list[Any] = []

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import sys
 from functools import partial
-from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from webframe.apps.config import ImplicitAppConfig
@@ -28,6 +27,7 @@ from webframe.db.models.clashes import refuse_clashing_fields, refuse_needed_nam
 from webframe.db.models.conditions import Q
 from webframe.db.models.construction import build, complete, general_init, refuse_instances
 from webframe.db.models.deletion import CASCADE, Collector
+from webframe.db.models.exceptions import add_exceptions
 from webframe.db.models.fields.numbers import BigAutoField
 from webframe.db.models.loading import Loading
 from webframe.db.models.manager import Manager
@@ -108,52 +108,13 @@ def _add_options(model: Any, own_meta: Any, parents: list[Any]) -> None:
     if not abstract:
         options.abstract = False  # what it inherits from an abstract parent's Meta is not that
     if not options.abstract:
-        _add_exceptions(model, parents)
+        add_exceptions(model, parents)
         concrete = next((parent for parent in parents if not parent._meta.abstract), None)
         # These two are inherited also from a parent with a table.
         if concrete is not None:
             for option in ("ordering", "get_latest_by"):
                 if option not in options.original_attrs:
                     setattr(options, option, getattr(concrete._meta, option))
-
-
-# The exceptions that each model has of its own, and what they are kinds of.
-EXCEPTIONS: dict[str, type[Exception]] = {
-    "DoesNotExist": ObjectDoesNotExist,
-    "MultipleObjectsReturned": MultipleObjectsReturned,
-    "NotUpdated": ObjectNotUpdated,
-}
-
-
-def _add_exceptions(model: Any, parents: list[Any]) -> None:
-    for name in EXCEPTIONS:
-        setattr(model, name, LateException(name, model, parents))
-
-
-class LateException:
-    """Stands for an exception of a model until somebody names it: most never are, and a class takes its time."""
-
-    __slots__ = ("model", "name", "parents")
-
-    def __init__(self, name: str, model: Any, parents: list[Any]) -> None:
-        self.name = name
-        self.model = model
-        self.parents = parents
-
-    def __get__(self, instance: Any, owner: Any = None) -> type[Exception]:
-        with _making_exceptions:
-            known = vars(self.model)[self.name]
-            if known is self:
-                inherited = tuple(getattr(parent, self.name) for parent in self.parents if self.name in vars(parent))
-                body = {"__module__": self.model.__module__, "__qualname__": f"{self.model.__qualname__}.{self.name}"}
-                known = type(self.name, inherited or (EXCEPTIONS[self.name],), body)
-                setattr(self.model, self.name, known)
-        made: type[Exception] = known
-        return made
-
-
-# All threads are to raise and to catch the same class.
-_making_exceptions = RLock()
 
 
 def _inherit(model: Any, parents: list[Any]) -> None:
