@@ -52,7 +52,7 @@ class ContextList(list[dict[str, Any]]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value in the first context that has that name."""
-        return self[key] if key in self else default
+        return next((context[key] for context in self if key in context), default)
 
     def keys(self) -> set[str]:
         """The names in all contexts."""
