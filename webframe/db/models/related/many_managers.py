@@ -307,8 +307,18 @@ class ManyRelatedManager(RelatedManager):
     # -- helpers
 
     def _keys_of(self, objs: Iterable[Any], method: str) -> Keys:
-        kind = self.key_type
-        return {obj if obj.__class__ is kind else self._key_of(obj, method) for obj in objs}
+        kind, model, name = self.key_type, self.model, self.target_field.target_field.attname
+        # Where the instance is, unless routers have to be asked whether objects may be related.
+        home = None if router.routers else state_db(self.instance)
+        keys: Keys = set()
+        for obj in objs:
+            key = obj if obj.__class__ is kind else None
+            if obj.__class__ is model and home is not None:
+                attributes = obj.__dict__
+                if attributes.get("_db") == home:
+                    key = attributes.get(name)
+            keys.add(self._key_of(obj, method) if key is None else key)
+        return keys
 
     def _key_of(self, obj: Any, method: str = "set") -> Any:
         """What the rows between hold for an object; a key that is given becomes what the column has."""
