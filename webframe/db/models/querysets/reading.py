@@ -58,18 +58,14 @@ class Reading(Chaining):
         wrapper, plan, parameters = statement
         if self._for_write:
             self._check_lock(wrapper)
-        return self._answer(wrapper.fetch(plan.sql, parameters), plan, wrapper.alias)
-
-    def _answer(self, rows: Sequence[Any], plan: Plan, alias: str) -> list[Any]:
-        """What is made of the rows that a plan has found."""
-        found: list[Any] = plan.answer(rows, alias)
-        if self._known_related is not None:
-            self._remember_related(found)
-        return found
+        return self._receive(wrapper.fetch(plan.sql, parameters), plan, wrapper.alias)
 
     def _receive(self, rows: Sequence[Any], plan: Plan, alias: str) -> list[Any]:
-        """The same, kept as the result, for what has asked by another way."""
-        found = self._result_cache = self._answer(rows, plan, alias)
+        """Keep what is made of the rows that a plan has found."""
+        found: list[Any] = plan.answer(rows, alias)
+        self._result_cache = found
+        if self._known_related is not None:
+            self._remember_related(found)
         return found
 
     def _check_lock(self, wrapper: Any) -> None:
