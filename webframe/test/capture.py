@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from webframe._lazy import LateModule
 from webframe.conf import close_match
 from webframe.dispatch import Receiver, Signal, all_signals
-from webframe.test.decorating import decorate_function
+from webframe.test.decorating import Block, decorate_function
 from webframe.test.mute import mute
 from webframe.test.signals import template_rendered
 from webframe.test.timeline import Sending, Sent, in_words, timeline
@@ -155,7 +155,7 @@ def _sent(count: int) -> str:
     return f"sent {in_words(count)}" if count else "never sent"
 
 
-class capture_signals:
+class capture_signals(Block[Captured]):
     """Record every sending of some signals, or of all there are, within the block; or only those of one sender.
 
     Only this thread or task, and those that the block starts, are heard, so
@@ -180,23 +180,19 @@ class capture_signals:
         self._signals = signals
         self._sender = sender
         self._everywhere = everywhere
-        # What is to be undone at the end of the block that we are in; None outside of it.
-        self._undo: ExitStack | None = None
 
-    def __enter__(self) -> Captured:
-        if self._undo is not None:
-            raise RuntimeError("This capture_signals() is in force already. Make another for the inner block.")
+    def begin(self, undo: ExitStack) -> Captured:
+        """Listen; gives what will have been heard."""
         captured = Captured(self._signals, None if isinstance(self._sender, str) else self._sender)
         start = time.perf_counter()
 
         def hear(*, signal: Signal[...], sender: object, **arguments: Any) -> None:
             captured.append(Sent(signal, sender, arguments, time.perf_counter() - start))
 
+        if template_rendered in self._signals:
+            undo.enter_context(environment.templates_reported())
         # Among all there are some deprecated ones, which nobody has asked for.
-        unwarned = nullcontext() if self._signals else warnings.catch_warnings(action="ignore")
-        with ExitStack() as undo, unwarned:
-            if template_rendered in self._signals:
-                undo.enter_context(environment.templates_reported())
+        with nullcontext() if self._signals else warnings.catch_warnings(action="ignore"):
             for signal in self._signals or all_signals():
                 if self._everywhere:
                     signal.connect(hear, self._sender, weak=False, inline=True, priority=sys.maxsize)
@@ -204,15 +200,7 @@ class capture_signals:
                 override = signal.connected_to(hear, self._sender, inline=True, priority=sys.maxsize)
                 override.is_witness = True
                 undo.enter_context(override)
-            self._undo = undo.pop_all()
         return captured
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        assert self._undo is not None
-        undo, self._undo = self._undo, None
-        undo.close()
 
     def copy(self) -> Self:
         """The same once more, for calls that overlap."""

@@ -1,18 +1,45 @@
-"""With-blocks of tests as decorators: of functions of every kind, and of classes of tests."""
+"""With-blocks of tests, and such blocks as decorators: of functions of every kind, and of classes of tests."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from functools import wraps
 from inspect import getattr_static, isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from types import FunctionType
-from typing import Any, TypeVar
+from types import FunctionType, TracebackType
+from typing import Any, Generic, TypeVar
 
 # Gives a block for one call, and what is added to the keywords of that call.
 MakeBlock = Callable[[dict[str, Any]], AbstractContextManager[Any]]
 
 Kind = TypeVar("Kind", bound=type)
+Given = TypeVar("Given")
+
+
+class Block(Generic[Given]):
+    """A with-block of which the end undoes what its beginning did; in force once at a time."""
+
+    # What is to be undone at the end of the block that we are in; None outside of it.
+    _undo: ExitStack | None = None
+
+    def begin(self, undo: ExitStack) -> Given:
+        """Do what is to be done; `undo` takes what undoes it. Gives what stands behind `as`."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Given:
+        if self._undo is not None:
+            raise RuntimeError(f"This {type(self).__name__}() is in force already. Make another for the inner block.")
+        with ExitStack() as undo:
+            given = self.begin(undo)
+            self._undo = undo.pop_all()
+        return given
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._undo is not None
+        undo, self._undo = self._undo, None
+        undo.close()
 
 
 def decorate_function(function: Callable[..., Any], make_block: MakeBlock) -> Callable[..., Any]:

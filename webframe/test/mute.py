@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from webframe.dispatch import Receiver, Signal
-from webframe.test.decorating import decorate_function, decorate_tests
+from webframe.test.decorating import Block, decorate_function, decorate_tests
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class mute:
+class mute(Block[None]):
     """Have nobody called when some signals are sent, or not `receiver`, or nobody when `sender` sends.
 
     >>> pizza_done = Signal(name="pizza_done")
@@ -42,23 +41,11 @@ class mute:
         self._signals = signals
         self._receiver = receiver
         self._sender = sender
-        # What is to be undone at the end of the block that we are in; None outside of it.
-        self._undo: ExitStack | None = None
 
-    def __enter__(self) -> None:
-        if self._undo is not None:
-            raise RuntimeError("This mute() is in force already. Make another for the inner block.")
-        with ExitStack() as undo:
-            for signal in self._signals:
-                undo.enter_context(signal.muted(self._receiver, self._sender))
-            self._undo = undo.pop_all()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        assert self._undo is not None
-        undo, self._undo = self._undo, None
-        undo.close()
+    def begin(self, undo: ExitStack) -> None:
+        """Mute the signals."""
+        for signal in self._signals:
+            undo.enter_context(signal.muted(self._receiver, self._sender))
 
     def copy(self) -> Self:
         """The same once more, for calls that overlap."""
