@@ -228,6 +228,22 @@ def test_models_are_defined_and_questions_put_together_without_sqlalchemy():
     assert not loaded_by(MODELS) & {"sqlalchemy", "alembic"}
 
 
+@pytest.mark.engines("sqlite", "postgresql")
+def test_a_connection_and_sql_of_ones_own_load_no_sqlalchemy(engine):
+    code = f"""
+from webframe.conf import settings
+settings.configure(DATABASES={{'default': {engine.databases["default"]!r}}})
+from webframe.db import connection, connections, transaction
+with transaction.atomic(), connection.cursor() as cursor:
+    cursor.execute("SELECT %s", [1])
+    assert cursor.fetchone() == (1,)
+connections.close_all()
+assert connection.fetch("SELECT 1") == [(1,)]
+connections.close_all()
+"""
+    assert not loaded_by(code) & {"sqlalchemy", "alembic"}
+
+
 @pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
 def test_an_app_with_models_has_loaded_their_compiler_before_its_first_request(protocol):
     app = HELLO.replace('return "hello"', 'import sys; return "hello" if "sqlalchemy" in sys.modules else "late"')

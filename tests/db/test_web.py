@@ -104,7 +104,7 @@ def assert_nothing_is_left(engine):
             )
             states = [state for (state,) in cursor.fetchall()]
         assert set(states) <= {"idle"}
-        assert len(states) <= connection.pool.size() + connection.pool._max_overflow
+        assert len(states) <= connection.pool.limit
         connections.release()
 
 

@@ -102,6 +102,18 @@ def test_a_connection_that_is_too_old_is_made_anew(make, made):
     assert [raw.closed for raw in made] == [True, False]
 
 
+def test_a_connection_that_is_gone_is_made_anew_when_somebody_wants_it(make, made):
+    gone = []
+    pool = make(is_alive=lambda checkout: checkout.driver_connection not in gone)
+    checkout = pool.take()
+    checkout.close()
+    assert pool.take() is checkout and len(made) == 1
+    checkout.close()
+    gone.append(made[0])
+    assert pool.take().driver_connection is made[1]
+    assert made[0].closed and pool.checkedout() == 1
+
+
 def test_a_pool_that_keeps_none_closes_each(make, made):
     pool = make(size=0, limit=None)
     for checkout in [pool.take() for _ in range(5)]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from webframe import waiting
 from webframe._lazy import LateModule
@@ -410,13 +410,18 @@ class DatabaseWrapper(Placing):
                 "editor, cannot use. Do it outside of 'async with atomic()'."
             )
         try:
-            yield sqlalchemy.Connection(self.engine, connection=cast(Any, _Borrowed(slot.checkout)))
+            borrowed: Any = _Borrowed(slot.checkout)
+            self.prepare_dialect(borrowed)
+            yield sqlalchemy.Connection(self.engine, connection=borrowed)
         except BaseException as error:
             self.raise_ours(error, place)
         finally:
             if place.over:
                 self.give_back(place)
             place.guard.release()
+
+    def prepare_dialect(self, borrowed: Any) -> None:
+        """Let the dialect find out what the server can do; SQLAlchemy's own pools have done it."""
 
 
 class _Borrowed:

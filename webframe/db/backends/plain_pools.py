@@ -52,10 +52,18 @@ class PlainPool:
     """The pool of one database; its methods may be called in any thread."""
 
     def __init__(
-        self, connect: Callable[[], Any], *, size: int, limit: int | None, timeout: float, max_age: float | None
+        self,
+        connect: Callable[[], Any],
+        *,
+        size: int,
+        limit: int | None,
+        timeout: float,
+        max_age: float | None,
+        is_alive: Callable[[PlainCheckout], bool] | None = None,
     ) -> None:
         """`connect` makes a connection that has a `close`. `size` of them are kept, `limit` may be there at a time
-        (None: any number), who waits does so for `timeout` seconds, and none is used after `max_age` seconds.
+        (None: any number), who waits does so for `timeout` seconds, and none is used after `max_age` seconds. With
+        `is_alive` those that have been used before are tried before they are used again.
         """
         self._connect = connect
         self._size = size
@@ -63,6 +71,7 @@ class PlainPool:
         self.limit = limit
         self._timeout = timeout
         self._max_age = max_age
+        self._is_alive = is_alive
         # All there are, those that are being made included; and those of them that nobody uses, the last one last.
         self._all: set[PlainCheckout] = set()
         self._idle: list[PlainCheckout] = []
@@ -79,7 +88,7 @@ class PlainPool:
         """A connection; raises `TimeoutError` after the time of the pool, and what `connect` raises."""
         checkout = self._reserve()
         try:
-            if self._max_age is not None and monotonic() - checkout.born >= self._max_age:
+            if checkout.driver_connection is not None and not self._is_fit(checkout):
                 self._close(checkout)
             if checkout.driver_connection is None:
                 checkout.driver_connection = checkout.dbapi_connection = self._connect()
@@ -88,6 +97,12 @@ class PlainPool:
             self.forget(checkout)
             raise
         return checkout
+
+    def _is_fit(self, checkout: PlainCheckout) -> bool:
+        """Whether a connection that was used before can be used again."""
+        if self._max_age is not None and monotonic() - checkout.born >= self._max_age:
+            return False
+        return self._is_alive is None or self._is_alive(checkout)
 
     def _reserve(self) -> PlainCheckout:
         """One that nobody uses, or a new one without a connection yet."""

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
-import sqlalchemy
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import ImproperlyConfigured
+from webframe.db.backends.connecting import POOL_OPTIONS
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.postgresql import PostgreSQLLink
 from webframe.db.backends.drivers.psycopg import PsycopgLink
 from webframe.db.backends.features import Features
+from webframe.db.backends.straight import StraightWrapper
 from webframe.db.backends.zoned import ZonedWrapper
 from webframe.db.errors import Error
 from webframe.waiting import wait
+
+if TYPE_CHECKING:
+    import sqlalchemy
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 # OPTIONS that are ours, and not the driver's.
 OUR_OPTIONS = ("isolation_level", "init_command", "pool", "assume_role", "server_side_binding")
@@ -56,29 +63,41 @@ class PostgreSQLFeatures(Features):
         return bool(self.connection.pg_version >= 150000)
 
 
-class DatabaseWrapper(ZonedWrapper):
+class DatabaseWrapper(ZonedWrapper, StraightWrapper):
     """One PostgreSQL database."""
 
     vendor: ClassVar[str] = "postgresql"
     display_name: ClassVar[str] = "PostgreSQL"
     features_class = PostgreSQLFeatures
+    driver = psycopg
+    # Whether SQLAlchemy's dialect knows what the server can do.
+    _dialect_is_prepared = False
+
+    def make_raw(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(**self._connect_arguments())
+
+    def _connect_arguments(self) -> dict[str, Any]:
+        """What psycopg connects with."""
+        names = {"user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT", "dbname": "NAME"}
+        given = {name: self.settings_dict[key] for name, key in names.items() if self.settings_dict[key]}
+        return {**given, **self._driver_options(), "autocommit": True}
 
     def create_engine(self) -> sqlalchemy.Engine:
-        options = dict(self.settings_dict["OPTIONS"])
-        pool = self.pool_arguments(options)
-        for name in OUR_OPTIONS:
-            options.pop(name, None)
-        url = sqlalchemy.URL.create(
-            "postgresql+psycopg",
-            username=self.settings_dict["USER"] or None,
-            password=self.settings_dict["PASSWORD"] or None,
-            host=self.settings_dict["HOST"] or None,
-            port=int(self.settings_dict["PORT"]) if self.settings_dict["PORT"] else None,
-            database=self.settings_dict["NAME"] or None,
-        )
+        """The engine, for the dialect and for those who use connections through SQLAlchemy."""
         return sqlalchemy.create_engine(
-            url, isolation_level="AUTOCOMMIT", paramstyle="format", connect_args=options, **pool
+            "postgresql+psycopg://",
+            creator=self.make_raw,
+            poolclass=sqlalchemy.NullPool,
+            isolation_level="AUTOCOMMIT",
+            paramstyle="format",
+            use_native_hstore=False,
         )
+
+    def prepare_dialect(self, borrowed: Any) -> None:
+        if not self._dialect_is_prepared:
+            connection = sqlalchemy.Connection(self.engine, connection=borrowed, _allow_autobegin=False)
+            self.engine.dialect.initialize(connection)
+            self._dialect_is_prepared = True
 
     def make_link(self, raw: Any) -> Link:
         return PsycopgLink(raw, self._isolation_sql())
@@ -120,13 +139,11 @@ class DatabaseWrapper(ZonedWrapper):
         return "asyncpg"
 
     def connect_async(self) -> Link:
-        engine = self.engine  # errors are translated by its dialect
         if self._asyncpg is None and self.async_driver == "psycopg":
             from webframe.db.backends.drivers.psycopg_async import PsycopgAsyncLink
 
-            arguments = engine.dialect.create_connect_args(engine.url)[1]
-            options = {**arguments, **self._driver_options(), "autocommit": True}
-            return PsycopgAsyncLink(wait(psycopg.AsyncConnection.connect(**options)), self._isolation_sql())
+            raw = wait(psycopg.AsyncConnection.connect(**self._connect_arguments()))
+            return PsycopgAsyncLink(raw, self._isolation_sql())
         try:
             from webframe.db.backends.drivers import asyncpg_connecting
             from webframe.db.backends.drivers.asyncpg import AsyncpgLink
@@ -149,9 +166,8 @@ class DatabaseWrapper(ZonedWrapper):
 
     def _driver_options(self) -> dict[str, Any]:
         """What is left of OPTIONS for the driver."""
-        options = dict(self.settings_dict["OPTIONS"])
-        self.pool_arguments(options)
-        return {name: value for name, value in options.items() if name not in OUR_OPTIONS}
+        options = self.settings_dict["OPTIONS"]
+        return {name: value for name, value in options.items() if name not in (*OUR_OPTIONS, *POOL_OPTIONS)}
 
     # --- both sides -----------------------------------------------------------------------------------------------
 

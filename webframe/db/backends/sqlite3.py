@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from webframe import waiting
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.db.backends import base, processes, sqlite_functions
-from webframe.db.backends.connecting import MAX_OVERFLOW, POOL_OPTIONS, POOL_SIZE, POOL_TIMEOUT
+from webframe.db.backends import processes, sqlite_functions
+from webframe.db.backends.connecting import POOL_OPTIONS
 from webframe.db.backends.drivers import threaded
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
 from webframe.db.backends.features import Features, Operations
-from webframe.db.backends.plain_pools import PlainCheckout, PlainPool
+from webframe.db.backends.plain_pools import PlainCheckout
 from webframe.db.backends.pools import LoopPool
+from webframe.db.backends.straight import StraightWrapper
 from webframe.db.errors import Error
 from webframe.db.guard import Guard
 from webframe.db.holder import Slot
@@ -69,7 +70,7 @@ class SQLiteOperations(Operations):
         return re.sub(r"(?<!%)%s", "?", sql).replace("%%", "%")
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(StraightWrapper):
     """One SQLite database."""
 
     vendor: ClassVar[str] = "sqlite"
@@ -77,6 +78,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     features_class = SQLiteFeatures
     ops_class = SQLiteOperations
     features: SQLiteFeatures
+    driver = sqlite3
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
         super().__init__(settings_dict, alias)
@@ -99,7 +101,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         options.pop("init_command", None)
         # The seconds that writers wait for others of this process; those of other processes are waited for by SQLite.
         self._line_timeout = float(options.get("pool_timeout", 30.0))
-        self._pool_options = {name: options.pop(name) for name in POOL_OPTIONS if name in options}
+        for option in POOL_OPTIONS:
+            options.pop(option, None)
         options.setdefault("cached_statements", CACHED_STATEMENTS)
         # Parameters of a URL, such as mode=ro, are for SQLite's own kind of URL.
         uri_options = {
@@ -111,7 +114,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.is_in_memory = self.is_in_memory or uri_options.get("mode") == "memory"
         self._path = name
         self._options = options
-        self._plain_pool = self._new_pool()
         self._known_line: adaptive.Line | None = None
         # For a database in memory: the one connection, and the guard of everybody who uses it.
         self._shared_guard = Guard()
@@ -132,7 +134,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def create_engine(self) -> sqlalchemy.Engine:
         """The engine, for the dialect; connections are made without it, so that a command may do without SQLAlchemy."""
-        engine = sqlalchemy.create_engine("sqlite://", creator=self._connect, poolclass=sqlalchemy.NullPool)
+        engine = sqlalchemy.create_engine("sqlite://", creator=self.make_raw, poolclass=sqlalchemy.NullPool)
         # What SQLAlchemy finds out at its first connection is the same for every file.
         with closing(sqlite3.connect(":memory:")) as raw:
             checkout = PlainCheckout(self.pool)
@@ -140,34 +142,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             engine.dialect.initialize(sqlalchemy.Connection(engine, connection=cast(Any, checkout)))
         return engine
 
-    def _new_pool(self) -> PlainPool:
-        options, max_age = self._pool_options, self.settings_dict["CONN_MAX_AGE"]
-        size, overflow = options.get("pool_size", POOL_SIZE), options.get("max_overflow", MAX_OVERFLOW)
-        unlimited = self.is_in_memory or max_age == 0
-        return PlainPool(
-            self._connect,
-            size=0 if unlimited else size,
-            limit=None if unlimited or overflow < 0 else size + overflow,
-            timeout=options.get("pool_timeout", POOL_TIMEOUT),
-            max_age=max_age or None,
-        )
+    def _is_alive(self, checkout: PlainCheckout) -> bool:
+        return True  # there is no network that could be gone
 
-    @property
-    def pool(self) -> PlainPool:
-        """The pool of plain code."""
-        return self._plain_pool
-
-    def _take_plain(self) -> PlainCheckout:
-        return self._plain_pool.take()
-
-    @property
-    def Database(self) -> Any:
-        """The module of the driver."""
-        return sqlite3
-
-    _loaded_driver = Database
-
-    def _connect(self) -> sqlite3.Connection:
+    def make_raw(self) -> sqlite3.Connection:
         arguments: dict[str, Any] = {"timeout": self.timeout, "uri": self._path.startswith("file:"), **self._options}
         raw: sqlite3.Connection = sqlite3.connect(
             self._path, **{**arguments, "isolation_level": None, "check_same_thread": False}
@@ -201,7 +179,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         loop = asyncio.get_running_loop()
         if self.is_in_memory:
             return adaptive.AdaptiveLink(self._shared(), loop, self._line, shared=True)
-        raw = threaded.connect(self._connect, sqlite3.Connection.close)
+        raw = threaded.connect(self.make_raw, sqlite3.Connection.close)
         return adaptive.AdaptiveLink(SQLiteLink(raw, self.transaction_mode), loop, self._line)
 
     def init_connection(self, link: Link) -> None:
@@ -315,14 +293,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         checkout, self._shared_checkout, self._shared_link = self._shared_checkout, None, None
         if checkout is not None:
             checkout.invalidate()
-        pool, self._plain_pool = self._plain_pool, self._new_pool()
-        pool.dispose()
         super().dispose()
 
     def start_afresh(self) -> None:
         super().start_afresh()
-        processes.inherited.append((self._shared_link, self._shared_checkout, self._plain_pool))
-        self._plain_pool = self._new_pool()
+        processes.inherited.append((self._shared_link, self._shared_checkout))
         self._shared_guard = Guard()
         self._shared_link = self._shared_checkout = None
         self._known_line = None
