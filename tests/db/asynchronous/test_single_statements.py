@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -86,7 +87,9 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "get with a value that is none": lambda: Account.objects.aget(balance="many"),
     "get of a number that no column holds": lambda: Account.objects.aget(balance=10**30),
     "get of a union": lambda: Account.objects.filter(owner="ann").union(Account.objects.filter(owner="bob")).aget(pk=1),
-    "get or 404": lambda: Account.objects.aget_or_404(owner="nobody"),
+    "get or 404": lambda: Account.objects.aget_or_404(owner="ann"),
+    "get none or 404": lambda: Account.objects.aget_or_404(owner="nobody"),
+    "get several or 404": lambda: Account.objects.filter(balance=2).aget_or_404(),
     "get of values": lambda: Account.objects.values("owner").aget(balance=3),
     "first": lambda: Account.objects.afirst(),
     "first of an order": lambda: Account.objects.order_by("-owner").afirst(),
@@ -144,7 +147,8 @@ async def test_the_answer_is_that_of_a_greenlet_and_so_are_the_statements(questi
 
 @pytest.mark.engines("postgresql")
 @pytest.mark.parametrize(
-    "question", ["get of a manager", "get of a queryset", "first", "last", "count", "exists", "rows", "tuples"]
+    "question",
+    ["get of a manager", "get of a queryset", "get or 404", "first", "last", "count", "exists", "rows", "tuples"],
 )
 async def test_a_statement_that_is_prepared_needs_no_greenlet(question, bridged):
     for _ in range(2):
@@ -322,8 +326,18 @@ async def test_own_versions_of_methods_are_called(monkeypatch):
     assert len([row async for row in Own(Account)]) == 4
     assert (await Own(Account).aget(owner="ann"))[1] == "got"
     assert (await Own(Account).filter(balance=3).aget())[1] == "got"
+    assert (await Own(Account).filter(balance=3).aget_or_404())[1] == "got"
     assert [row async for row in Fetching(Account)] == ["mine"]
     assert await Fetching(Account).afirst() == await Fetching(Account).aget() == "mine"
+
+    class Counting(models.Manager):
+        @wraps(models.Manager.count)
+        def count(self) -> int:
+            return -2
+
+    manager = Counting()
+    manager.model = Account
+    assert (await manager.acount(), await manager.aexists()) == (-2, True)
     monkeypatch.setattr(QuerySet, "count", lambda self: -1)
     assert await Account.objects.all().acount() == -1
 

@@ -159,7 +159,7 @@ class Placing(Connecting):
     def _take_idle(self) -> Checkout | None:
         """A connection for one statement of the task here, if that is in no transaction and one can be used at once."""
         pool = self._last_pool
-        if pool is None or pool.loop is not waiting.running_loop() or entered.get() is not None or self.announcing:
+        if pool is None or pool.loop is not waiting.running_loop() or _node_entered() is not None or self.announcing:
             return None
         # Where a guard lets those who share a connection wait for each other, the statement needs a place.
         return pool.take_idle() if self.guard_timeout is None else None

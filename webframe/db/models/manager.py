@@ -63,6 +63,8 @@ class BaseManager:
     use_in_migrations: ClassVar[bool] = False
     _built_with_as_manager = False
     _queryset_class: ClassVar[Any] = QuerySet
+    # The methods that were made to hand on to the queryset, by their names.
+    _handed_on: ClassVar[Mapping[str, Any]] = NOTHING
     # Managers are made in this order; the first one of a model is its default.
     _count: ClassVar[int] = 0
 
@@ -100,7 +102,9 @@ class BaseManager:
         Methods marked ``queryset_only = True`` are left out, private ones marked False taken.
         """
         name = class_name or f"{cls.__name__}From{queryset_class.__name__}"
-        attributes = {"_queryset_class": queryset_class, **_methods(cls, queryset_class)}
+        methods = _methods(cls, queryset_class)
+        handed_on = {name: method for name, method in methods.items() if not is_twin(method)}
+        attributes = {"_queryset_class": queryset_class, "_handed_on": {**cls._handed_on, **handed_on}, **methods}
         return type(name, (cls,), attributes)
 
     def contribute_to_class(self, cls: Any, name: str) -> None:
@@ -143,6 +147,10 @@ class BaseManager:
         made._db = using or self._db
         made._hints = hints or self._hints
         return made
+
+    def _hands_on(self, name: str) -> bool:
+        """Whether a method does no more than hand on to the one of the queryset."""
+        return getattr(type(self), name) is self._handed_on.get(name)
 
     @property
     def db(self) -> str:

@@ -82,7 +82,7 @@ class QuerySet(Combining, AsyncRows):
     # --- for async code -----------------------------------------------------------------------------------------
 
     aget = twin(Combining.get, asking.get)
-    aget_or_404 = twin(Combining.get_or_404)
+    aget_or_404 = twin(Combining.get_or_404, asking.get_or_404)
     afirst = twin(Combining.first, asking.first)
     alast = twin(Combining.last, asking.last)
     aearliest = twin(Combining.earliest)

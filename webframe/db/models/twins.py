@@ -98,7 +98,8 @@ def _make(name: str, method: Any, doc: str | None, asked: Any = None) -> Any:
 
 def _asker(asker: Any, name: str, method: Any) -> Any:
     """The queryset of a manager that does no more than hand a method on; None if it is another method."""
-    if getattr(getattr(type(asker), name), "__wrapped__", None) is not method:
+    hands_on = getattr(asker, "_hands_on", None)
+    if hands_on is None or not hands_on(name):
         return None
     queryset = asker.get_queryset()
     return queryset if getattr(type(queryset), name) is method else None

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from webframe.db.models.compiler.plans import Plan
-from webframe.db.models.querysets.reading import number_in
+from webframe.db.models.querysets.reading import Reading, not_found, number_in
 from webframe.db.models.twins import Arguments, Asked, Keywords
 
 
@@ -38,6 +38,19 @@ def get(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
 def _only(queryset: Any, args: Arguments, kwargs: Keywords, found: Sequence[Any], plan: Plan, alias: str) -> Any:
     queryset._receive(found, plan, alias)
     return queryset._only(args, kwargs)
+
+
+def get_or_404(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
+    """The same, or `Http404`."""
+    asked = get(queryset, args, kwargs) if type(queryset).get is Reading.get else None
+    return asked and (*asked[:3], partial(_or_404, queryset, asked[3]))
+
+
+def _or_404(queryset: Any, answer: Any, *found: Any) -> Any:
+    try:
+        return answer(*found)
+    except queryset.model.DoesNotExist as error:
+        raise not_found(queryset.model) from error
 
 
 def first(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:

@@ -210,7 +210,7 @@ class Reading(Chaining):
         try:
             return self.get(*args, **kwargs)
         except self.model.DoesNotExist as error:
-            raise Http404(f"No {self.model._meta.object_name} matches the given query.") from error
+            raise not_found(self.model) from error
 
     def first(self) -> Any:
         """The first row, by the primary key where no order is given; None if there is none."""
@@ -438,6 +438,11 @@ def _is_aggregate(expression: Any, named: dict[str, Any]) -> bool:
 def number_in(rows: Sequence[Any]) -> int:
     """The number that COUNT has given."""
     return int(rows[0][0])
+
+
+def not_found(model: Any) -> Http404:
+    """The error for get_or_404()."""
+    return Http404(f"No {model._meta.object_name} matches the given query.")
 
 
 def wrong_number(
