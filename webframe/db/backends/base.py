@@ -61,17 +61,18 @@ class DatabaseWrapper(Placing):
                 self.give_back(place)
             place.guard.release()
 
-    async def afetch(self, sql: str, params: Params = ()) -> list[Row]:
+    async def afetch(self, sql: str, params: Params = ()) -> Sequence[Sequence[Any]]:
         """What `fetch` gives, for async code that only reads; without a greenlet where a connection is idle.
 
-        That is so outside of transactions, and while nobody watches.
+        That is so outside of transactions, and while nobody watches. Rows may be
+        whatever can be taken apart like a tuple.
         """
         checkout = None if self.watchers or settings.DEBUG else self._take_idle()
         if checkout is None:
             return await bridge(self.fetch, sql, params)
         link = checkout.link
         try:
-            rows: list[Row] = await link.afetch(sql, params)
+            rows = await link.afetch(sql, params)
         except BaseException as error:
             self._fail_idle(checkout, error)
         if link.stale:

@@ -78,7 +78,7 @@ class AsyncpgLink(PostgreSQLLink):
     def fetch(self, sql: str, params: Params) -> list[Row]:
         return list(map(as_tuple, self.execute(sql, params)[0]))
 
-    async def afetch(self, sql: str, params: Params) -> list[Row]:
+    async def afetch(self, sql: str, params: Params) -> Sequence[Sequence[Any]]:
         started = self._start(sql, params)
         if started is None:
             return await bridge(self.fetch, sql, params)
@@ -86,7 +86,8 @@ class AsyncpgLink(PostgreSQLLink):
             answer = await started
         except FAILURES as error:
             answer = await bridge(self._after, error, sql, params)
-        return list(map(as_tuple, answer[0]))
+        records: list[Sequence[Any]] = answer[0]
+        return records
 
     def run(self, sql: str, params: Params) -> int:
         if not params:

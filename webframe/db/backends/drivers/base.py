@@ -51,8 +51,11 @@ class Link:
         finally:
             cursor.close()
 
-    async def afetch(self, sql: str, params: Params) -> list[Row]:
-        """The same, to be awaited on the loop of the link; drivers that can do so without a greenlet override it."""
+    async def afetch(self, sql: str, params: Params) -> Sequence[Sequence[Any]]:
+        """The same, to be awaited on the loop of the link; drivers that can do so without a greenlet override it.
+
+        Rows may be whatever can be taken apart like a tuple.
+        """
         return await bridge(self.fetch, sql, params)
 
     def run(self, sql: str, params: Params) -> int:
