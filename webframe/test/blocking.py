@@ -91,6 +91,11 @@ class Blocker:
         return self._rules[-1] if self._rules else _ANYTHING
 
     @property
+    def has_rules(self) -> bool:
+        """Whether anybody has said anything."""
+        return bool(self._rules)
+
+    @property
     def is_blocked(self) -> bool:
         """Whether there is anything that may not be used."""
         return self.rule.allowed is not None

@@ -10,9 +10,10 @@ is here; use it where they do not fit, with another runner for instance::
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +21,10 @@ from webframe.conf import close_match
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db import transaction
 from webframe.db.connections import DEFAULT_ALIAS, connections
+from webframe.db.errors import TransactionManagementError
+from webframe.db.guard import flow
+from webframe.db.holder import entered
+from webframe.db.nodes import Node
 from webframe.greenlets import bridge
 from webframe.test.databases import MadeDatabases as MadeDatabases
 from webframe.test.databases import ensure_databases as ensure_databases
@@ -37,16 +42,22 @@ def rolled_back(*aliases: str) -> Iterator[None]:
     runs in a thread of its own is not. Durable blocks are allowed right inside.
     """
     names = _without_mirrors(aliases)
+    before = entered.get()
     with ExitStack() as stack:
         for alias in names:
             block = transaction.atomic(using=alias)
             block.of_test = True
             stack.enter_context(block)
+        around = entered.get()
         try:
             yield
         finally:
+            left = _roll_back_left(around)
+            for node in _nodes_between(around, before):
+                _take_over(node)
             for alias in names:
                 transaction.set_rollback(True, using=alias)
+        _tell_left(left)
 
 
 @contextmanager
@@ -61,12 +72,61 @@ def emptied(*aliases: str, reset_sequences: bool = False) -> Iterator[None]:
     if reset_sequences:
         for alias in copies:
             put_back(alias, copies[alias], reset_sequences=True)
+    autocommit = {alias: transaction.get_autocommit(alias) for alias in copies}
+    around = entered.get()
     try:
         yield
     finally:
+        left = _roll_back_left(around)
         connections.close_all()
         for alias in copies:
+            transaction.set_autocommit(autocommit[alias], alias)
             put_back(alias, copies[alias])
+    _tell_left(left)
+
+
+def _roll_back_left(around: Node | None) -> list[str]:
+    """Roll back the transactions that were entered here since then and not left; returns their databases."""
+    left: list[str] = []
+    nodes = list(_nodes_between(entered.get(), around))
+    if around is not None and nodes and nodes[-1].outer is not around:
+        return left  # another context, whose transactions began before
+    for node in nodes:
+        if not node.closed:
+            _take_over(node)
+            left.append(node.alias)
+            node.broken = node.broken or "The test in which it was begun has ended."
+            with suppress(TransactionManagementError):  # a block of an ended task is open within
+                node.close()
+    return left
+
+
+def _nodes_between(inner: Node | None, outer: Node | None) -> Iterator[Node]:
+    """The transactions in which `inner` is and `outer` is not, the innermost first."""
+    while inner is not None and inner is not outer:
+        yield inner
+        inner = inner.outer
+
+
+def _take_over(node: Node) -> None:
+    """Wait for nobody who is in a block within this one and will never leave it: a task or thread that has ended."""
+    owner = node.guard.owner
+    if isinstance(owner, weakref.ref):
+        task = owner()
+        is_gone = task is None or task.done()
+    else:
+        is_gone = bool(owner) and all(thread.ident != owner for thread in threading.enumerate())
+    if is_gone:
+        node.guard.owner = flow()
+
+
+def _tell_left(aliases: list[str]) -> None:
+    """Raise an error if transactions were left open."""
+    if aliases:
+        raise TransactionManagementError(
+            f"A transaction of {aliases[-1]!r} was left open, and has been rolled back now. Leave each atomic block in "
+            "the test that enters it; a generator that was left in the middle of one has to be closed."
+        )
 
 
 # The copies of what was there before the first block of `emptied`, by the wrapper of the database.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from functools import partial
@@ -71,16 +72,20 @@ def pytest_configure(config: pytest.Config) -> None:
     from webframe.test.blocking import blocker
 
     config.addinivalue_line("markers", MARKER)
-    config.stash[_rule] = blocker.block(HOW_TO_ASK)
+    threads = None if blocker.has_rules else set(threading.enumerate())
+    config.stash[_before] = (blocker.block(HOW_TO_ASK), threads)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Allow again what was allowed before."""
-    if (rule := config.stash.get(_rule, None)) is not None:
-        rule.__exit__(None, None, None)
+    """Allow again what was allowed before, unless threads of tests are still there: they would find real databases."""
+    if (before := config.stash.get(_before, None)) is not None:
+        rule, threads = before
+        if threads is None or threads.issuperset(threading.enumerate()):
+            rule.__exit__(None, None, None)
 
 
-_rule = pytest.StashKey[Any]()
+# What forbids the use of databases, and the threads that were there before; None where somebody else decides as well.
+_before = pytest.StashKey[tuple[Any, set[threading.Thread] | None]]()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

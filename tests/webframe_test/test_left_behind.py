@@ -1,0 +1,132 @@
+"""What a test leaves behind harms no other test, and no real database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .separate import Project, passed
+
+pytest_plugins = "pytester"
+
+OPEN = """
+import pytest
+from app import Order
+from webframe.db import transaction
+
+left = []
+
+def orders():
+    with transaction.atomic():
+        yield Order.objects.create(pizza="left")
+
+def test_in_a_generator({fixture}):
+    left.append(orders())
+    next(left[-1])
+
+def test_after_a_generator({fixture}):
+    assert not Order.objects.exists() and transaction.is_open() is {within}
+
+def test_by_hand({fixture}):
+    for _ in range(2):
+        left.append(transaction.atomic())
+        left[-1].__enter__()
+    Order.objects.create(pizza="left")
+
+def test_after_it({fixture}):
+    assert not Order.objects.exists() and transaction.is_open() is {within}
+
+def test_unused({fixture}):
+    left.append(transaction.atomic())
+    left[-1].__enter__()
+
+def test_after_that({fixture}):
+    assert not Order.objects.exists() and transaction.is_open() is {within}
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def project(
+    pytester: pytest.Pytester, request: pytest.FixtureRequest, database_server: Callable[[str], Any]
+) -> Project:
+    project = Project(pytester, database_server(request.param).create_database("left"))
+    project.write_app()
+    return project
+
+
+@pytest.mark.parametrize(("fixture", "within"), [("db", True), ("transactional_db", False)])
+def test_a_transaction_that_was_not_left_is_rolled_back_and_told(project: Project, fixture: str, within: bool) -> None:
+    project.write(test_it=OPEN.format(fixture=fixture, within=within))
+    result = project.run()
+    passed(result, passed=6, errors=3)
+    result.stdout.fnmatch_lines(["*TransactionManagementError: A transaction of 'default' was left open*"])
+
+
+def test_a_transaction_of_a_task_that_has_ended_is_waited_for_by_nobody(project: Project) -> None:
+    project.write(
+        test_it="""
+        from app import Order
+        from webframe.db import transaction
+
+        async def test_left(db):
+            await transaction.atomic().__aenter__()
+            await Order.objects.acreate(pizza="left")
+
+        def test_after_it(db):
+            assert not Order.objects.exists()
+        """
+    )
+    result = project.run()
+    passed(result, passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*TransactionManagementError: *still open*"])
+
+
+def test_autocommit_is_on_again(project: Project) -> None:
+    project.write(
+        test_it="""
+        from app import Order
+        from webframe.db import transaction
+
+        def test_off(transactional_db):
+            transaction.set_autocommit(False)
+            Order.objects.create(pizza="left")
+
+        def test_on(transactional_db):
+            assert transaction.get_autocommit()
+            assert not Order.objects.exists()
+        """
+    )
+    passed(project.run(), passed=2)
+
+
+def test_a_thread_that_outlives_the_tests_does_not_find_the_real_database(pytester: pytest.Pytester) -> None:
+    project = Project(pytester, "sqlite:///real.sqlite3")
+    project.write_app()
+    project.write(
+        test_it="""
+        import threading
+        import time
+        from app import Order
+
+        def work():
+            time.sleep(1)
+            try:
+                Order.objects.create(pizza="late")
+            except BaseException as error:
+                print(type(error).__name__)
+
+        def test_it(db):
+            threading.Thread(target=work).start()
+        """
+    )
+    real = sqlite3.connect(project.folder / "real.sqlite3")
+    real.execute("CREATE TABLE app_order (id INTEGER PRIMARY KEY, pizza VARCHAR(50))")
+    result = project.run()
+    rows = real.execute("SELECT pizza FROM app_order").fetchall()
+    real.close()
+    assert rows == []
+    passed(result, passed=1)
+    assert "DatabaseAccessBlocked" in result.outlines
