@@ -228,7 +228,6 @@ def test_models_are_defined_and_questions_put_together_without_sqlalchemy():
     assert not loaded_by(MODELS) & {"sqlalchemy", "alembic"}
 
 
-@pytest.mark.engines("sqlite", "postgresql")
 def test_a_connection_and_sql_of_ones_own_load_no_sqlalchemy(engine):
     code = f"""
 from webframe.conf import settings

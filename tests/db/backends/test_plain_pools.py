@@ -79,6 +79,16 @@ def test_who_waits_gets_what_comes_back_or_may_make_another(make, made, end):
     assert made[0].closed == (end == "invalidate")
 
 
+def test_a_connection_that_was_detached_is_nobody_elses(make, made):
+    pool = make()
+    checkout = pool.take()
+    checkout.detach()
+    checkout.invalidate()
+    checkout.close()
+    assert not made[0].closed
+    assert pool.take() is not checkout
+
+
 def test_a_connection_that_cannot_be_made_takes_no_place(make):
     def refuse():
         raise ConnectionError

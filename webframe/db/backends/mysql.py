@@ -6,21 +6,29 @@ from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pymysql
-import sqlalchemy
+from pymysql.constants import CLIENT
 
 from webframe import waiting
+from webframe._lazy import LateModule
 from webframe.core.exceptions import ImproperlyConfigured
+from webframe.db.backends.connecting import POOL_OPTIONS
 from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.async_mysql import AsyncMySQLLink, as_in_pymysql
 from webframe.db.backends.drivers.base import Link
 from webframe.db.backends.drivers.pymysql import PyMySQLLink, TLSContexts
 from webframe.db.backends.features import Features
+from webframe.db.backends.straight import StraightWrapper
 from webframe.db.backends.zoned import ZonedWrapper
 from webframe.db.configuration import ASYNC_DRIVERS
 from webframe.db.errors import Error, IntegrityError, OperationalError
+
+if TYPE_CHECKING:
+    import sqlalchemy
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 # Codes of errors that are about integrity, though PyMySQL calls some of them operational: NULL where there must be
 # none, a number below 0, a check that fails (MySQL, MariaDB).
@@ -74,48 +82,46 @@ LOAD_TIME_ZONES = (
 )
 
 
-class DatabaseWrapper(ZonedWrapper):
+class DatabaseWrapper(ZonedWrapper, StraightWrapper):
     """One MySQL or MariaDB database."""
 
     vendor: ClassVar[str] = "mysql"
     features_class = MySQLFeatures
+    driver = pymysql
 
     def __init__(self, settings_dict: Mapping[str, Any], alias: str = "default") -> None:
         super().__init__(settings_dict, alias)
         # Time zones that the server is known to know.
         self._time_zones: set[str] = set()
         self._contexts = TLSContexts()
-        # What PyMySQL connects with; known when there is an engine.
-        self._arguments: dict[str, Any] = {}
+
+    def make_raw(self) -> Any:
+        return self._contexts.connect(self._arguments)
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        """What PyMySQL connects with."""
+        names = {"user": "USER", "password": "PASSWORD", "host": "HOST", "database": "NAME"}
+        given = {name: self.settings_dict[key] for name, key in names.items() if self.settings_dict[key]}
+        if given.get("host", "").startswith("/"):
+            given["unix_socket"] = given.pop("host")
+        if self.settings_dict["PORT"]:
+            given["port"] = int(self.settings_dict["PORT"])
+        ours = ("isolation_level", "init_command", *POOL_OPTIONS)
+        options = {name: value for name, value in self.settings_dict["OPTIONS"].items() if name not in ours}
+        # An update counts the rows that it found, not those that it changed.
+        flags = options.get("client_flag", 0) | CLIENT.FOUND_ROWS
+        return {"charset": CHARSET, **given, **options, "client_flag": flags, "autocommit": True}
 
     def create_engine(self) -> sqlalchemy.Engine:
-        options = dict(self.settings_dict["OPTIONS"])
-        pool = self.pool_arguments(options)
-        for name in ("isolation_level", "init_command"):
-            options.pop(name, None)
-        host = self.settings_dict["HOST"] or None
-        if host is not None and host.startswith("/"):
-            host, options["unix_socket"] = None, host
-        url = sqlalchemy.URL.create(
-            "mysql+pymysql",
-            username=self.settings_dict["USER"] or None,
-            password=self.settings_dict["PASSWORD"] or None,
-            host=host,
-            port=int(self.settings_dict["PORT"]) if self.settings_dict["PORT"] else None,
-            database=self.settings_dict["NAME"] or None,
+        """The engine, for the dialect and for those who use connections through SQLAlchemy."""
+        return sqlalchemy.create_engine(
+            "mysql+pymysql://",
+            creator=self.make_raw,
+            poolclass=sqlalchemy.NullPool,
+            isolation_level="AUTOCOMMIT",
+            paramstyle="format",
         )
-        options.setdefault("charset", CHARSET)
-        engine = sqlalchemy.create_engine(
-            url, isolation_level="AUTOCOMMIT", paramstyle="format", connect_args=options, **pool
-        )
-        contexts = self._contexts
-        self._arguments = {**engine.dialect.create_connect_args(engine.url)[1], **options}
-
-        @sqlalchemy.event.listens_for(engine, "do_connect")
-        def connect(dialect: Any, record: Any, arguments: Any, keywords: Any) -> Any:
-            return contexts.connect(keywords)
-
-        return engine
 
     def make_link(self, raw: Any) -> Link:
         return PyMySQLLink(raw)
@@ -130,7 +136,6 @@ class DatabaseWrapper(ZonedWrapper):
         driver = self.async_driver
         if not driver:
             return super().connect_async()
-        assert self.engine is not None  # with it the arguments are known
         # PyMySQL understands the options; it may have to read certificates, which takes time.
         model = threads.call(self._contexts.connect, {**self._arguments, "defer_connect": True})
         try:
@@ -146,7 +151,7 @@ class DatabaseWrapper(ZonedWrapper):
     def _kill(self, number: int) -> None:
         """Let the server end a connection, and roll back what was done on it; in a thread."""
         with suppress(pymysql.Error):
-            with self._contexts.connect({**self._arguments, "autocommit": True}) as raw:
+            with self._contexts.connect(self._arguments) as raw:
                 raw.cursor().execute(f"KILL {number:d}")
 
     def set_time_zone(self, link: Link) -> None:
@@ -196,25 +201,12 @@ class DatabaseWrapper(ZonedWrapper):
     @property
     def dialect(self) -> sqlalchemy.Dialect:
         """SQLAlchemy's dialect; what it may write depends on the server, so the first look connects."""
-        dialect = self.engine.dialect
-        if getattr(dialect, "server_version_info", None) is None:
+        if not self._dialect_is_prepared:
             if waiting.current_greenlet() is None:
-                self.ensure_connection()
+                self.look_at_server()
             else:
-                threads.call(self._look_at_server)
-        return dialect
-
-    def _look_at_server(self) -> None:
-        """Let SQLAlchemy connect, as it does not on the side of an event loop, and find out what the server can do."""
-        try:
-            connection = self.engine.raw_connection()
-            connection.detach()  # nobody else may ever want one of this side
-            connection.close()
-        except Exception as error:
-            ours = self.translate(error)
-            if ours is None:
-                raise
-            raise ours from error
+                threads.call(self.look_at_server)
+        return self.engine.dialect
 
     @property
     def is_mariadb(self) -> bool:  # type: ignore[override]

@@ -31,9 +31,9 @@ class PlainCheckout:
         # Whatever its user wants to keep with it.
         self.info: dict[str, Any] = {}
 
-    def cursor(self) -> Any:
-        """A cursor of the driver."""
-        return self.driver_connection.cursor()
+    def __getattr__(self, name: str) -> Any:
+        # What SQLAlchemy calls beside the following is the driver's.
+        return getattr(self.driver_connection, name)
 
     def close(self) -> None:
         """Give it back to the pool."""
@@ -122,6 +122,8 @@ class PlainPool:
     def put(self, checkout: PlainCheckout) -> None:
         """Take a connection back."""
         with self._changed:
+            if checkout not in self._all:
+                return  # it was detached
             if not self._disposed and len(self._idle) < self._size:
                 self._idle.append(checkout)
                 self._changed.notify()
@@ -129,7 +131,9 @@ class PlainPool:
         self.drop(checkout)
 
     def drop(self, checkout: PlainCheckout) -> None:
-        """Close a connection; somebody may make another."""
+        """Close a connection, unless it was detached; somebody may make another."""
+        if checkout not in self._all:
+            return
         try:
             self._close(checkout)
         finally:

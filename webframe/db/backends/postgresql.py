@@ -70,8 +70,6 @@ class DatabaseWrapper(ZonedWrapper, StraightWrapper):
     display_name: ClassVar[str] = "PostgreSQL"
     features_class = PostgreSQLFeatures
     driver = psycopg
-    # Whether SQLAlchemy's dialect knows what the server can do.
-    _dialect_is_prepared = False
 
     def make_raw(self) -> psycopg.Connection[Any]:
         return psycopg.connect(**self._connect_arguments())
@@ -92,12 +90,6 @@ class DatabaseWrapper(ZonedWrapper, StraightWrapper):
             paramstyle="format",
             use_native_hstore=False,
         )
-
-    def prepare_dialect(self, borrowed: Any) -> None:
-        if not self._dialect_is_prepared:
-            connection = sqlalchemy.Connection(self.engine, connection=borrowed, _allow_autobegin=False)
-            self.engine.dialect.initialize(connection)
-            self._dialect_is_prepared = True
 
     def make_link(self, raw: Any) -> Link:
         return PsycopgLink(raw, self._isolation_sql())

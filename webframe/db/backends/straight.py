@@ -8,11 +8,18 @@ Connection that lets SQLAlchemy use one of these.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.db.backends import base, processes
 from webframe.db.backends.connecting import LINK, MAX_OVERFLOW, POOL_SIZE, POOL_TIMEOUT
 from webframe.db.backends.plain_pools import PlainCheckout, PlainPool
+
+if TYPE_CHECKING:
+    import sqlalchemy
+else:
+    sqlalchemy = LateModule("sqlalchemy")
 
 
 class StraightWrapper(base.DatabaseWrapper):
@@ -20,6 +27,8 @@ class StraightWrapper(base.DatabaseWrapper):
 
     # The module of the driver.
     driver: Any
+    # Whether SQLAlchemy's dialect knows what the server can do.
+    _dialect_is_prepared = False
 
     def __init__(self, settings_dict: Mapping[str, Any], alias: str = "default") -> None:
         super().__init__(settings_dict, alias)
@@ -64,6 +73,28 @@ class StraightWrapper(base.DatabaseWrapper):
     @property
     def _loaded_driver(self) -> Any:
         return self.driver
+
+    def prepare_dialect(self, borrowed: Any) -> None:
+        """Let the dialect find out by a connection what the server can do, unless it knows."""
+        with self._lock:
+            if not self._dialect_is_prepared:
+                self.engine.dialect.initialize(
+                    sqlalchemy.Connection(self.engine, connection=borrowed, _allow_autobegin=False)
+                )
+                self._dialect_is_prepared = True
+
+    def look_at_server(self) -> None:
+        """The same, by a connection for this alone; for code that may block."""
+        try:
+            checkout = PlainCheckout(self.pool)
+            raw = checkout.driver_connection = checkout.dbapi_connection = self.make_raw()
+            with closing(raw):
+                self.prepare_dialect(checkout)
+        except Exception as error:
+            ours = self.translate(error)
+            if ours is None:
+                raise
+            raise ours from error
 
     def dispose(self) -> None:
         """Close every connection that nobody is using; those in use are closed when they are given back."""
