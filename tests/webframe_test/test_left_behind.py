@@ -84,6 +84,58 @@ def test_a_transaction_of_a_task_that_has_ended_is_waited_for_by_nobody(project:
     result.stdout.fnmatch_lines(["*TransactionManagementError: *still open*"])
 
 
+def test_tasks_end_before_the_transaction_in_which_they_are(project: Project) -> None:
+    project.write(
+        test_it="""
+        import asyncio
+        from app import Order
+
+        async def ask():
+            while True:
+                await Order.objects.acount()
+
+        async def test_left(db):
+            asyncio.create_task(ask())
+            await asyncio.sleep(0.1)
+
+        def test_after_it(db):
+            assert not Order.objects.exists()
+        """
+    )
+    passed(project.run(), passed=2)
+
+
+def test_a_task_of_a_loop_that_goes_on_later_is_waited_for_by_nobody(project: Project) -> None:
+    project.write(
+        test_it="""
+        import asyncio
+        from app import Order
+
+        loop = asyncio.new_event_loop()
+        tasks = []
+
+        async def ask():
+            while True:
+                await Order.objects.acount()
+
+        async def begin():
+            tasks.append(asyncio.create_task(ask()))
+            await asyncio.sleep(0.1)
+
+        def test_left(db):
+            Order.objects.create(pizza="left")
+            loop.run_until_complete(begin())
+
+        def test_after_it(db):
+            assert not Order.objects.exists()
+            tasks[0].cancel()
+            loop.run_until_complete(asyncio.wait(tasks))
+            loop.close()
+        """
+    )
+    passed(project.run(), passed=2, errors=1)
+
+
 def test_autocommit_is_on_again(project: Project) -> None:
     project.write(
         test_it="""

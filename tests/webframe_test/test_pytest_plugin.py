@@ -236,10 +236,15 @@ def test_other_databases_are_named_by_the_marker(project: Project) -> None:
         @pytest.mark.webframe_db(databases=["archives"])
         def test_a_name_that_is_not_there():
             pass
+
+        @pytest.mark.webframe_db(databases=[])
+        def test_none():
+            pass
         """
     )
     result = project.run()
-    passed(result, passed=3, errors=1)
+    passed(result, passed=3, errors=2)
+    assert "databases=[], which are none" in result.stdout.str()
     assert "'archives', and DATABASES has 'default', 'archive'. Did you mean archive?" in result.stdout.str()
 
 

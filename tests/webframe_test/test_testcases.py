@@ -278,3 +278,20 @@ class More(TransactionTestCase):
 """
     said = run_alone(runner, project, tests)
     assert "OK" in said or "2 passed" in said, said
+
+
+def test_the_application_is_found_by_classes_that_import_models_only(tmp_path: Path) -> None:
+    files = {
+        "app.py": "from webframe import Webframe\n"
+        "app = Webframe(__name__, DATABASES={'default': 'sqlite://'}, INSTALLED_APPS=['menu'])\n",
+        "menu/__init__.py": "",
+        "menu/models.py": "from webframe.db import models\n\n"
+        "class Pizza(models.Model):\n    hot = models.BooleanField()\n",
+        "test_it.py": "from menu.models import Pizza\nfrom webframe.test import TestCase\n\n"
+        "class PizzaTests(TestCase):\n    def test_it(self):\n        self.assertFalse(Pizza.objects.exists())\n",
+    }
+    (tmp_path / "menu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    done = run("unittest", tmp_path)
+    assert done.returncode == 0 and "Ran 1 test" in done.stderr, output(done)

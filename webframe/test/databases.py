@@ -13,6 +13,7 @@ this one is a replica of, and MIGRATE: False makes tables without migrations.
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -22,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from webframe.apps.registry import apps, setup
-from webframe.conf import close_match
+from webframe.conf import close_match, settings
 from webframe.core.exceptions import ImproperlyConfigured
+from webframe.core.management.errors import AppNotFound
+from webframe.core.management.loading import find_app
 from webframe.core.management.migrating import Migrating
 from webframe.core.signals import setting_changed
 from webframe.db.connections import connections
@@ -129,7 +132,20 @@ def ensure_databases() -> None:
     For runners that know nothing of databases, such as unittest's.
     """
     if not _made:
+        load_app()
         atexit.register(teardown_databases, setup_databases())
+
+
+def load_app() -> None:
+    """Import the application, unless there is one: its models and settings say what databases there are."""
+    if apps.has_any or settings.is_overridden("INSTALLED_APPS"):
+        return
+    try:
+        find_app()
+    except AppNotFound:
+        if "WEBFRAME_APP" in os.environ:
+            raise
+        # Perhaps there is none, but models and settings only.
 
 
 def _unblocked(function: Callable[[], object]) -> None:

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webframe.conf import close_match
 from webframe.core.exceptions import ImproperlyConfigured
@@ -32,6 +32,9 @@ from webframe.test.databases import made_databases as made_databases
 from webframe.test.databases import setup_databases as setup_databases
 from webframe.test.databases import teardown_databases as teardown_databases
 from webframe.test.keeping import Copies, copy_rows, put_back
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 @contextmanager
@@ -109,11 +112,15 @@ def _nodes_between(inner: Node | None, outer: Node | None) -> Iterator[Node]:
 
 
 def _take_over(node: Node) -> None:
-    """Wait for nobody who is in a block within this one and will never leave it: a task or thread that has ended."""
+    """Wait for nobody who is in a block within this one and will never leave it, because it has ended or is not run."""
     owner = node.guard.owner
     if isinstance(owner, weakref.ref):
-        task = owner()
-        is_gone = task is None or task.done()
+        task: asyncio.Task[Any] | None = owner()
+        is_gone = task is None or task.done() or not task.get_loop().is_running()
+        if task is not None and not task.done() and is_gone:
+            # A thread may still be at work for it: whatever it does there ends with the connection.
+            node.lose("A task that uses it was left when its test ended.")
+            node.slot.wrapper.discard(node.slot)
     else:
         is_gone = bool(owner) and all(thread.ident != owner for thread in threading.enumerate())
     if is_gone:
@@ -149,6 +156,12 @@ def chosen_databases(names: str | Iterable[str] | None) -> list[str]:
         names = [DEFAULT_ALIAS] if DEFAULT_ALIAS in connections else ALL
     if isinstance(names, str) and names != ALL:
         names = [names]
+    if not isinstance(names, str):
+        names = list(names)
+    if not names:
+        raise ImproperlyConfigured(
+            'A test asks for databases=[], which are none. Name some ("__all__" for all), or let it not ask at all.'
+        )
     for name in names if names != ALL else ():
         if name not in connections:
             raise ImproperlyConfigured(

@@ -13,7 +13,6 @@ in a `conftest.py`.
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -102,12 +101,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not isinstance(item, pytest.Function):
             continue
-        if "_webframe_db" in item.fixturenames or item.get_closest_marker("webframe_db") is not None:
-            # First, whatever the order in which a test names them: clients are closed before all is rolled back, and
-            # other plugins that run async tests begin within the transaction.
-            _give(item, "_webframe_db")
         if _is_run_here(item):
             _give(item, "_webframe_loop")
+        if "_webframe_db" in item.fixturenames or item.get_closest_marker("webframe_db") is not None:
+            # First, whatever the order in which a test names them: clients are closed and tasks are cancelled before
+            # all is rolled back, and other plugins that run async tests begin within the transaction.
+            _give(item, "_webframe_db")
         if not {"_webframe_db", "live_server"}.isdisjoint(item.fixturenames):
             really = _wishes(item).transaction
         else:
@@ -179,9 +178,10 @@ def webframe_db_setup(request: pytest.FixtureRequest) -> Iterator[None]:
 
     Override it to put something in that all tests find there.
     """
+    from webframe.test.databases import load_app
     from webframe.test.db import made_databases
 
-    _load_app()
+    load_app()
     option = partial(request.config.getoption, default=False)
     with made_databases(
         reuse=option("reuse_db"),
@@ -190,23 +190,6 @@ def webframe_db_setup(request: pytest.FixtureRequest) -> Iterator[None]:
         suffix=getattr(request.config, "workerinput", {}).get("workerid", ""),
     ):
         yield
-
-
-def _load_app() -> None:
-    """Import the application, unless there is one: its models and settings say what databases there are."""
-    from webframe.apps.registry import apps
-    from webframe.conf import settings
-    from webframe.core.management.errors import AppNotFound
-    from webframe.core.management.loading import find_app
-
-    if apps.has_any or settings.is_overridden("INSTALLED_APPS"):
-        return
-    try:
-        find_app()
-    except AppNotFound:
-        if "WEBFRAME_APP" in os.environ:
-            raise
-        # Perhaps there is none, but models and settings only.
 
 
 @pytest.fixture(scope="session")
