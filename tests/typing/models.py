@@ -58,6 +58,7 @@ async def of_querysets(pizzas: QuerySet, raw: RawQuerySet) -> None:
     await pizzas.abulk_create([], batch_size="x")  # type: ignore[arg-type]
     await pizzas.aearliest(1)  # type: ignore[arg-type]
     assert_type(pizzas.aiterator(chunk_size=100), AsyncIterator[Any])
+    assert_type(await pizzas.alist(), list[Any])
     async for _ in pizzas:
         pass
     async for _ in raw.aiterator():

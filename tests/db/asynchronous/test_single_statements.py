@@ -66,6 +66,14 @@ async def result_of(question: Callable[[], Any]) -> Any:
         return type(error), str(error)
 
 
+async def listed() -> tuple[list[Any], list[Any]]:
+    """A list to which somebody adds something, and the rows that its queryset has then."""
+    queryset = Account.objects.order_by("owner")
+    mine = await queryset.alist()
+    mine.append("mine")
+    return mine, await queryset.alist()
+
+
 def told(value: Any) -> Any:
     if isinstance(value, models.Model):
         return type(value), {name: told(each) for name, each in sorted(vars(value).items())}
@@ -107,6 +115,11 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "rows of a filter": lambda: Account.objects.filter(balance__in=[2, 3], owner__startswith="b"),
     "rows in a slice": lambda: Account.objects.order_by("owner")[1:],
     "rows of none()": lambda: Account.objects.none(),
+    "a list of all": lambda: Account.objects.alist(),
+    "a list of rows": lambda: Account.objects.filter(balance__gte=2).order_by("-owner").alist(),
+    "a list of values": lambda: Account.objects.values_list("owner", flat=True).order_by("owner").alist(),
+    "a list of one's own": listed,
+    "a list of none()": lambda: Account.objects.none().alist(),
     "rows of an empty list": lambda: Account.objects.filter(owner__in=[]),
     "rows with others": lambda: Entry.objects.select_related("account").order_by("pk"),
     "rows with others prefetched": lambda: Entry.objects.prefetch_related("account").order_by("pk"),

@@ -123,6 +123,14 @@ class AsyncRows:
 
     _arows = twin(_rows)
 
+    async def alist(self) -> list[Any]:
+        """All rows in a list of their own: what ``list(queryset)`` gives in plain code.
+
+        They are asked for all at once, and kept where the plain iteration keeps them.
+        """
+        rows: list[Any] = await self._arows()
+        return rows[:]
+
     async def aiterator(self, chunk_size: int = CHUNK_SIZE) -> AsyncIterator[Any]:
         """Like `iterator`, for use in async code: ``async for row in queryset.aiterator()``.
 
