@@ -165,6 +165,8 @@ TEXT_LOOKUPS = {
 
 
 def searched(name, lookup, part):
+    if lookup == "exact":
+        part = part.rstrip(" ")  # to MariaDB and MySQL spaces at the end are nothing
     function = null_in_null_out(TEXT_LOOKUPS[lookup])
     return Pair(Q(**{f"{name}__{lookup}": part}), lambda row: function(row[name], part))
 
