@@ -540,6 +540,31 @@ def test_a_response_that_is_dropped_unread_finishes_nonetheless(
         assert heard.events == ["started", "finished"]
 
 
+def test_a_stream_that_is_dropped_in_a_cycle_of_references_is_stopped_and_finishes(
+    app: Webframe, wsgi: Any, heard: Any, code: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body() -> AsyncIterator[str]:
+        try:
+            while True:
+                yield "more"
+                await asyncio.sleep(0)
+        finally:
+            heard("stopped")
+
+    app.get("/")(code(lambda request: StreamingResponse(body())))
+    for _ in range(5):  # in which order the collector of garbage looks at objects is up to it
+        heard.events.clear()
+        exchange = wsgi(app)
+        next(iter(exchange.result))
+        time.sleep(0.05)  # it has made as many chunks as may wait for the client
+        exchange.cycle = exchange
+        del exchange
+        gc.collect()
+        heard.wait_for("finished")
+        assert heard.events == ["started", "stopped", "finished"]
+    assert "destroyed" not in caplog.text
+
+
 def test_a_stream_that_is_closed_early_is_stopped_where_it_is(
     app: Webframe, wsgi: Any, heard: Any, code: Any, stream: Any
 ) -> None:

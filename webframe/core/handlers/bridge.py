@@ -90,6 +90,8 @@ class Conversation:
 
         def create_task() -> None:
             self.task = self.loop.create_task(self._conduct(), context=context.copy())
+            _under_way.add(self.task)
+            self.task.add_done_callback(_under_way.discard)
 
         self.loop.call_soon_threadsafe(create_task)
 
@@ -181,6 +183,11 @@ class Conversation:
     async def _put(self, item: Any) -> None:
         await self.room.acquire()
         self.queue.put(item)
+
+
+# The tasks of conversations, which loops hold weakly: together with a body that is dropped in a cycle of references
+# the collector of garbage would destroy its task, which `abandon` shall end.
+_under_way: set[asyncio.Task[None]] = set()
 
 
 class _Ended:
