@@ -16,6 +16,7 @@ from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.test import AsyncClient, Client, lifespan, override_settings
 from webframe.test.client import ASGITransport, WSGITransport
 from webframe.test.lifespan import Life
+from webframe.test.live_server import LiveServer
 from webframe.waiting import wait
 
 
@@ -144,6 +145,72 @@ def test_an_error_of_start_up_is_raised_and_what_was_done_is_undone(app: Webfram
     asyncio.run(ask())
 
 
+@pytest.fixture(params=["plain", "async"])
+def failing(request: pytest.FixtureRequest, app: Webframe) -> Webframe:
+    """An app whose shutdown fails, twice."""
+
+    @app.on_shutdown
+    def later() -> None:
+        raise LookupError("the second error")
+
+    if request.param == "plain":
+
+        @app.lifespan
+        def plain() -> Iterator[None]:
+            yield
+            raise Broken("still hot")
+    else:
+
+        @app.lifespan
+        async def asynchronous() -> AsyncIterator[None]:
+            yield
+            raise Broken("still hot")
+
+    return app
+
+
+def test_the_first_error_of_shutdown_is_raised(failing: Webframe, protocol: str) -> None:
+    with pytest.raises(Broken, match="still hot"), Client(failing, protocol=protocol):
+        pass
+    client = Client(failing, protocol=protocol).__enter__()
+    with pytest.raises(Broken, match="still hot"):
+        client.close()
+
+    async def ask() -> None:
+        with pytest.raises(Broken, match="still hot"):
+            async with AsyncClient(failing):
+                pass
+
+    asyncio.run(ask())
+
+
+def test_an_error_of_shutdown_does_not_hide_one_of_the_block(failing: Webframe, protocol: str) -> None:
+    with pytest.raises(KeyError) as caught, Client(failing, protocol=protocol):
+        raise KeyError("in the block")
+    assert caught.value.__notes__ == ["After that the shutdown of the app failed as well: Broken('still hot')"]
+
+    async def ask() -> None:
+        with pytest.raises(KeyError) as caught:
+            async with AsyncClient(failing):
+                raise KeyError("in the block")
+        assert caught.value.__notes__ == ["After that the shutdown of the app failed as well: Broken('still hot')"]
+
+    asyncio.run(ask())
+
+
+def test_errors_of_shutdown_are_only_logged_where_none_are_to_be_raised(
+    failing: Webframe, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Client(failing, protocol=protocol, raise_app_exceptions=False):
+        pass
+    with LiveServer(failing, protocol=protocol):
+        pass
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [
+        "still hot",
+        "the second error",
+    ] * 2
+
+
 def test_settings_that_are_wrong_are_found_on_entering(app: Webframe, protocol: str) -> None:
     from webframe.core.exceptions import ImproperlyConfigured
 
@@ -230,7 +297,7 @@ def test_apps_of_others_may_fail_to_start(app: Any, error: type[Exception], text
         pass
 
 
-def test_apps_of_others_may_fail_to_shut_down() -> None:
+def test_apps_of_others_may_fail_to_shut_down(caplog: pytest.LogCaptureFixture) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -239,6 +306,9 @@ def test_apps_of_others_may_fail_to_shut_down() -> None:
 
     with pytest.raises(RuntimeError, match="still hot"), Client(app, protocol="asgi"):
         pass
+    with Client(app, protocol="asgi", raise_app_exceptions=False):
+        pass
+    assert "still hot" in caplog.text
 
 
 def test_what_start_up_leaves_in_the_state_is_given_to_each_request() -> None:

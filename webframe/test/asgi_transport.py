@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import suppress
 from contextvars import copy_context
+from types import TracebackType
 from typing import Any, Self
 
 from webframe.core.handlers.streaming import shielded
 from webframe.test._httpx import httpx
-from webframe.test.lifespan import PATIENCE, Life
+from webframe.test.lifespan import PATIENCE, Life, leaving
 from webframe.test.recording import Recording
 from webframe.test.requests import scope_of
 from webframe.test.responses import response_of
@@ -38,10 +39,19 @@ class ASGITransport(httpx.AsyncBaseTransport):
             await self._life.start()
         return self
 
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        with leaving(error):
+            await self.aclose()
+
     async def aclose(self) -> None:
-        """Run shutdown, if start-up was run."""
+        """Run shutdown, if start-up was run; its error is raised, if errors are to be raised."""
         if self._life is not None:
-            await self._life.stop()
+            await self._life.stop(raising=self.raise_app_exceptions)
 
     def scope_of(self, request: httpx.Request) -> Message:
         """The scope of a request, with the state that start-up has left."""
@@ -277,6 +287,14 @@ class LoopTransport(httpx.BaseTransport):
         _refuse_on_loop()
         wait(self._transport.__aenter__())
         return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        wait(self._transport.__aexit__(kind, error, traceback))
 
     def close(self) -> None:
         """Close the async transport."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 from webframe import waiting
@@ -62,21 +63,29 @@ class Life:
             await shielded(self._end())
             raise await self._error_of(answer)
 
-    async def stop(self) -> None:
-        """Run shutdown, if start-up has run."""
+    async def stop(self, *, raising: bool = True) -> None:
+        """Run shutdown, if start-up has run; what goes wrong there is raised, or else logged."""
         if self._task is not None:
-            await shielded(self._stop())
+            await shielded(self._stop(raising))
 
-    async def _stop(self) -> None:
+    async def _stop(self, raising: bool) -> None:
         try:
             answer = await self._ask("shutdown")
         finally:
             await self._end()
-        if not isinstance(answer, _Ended):
-            if answer["type"] == "lifespan.shutdown.failed":
-                raise await self._error_of(answer)
-        elif answer.error is not None:
-            raise answer.error
+        error: BaseException | None
+        if isinstance(answer, _Ended):
+            error = answer.error
+        elif answer["type"] == "lifespan.shutdown.failed":
+            error = await self._error_of(answer)
+        else:
+            error = answer.get("webframe.error")
+            if not raising:
+                return  # whoever tells us has logged it
+        if error is not None and raising:
+            raise error
+        if error is not None:
+            logger.error("Shutdown of %r failed.", self.app, exc_info=error)
 
     async def _ask(self, moment: str) -> Message | _Ended:
         self._questions.put_nowait({"type": f"lifespan.{moment}"})
@@ -96,7 +105,7 @@ class Life:
             self._task.cancel()
             await self._end()
         else:
-            await self._stop()
+            await self._stop(raising=False)
 
     async def _end(self) -> None:
         """Wait for the end of the task."""
@@ -123,6 +132,17 @@ class Life:
         except BaseException as caught:  # raised by a task of its own, SystemExit would end the loop
             error = caught
         self._answers.put_nowait(_Ended(error))
+
+
+@contextmanager
+def leaving(error: BaseException | None) -> Iterator[None]:
+    """Around what is done at the end of a block: where that fails, an error of the block is told all the same."""
+    try:
+        yield
+    except Exception as another:
+        if error is None:
+            raise
+        error.add_note(f"After that the shutdown of the app failed as well: {another!r}")
 
 
 class _Ended:

@@ -138,7 +138,7 @@ class _WSGIServing:
 
 
 def _stop_life(life: Life) -> None:
-    wait_anywhere(life.stop())
+    wait_anywhere(life.stop(raising=False))
 
 
 class _WSGIServer(ThreadedWSGIServer):
@@ -195,7 +195,7 @@ class _ASGIServing:
             uvicorn.Config(
                 self._with_state(app),
                 interface="asgi3",
-                lifespan="off",  # `Life` raises what goes wrong there
+                lifespan="off",  # `Life` raises what goes wrong at start-up, and logs it at shutdown
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE,
                 log_config=None,
@@ -238,7 +238,7 @@ class _ASGIServing:
                 # uvicorn has cancelled them, but does not wait.
                 await asyncio.wait(requests, timeout=PATIENCE)
         finally:
-            await self._life.stop()
+            await self._life.stop(raising=False)
 
     def _with_state(self, app: Callable[..., Any]) -> Callable[..., Any]:
         async def with_state(scope: Any, receive: Any, send: Any) -> None:

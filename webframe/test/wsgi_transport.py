@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
+from types import TracebackType
 from typing import Any, Self
 
 from webframe.test._httpx import httpx
-from webframe.test.lifespan import life_of, wait_anywhere
+from webframe.test.lifespan import leaving, life_of, wait_anywhere
 from webframe.test.recording import Recording
 from webframe.test.requests import Upload, environ_of
 from webframe.test.responses import response_of
@@ -33,10 +34,19 @@ class WSGITransport(httpx.BaseTransport):
             wait_anywhere(self._life.start())
         return self
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        with leaving(error):
+            self.close()
+
     def close(self) -> None:
-        """Run shutdown, if start-up was run."""
+        """Run shutdown, if start-up was run; its error is raised, if errors are to be raised."""
         if self._life is not None and self._life.running:
-            wait_anywhere(self._life.stop())
+            wait_anywhere(self._life.stop(raising=self.raise_app_exceptions))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Call the app; the response is there with the first piece of its body."""

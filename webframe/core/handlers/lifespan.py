@@ -105,21 +105,25 @@ class Lifespan:
             await self._end(ends, edge)
         self.running = True
 
-    async def leave(self, edge: Edge) -> None:
-        """Run shutdown, last started first; errors are logged, and the rest goes on."""
+    async def leave(self, edge: Edge) -> Exception | None:
+        """Run shutdown, last started first; errors are logged, and the rest goes on. Returns the first of them."""
         self.running = False
+        first: Exception | None = None
         ends = await self._begin(edge)
         while self._undo:
             undo = self._undo.pop()
             try:
                 if isinstance(undo, Lifespan):
-                    await undo.leave(edge)
+                    error = await undo.leave(edge)
+                    first = first or error
                 else:
                     await edge.call(undo)
-            except Exception:
+            except Exception as error:
                 logger.exception("Shutdown failed; the rest of it goes on.")
+                first = first or error
         await self._end(ends, edge)
         self.on_end()
+        return first
 
     async def _begin(self, edge: Edge) -> list[Callable[[], object]]:
         """Begin a piece of work; returns what ends it."""
@@ -237,8 +241,9 @@ async def serve_lifespan(
     """Talk the ASGI lifespan protocol: start up and shut down when the server says so.
 
     An app that was started by somebody else is left running for them. The
-    message about a failed start-up has the error itself too, for servers in
-    this process: clients of tests raise it.
+    messages about a failed start-up, and about a shutdown that is complete but
+    for errors, have the error itself too, for servers in this process: clients
+    of tests raise it.
     """
     is_ours = False
     while True:
@@ -256,9 +261,10 @@ async def serve_lifespan(
                 return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
-            if is_ours:
-                await lifespan.leave(base.LOOP)
-            await send({"type": "lifespan.shutdown.complete"})
+            failure = await lifespan.leave(base.LOOP) if is_ours else None
+            # Not "failed", which has some servers end as if they had crashed: it was logged, and the rest was done.
+            told = {} if failure is None else {"webframe.error": failure}
+            await send({"type": "lifespan.shutdown.complete", **told})
             return
 
 
