@@ -151,13 +151,28 @@ class Wishes(NamedTuple):
 
 def _wishes(item: pytest.Function) -> Wishes:
     marker = item.get_closest_marker("webframe_db")
-    try:
-        wishes = Wishes() if marker is None else Wishes(*marker.args, **marker.kwargs)
-    except TypeError as error:
-        raise pytest.UsageError(f"{item.nodeid}: webframe_db is marked wrongly. {error}. It is {MARKER}") from None
+    if marker is None or _mistake(marker):  # a mistake is told when the test begins, and fails no other
+        wishes = Wishes()
+    else:
+        wishes = Wishes(*marker.args, **marker.kwargs)
     if wishes.reset_sequences or not _REALLY_COMMITTING.isdisjoint(item.fixturenames):
         return wishes._replace(transaction=True)
     return wishes
+
+
+def _mistake(marker: pytest.Mark) -> str:
+    """What is wrong with the arguments of a marker, or nothing."""
+    try:
+        inspect.signature(Wishes).bind(*marker.args, **marker.kwargs)
+    except TypeError as error:
+        from webframe.conf import close_match
+
+        unknown = [name for name in marker.kwargs if name not in Wishes._fields]
+        said = f"{error}."
+        if unknown:
+            said = f"it has no argument {unknown[0]!r}.{close_match(unknown[0], Wishes._fields)}"
+        return f"The marker webframe_db is used wrongly: {said} It is {MARKER}"
+    return ""
 
 
 # With these fixtures somebody else than the test has to see what it does.
@@ -208,6 +223,9 @@ def _webframe_db(request: pytest.FixtureRequest, webframe_db_setup: None) -> Ite
     from webframe.test.blocking import blocker
     from webframe.test.db import chosen_databases, emptied, rolled_back
 
+    marker = request.node.get_closest_marker("webframe_db")
+    if marker is not None and (mistake := _mistake(marker)):
+        pytest.fail(mistake, pytrace=False)
     wishes = _wishes(request.node)
     aliases = chosen_databases(wishes.databases)
     with blocker.unblock(*aliases, how_to_ask=HOW_TO_ASK_FOR_MORE):
