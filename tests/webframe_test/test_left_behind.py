@@ -84,6 +84,62 @@ def test_a_transaction_of_a_task_that_has_ended_is_waited_for_by_nobody(project:
     result.stdout.fnmatch_lines(["*TransactionManagementError: *still open*"])
 
 
+@pytest.mark.parametrize("project", ["sqlite"], indirect=True)
+def test_a_transaction_that_a_task_or_a_thread_has_left_open_disturbs_no_other_test(project: Project) -> None:
+    project.write(
+        test_it="""
+        import threading
+        import time
+        import pytest
+        from app import Order
+        from webframe.db import transaction
+
+        left = []
+
+        @pytest.fixture(autouse=True)
+        def quick():
+            before = time.perf_counter()
+            yield
+            assert time.perf_counter() - before < 3
+
+        async def test_left(transactional_db):
+            for _ in range(2):
+                left.append(transaction.atomic())
+                await left[-1].__aenter__()
+            await Order.objects.acreate(pizza="left")
+
+        async def test_after_it(transactional_db):
+            assert await Order.objects.acount() == 0
+            await Order.objects.acreate(pizza="after")
+
+        async def test_forgotten(transactional_db):
+            await transaction.atomic().__aenter__()
+            await Order.objects.acreate(pizza="left")
+
+        def test_after_that(transactional_db):
+            assert Order.objects.count() == 0
+            Order.objects.create(pizza="after")
+
+        def leave():
+            left.append(transaction.atomic())
+            left[-1].__enter__()
+            Order.objects.create(pizza="left")
+
+        def test_thread(transactional_db):
+            thread = threading.Thread(target=leave)
+            thread.start()
+            thread.join()
+
+        def test_at_last(transactional_db):
+            assert Order.objects.count() == 0
+            Order.objects.create(pizza="after")
+        """
+    )
+    result = project.run()
+    passed(result, passed=6, errors=2)
+    result.stdout.fnmatch_lines(["*TransactionManagementError: A transaction of 'default' was left open*"])
+
+
 def test_tasks_end_before_the_transaction_in_which_they_are(project: Project) -> None:
     project.write(
         test_it="""

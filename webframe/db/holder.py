@@ -240,6 +240,15 @@ def _abandon_transactions(lessee: Lessee, holder: Holder) -> None:
                 root.abandon("The request in which it was begun has ended without leaving the atomic block.")
 
 
+def open_transactions() -> list[Any]:
+    """The outermost transactions that have begun on a connection and not ended, of all threads and tasks."""
+    while True:
+        try:
+            return [root for slot in _slots if (root := slot.root) is not None]
+        except RuntimeError:  # another thread has made a slot meanwhile
+            continue
+
+
 # Guards the making of holders and slots; never held while waiting.
 _lock = threading.RLock()
 

@@ -23,7 +23,7 @@ from webframe.db import transaction
 from webframe.db.connections import DEFAULT_ALIAS, connections
 from webframe.db.errors import TransactionManagementError
 from webframe.db.guard import flow
-from webframe.db.holder import entered
+from webframe.db.holder import entered, open_transactions
 from webframe.db.nodes import Node
 from webframe.greenlets import bridge
 from webframe.test.databases import MadeDatabases as MadeDatabases
@@ -76,11 +76,11 @@ def emptied(*aliases: str, reset_sequences: bool = False) -> Iterator[None]:
         for alias in copies:
             put_back(alias, copies[alias], reset_sequences=True)
     autocommit = {alias: transaction.get_autocommit(alias) for alias in copies}
-    around = entered.get()
+    around, before = entered.get(), open_transactions()
     try:
         yield
     finally:
-        left = _roll_back_left(around)
+        left = _roll_back_left(around) + _roll_back_abandoned(before)
         connections.close_all()
         for alias in copies:
             transaction.set_autocommit(autocommit[alias], alias)
@@ -102,6 +102,18 @@ def _roll_back_left(around: Node | None) -> list[str]:
             with suppress(TransactionManagementError):  # a block of an ended task is open within
                 node.close()
     return left
+
+
+def _roll_back_abandoned(before: list[Node]) -> list[str]:
+    """Roll back what was begun since then by tasks and threads that are gone; returns the databases."""
+    there = {thread.ident for thread in threading.enumerate()}
+    return [
+        node.alias
+        for node in open_transactions()
+        if node not in before
+        and (node.thread not in there if node.slot.loop is None else not node.slot.loop.is_running())
+        and node.abandon("The test in which it was begun has ended.")
+    ]
 
 
 def _nodes_between(inner: Node | None, outer: Node | None) -> Iterator[Node]:
