@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from webframe import Webframe
-from webframe.db import DatabaseError, OperationalError, connection, connections, transaction
+from webframe.db import DatabaseError, Error, OperationalError, connection, connections, transaction
 from webframe.db.transaction import TransactionManagementError, atomic
 from webframe.test import override_settings
 from webframe.test.client import Client
@@ -99,6 +99,17 @@ def test_a_server_that_was_restarted_between_requests_is_not_noticed(pairs: None
     server.restart()
     add_pair(2)
     assert numbers() == [1, 2]
+
+
+def test_a_connection_of_the_driver_that_somebody_has_closed_is_made_anew(pairs: None) -> None:
+    connection.ensure_connection()
+    connection.connection.close()
+    connection.close()
+    add_pair(1)
+    connection.connection.close()
+    with pytest.raises(Error):
+        numbers()
+    assert numbers() == [1]
 
 
 @pytest.mark.engines("postgresql", "mysql")

@@ -163,3 +163,80 @@ def test_many_threads_never_have_more_than_the_limit_nor_the_same_one(make):
     for thread in threads:
         thread.join(30)
     assert len(done) == 8 and max(most) <= 3 and pool.checkedout() == 0
+
+
+def test_who_comes_first_gets_a_connection_first(make):
+    pool = make(limit=1, timeout=10)
+    checkout = pool.take()
+    order = []
+
+    def wait(name):
+        taken = pool.take()
+        order.append(name)
+        taken.close()
+
+    threads = []
+    for name in ("first", "second", "third"):
+        threads.append(threading.Thread(target=wait, args=(name,)))
+        threads[-1].start()
+        while len(pool._line) < len(threads):
+            time.sleep(0.001)
+    checkout.close()
+    pool.take()  # no sooner than the others, though it was free a moment ago
+    for thread in threads:
+        thread.join(10)
+    assert order == ["first", "second", "third"]
+
+
+def test_who_gives_up_is_in_nobodys_way(make):
+    pool = make(limit=1, timeout=0.05)
+    checkout = pool.take()
+    with pytest.raises(TimeoutError):
+        pool.take()
+    checkout.close()
+    assert pool.take() is checkout
+
+
+def test_a_driver_that_fails_to_close_is_in_nobodys_way(make, made, caplog):
+    def fail():
+        raise ValueError("Already closed")
+
+    pool = make(is_alive=lambda checkout: False)
+    checkout = pool.take()
+    made[0].close = fail
+    checkout.close()
+    assert pool.take().driver_connection is made[1]
+    made[1].close = fail
+    checkout.invalidate()
+    assert pool.checkedout() == 0
+    assert [str(record.exc_info[1]) for record in caplog.records] == ["Already closed"] * 2
+
+
+def test_what_is_interrupted_while_it_is_tried_is_closed(make, made):
+    def interrupt(checkout):
+        raise KeyboardInterrupt
+
+    pool = make(limit=1, is_alive=interrupt)
+    pool.take().close()
+    with pytest.raises(KeyboardInterrupt):
+        pool.take()
+    assert made[0].closed and pool.checkedout() == 0
+
+
+def test_what_comes_back_during_dispose_is_closed(make, made):
+    class Slow(list):
+        def append(self, checkout):
+            coming.set()
+            time.sleep(0.05)
+            super().append(checkout)
+
+    pool = make()
+    checkout = pool.take()
+    coming = threading.Event()
+    pool._idle = Slow()
+    giving = threading.Thread(target=checkout.close)
+    giving.start()
+    assert coming.wait(10)
+    pool.dispose()
+    giving.join(10)
+    assert made[0].closed

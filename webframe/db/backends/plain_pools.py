@@ -1,6 +1,7 @@
 """The connections of plain code to a database, for a wrapper that makes them without SQLAlchemy.
 
-They are handed out last in, first out, so that those that are not needed grow old.
+They are handed out last in, first out, so that those that are not needed grow old;
+who has waited longest comes first.
 A connection may come back at any moment, in the middle of the pool's own work too:
 the garbage collector gives back what somebody has forgotten.
 """
@@ -8,6 +9,7 @@ the garbage collector gives back what somebody has forgotten.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -75,6 +77,8 @@ class PlainPool:
         # All there are, those that are being made included; and those of them that nobody uses, the last one last.
         self._all: set[PlainCheckout] = set()
         self._idle: list[PlainCheckout] = []
+        # Those who wait, who comes next at the left.
+        self._line: deque[object] = deque()
         self._changed = threading.Condition(threading.RLock())
         # Whether those in use are closed when they come back.
         self._disposed = False
@@ -94,7 +98,7 @@ class PlainPool:
                 checkout.driver_connection = checkout.dbapi_connection = self._connect()
                 checkout.born = monotonic()
         except BaseException:
-            self.forget(checkout)
+            self.drop(checkout)
             raise
         return checkout
 
@@ -106,18 +110,34 @@ class PlainPool:
 
     def _reserve(self) -> PlainCheckout:
         """One that nobody uses, or a new one without a connection yet."""
-        until = None
         with self._changed:
-            while not self._idle:
-                if self.limit is None or len(self._all) < self.limit:
-                    checkout = PlainCheckout(self)
-                    self._all.add(checkout)
-                    return checkout
-                until = until or monotonic() + self._timeout
-                if monotonic() >= until:
-                    raise TimeoutError
-                self._changed.wait(min(PATIENCE, until - monotonic()))
+            checkout = None if self._line else self._free()
+            return self._wait() if checkout is None else checkout
+
+    def _free(self) -> PlainCheckout | None:
+        """The same, if there may be one now."""
+        if self._idle:
             return self._idle.pop()
+        if self.limit is not None and len(self._all) >= self.limit:
+            return None
+        checkout = PlainCheckout(self)
+        self._all.add(checkout)
+        return checkout
+
+    def _wait(self) -> PlainCheckout:
+        """The same, when it is one's turn."""
+        until, place = monotonic() + self._timeout, object()
+        self._line.append(place)
+        try:
+            while True:
+                if self._line[0] is place and (checkout := self._free()) is not None:
+                    return checkout
+                if (left := until - monotonic()) <= 0:
+                    raise TimeoutError
+                self._changed.wait(min(PATIENCE, left))
+        finally:
+            self._line.remove(place)
+            self._changed.notify_all()
 
     def put(self, checkout: PlainCheckout) -> None:
         """Take a connection back."""
@@ -126,7 +146,7 @@ class PlainPool:
                 return  # it was detached
             if not self._disposed and len(self._idle) < self._size:
                 self._idle.append(checkout)
-                self._changed.notify()
+                self._changed.notify_all()
                 return
         self.drop(checkout)
 
@@ -143,16 +163,25 @@ class PlainPool:
         """Count a connection no more."""
         with self._changed:
             self._all.discard(checkout)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def dispose(self) -> None:
         """Close the connections that nobody uses now, and the others when they come back."""
-        self._disposed = True
-        while self._idle:
-            self.drop(self._idle.pop())
+        with self._changed:
+            self._disposed = True
+            idle, self._idle = self._idle, []
+        for checkout in idle:
+            self.drop(checkout)
 
     def _close(self, checkout: PlainCheckout) -> None:
         raw, checkout.driver_connection, checkout.dbapi_connection = checkout.driver_connection, None, None
         checkout.info = {}
-        if raw is not None:
+        if raw is None:
+            return
+        try:
             raw.close()
+        except Exception:
+            # It is of no use any more, closed or not, and whoever is here has something else to do.
+            import logging
+
+            logging.getLogger("webframe.db").warning("A connection could not be closed.", exc_info=True)
