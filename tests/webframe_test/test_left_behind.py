@@ -238,3 +238,25 @@ def test_a_thread_that_outlives_the_tests_does_not_find_the_real_database(pytest
     assert rows == []
     passed(result, passed=1)
     assert "DatabaseAccessBlocked" in result.outlines
+
+
+@pytest.mark.parametrize("project", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///file.sqlite3"])
+def test_a_transaction_in_which_databases_are_overridden_says_so(project: Project, url: str) -> None:
+    project.write(
+        test_it=f"""
+        import pytest
+        from app import Order
+        from webframe.db.errors import TransactionManagementError
+        from webframe.test import override_settings
+
+        def test_it(db):
+            Order.objects.create(pizza="x")
+            with override_settings(DATABASES={{"default": {url!r}}}):
+                with pytest.raises(TransactionManagementError, match="an override of DATABASES has begun"):
+                    Order.objects.count()
+            with pytest.raises(TransactionManagementError, match="an override of DATABASES has begun or ended"):
+                Order.objects.count()
+        """
+    )
+    passed(project.run(), passed=1)

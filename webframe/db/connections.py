@@ -127,7 +127,7 @@ class Connections:
         with self._lock:
             wrappers, self._wrappers, self._databases = self._wrappers, {}, None
         for wrapper in wrappers.values():
-            wrapper.close()
+            wrapper.close(because="An override of DATABASES has begun or ended within it, which closes its connection.")
             wrapper.dispose()
 
 

@@ -344,8 +344,11 @@ class DatabaseWrapper(Placing):
                 self.give_back(place)
             place.guard.release()
 
-    def close(self) -> None:
-        """Close the connection of the code here; a transaction on it is rolled back, and the next use connects anew."""
+    def close(self, because: str = "connection.close() was called within it.") -> None:
+        """Close the connection of the code here; a transaction on it is rolled back, and the next use connects anew.
+
+        What asks that transaction something later is told why it is gone: `because`.
+        """
         slot = self._slot()
         if slot is None or slot.link is None:
             return
@@ -354,7 +357,7 @@ class DatabaseWrapper(Placing):
         except WouldWaitForItself:
             root = slot.root
             if root is not None:
-                root.lose("connection.close() was called within it.")
+                root.lose(because)
             self.discard(slot)
         else:
             try:

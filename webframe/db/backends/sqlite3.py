@@ -281,12 +281,12 @@ class DatabaseWrapper(StraightWrapper):
         if link is not None:
             link.rollback()
 
-    def close(self) -> None:
+    def close(self, because: str = "connection.close() was called within it.") -> None:
         """Close the connection of the code here; a database in memory stays, as long as `dispose` is not called."""
         if not self.is_in_memory:
-            super().close()
+            super().close(because)
         elif (slot := self._slot()) is not None and (root := slot.root) is not None:
-            root.lose("connection.close() was called within it.")
+            root.lose(because)
             self.discard(slot)
 
     def dispose(self) -> None:
