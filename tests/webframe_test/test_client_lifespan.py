@@ -268,6 +268,37 @@ def test_a_plain_client_on_the_loop_of_the_process_is_refused_instead_of_waiting
     wait(enter())
 
 
+def test_a_plain_client_in_async_code_is_told_of_the_async_one_where_the_app_has_to_wait(app: Webframe) -> None:
+    @app.get("/plain")
+    def plain(request: Request) -> str:
+        wait(asyncio.sleep(0))
+        return "hello"
+
+    @app.get("/async")
+    async def asynchronous(request: Request) -> str:
+        await asyncio.sleep(0.001)
+        return "hello"
+
+    @app.get("/stream")
+    def stream(request: Request) -> Iterator[str]:
+        yield "hello"
+        wait(asyncio.sleep(0))
+
+    @app.get("/quick")
+    def quick(request: Request) -> str:
+        return "hello"
+
+    async def ask() -> None:
+        with Client(app) as client:
+            for path in "/plain", "/stream":
+                with pytest.raises(SynchronousOnlyOperation, match="a plain Client would block .* Use AsyncClient"):
+                    client.get(path)
+            for path in "/quick", "/async":
+                assert client.get(path).text == "hello"
+
+    asyncio.run(ask())
+
+
 # -- other apps
 
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from types import TracebackType
 from typing import Any, Self
 
+from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.test._httpx import httpx
 from webframe.test.lifespan import leaving, life_of, wait_anywhere
 from webframe.test.recording import Recording
 from webframe.test.requests import Upload, environ_of
 from webframe.test.responses import response_of
+from webframe.waiting import refuse_on_loop
 
 
 class WSGITransport(httpx.BaseTransport):
@@ -58,10 +61,11 @@ class WSGITransport(httpx.BaseTransport):
         stream = _WSGIStream(context, recording, getattr(environ["wsgi.input"], "raw", None))
         try:
             context.run(recording.begin)
-            stream.result = context.run(self.app, environ, start)
-            stream.check()
-            stream.begin(start)
-            stream.check()
+            with _blaming_the_client():
+                stream.result = context.run(self.app, environ, start)
+                stream.check()
+                stream.begin(start)
+                stream.check()
             if request.method == "HEAD":
                 stream.pieces = iter(())
             status, _, reason = start.status.partition(" ")
@@ -70,6 +74,16 @@ class WSGITransport(httpx.BaseTransport):
         except BaseException:
             stream.close()
             raise
+
+
+@contextmanager
+def _blaming_the_client() -> Iterator[None]:
+    """Where an app must not wait because the test's own event loop runs in this thread, say so: its code is right."""
+    try:
+        yield
+    except SynchronousOnlyOperation:
+        refuse_on_loop("What this app does for a plain Client", "AsyncClient")
+        raise
 
 
 class _StartResponse:
@@ -133,8 +147,10 @@ class _WSGIStream(httpx.SyncByteStream):
             if piece:
                 start.is_sent = True
                 yield piece
-            piece = self._context.run(next, pieces, None)
-        self.check()
+            with _blaming_the_client():
+                piece = self._context.run(next, pieces, None)
+        with _blaming_the_client():
+            self.check()
 
     def __iter__(self) -> Iterator[bytes]:
         return self.pieces
