@@ -139,6 +139,27 @@ def test_a_query_that_gets_a_type_without_binary_form_is_read_as_text_from_then_
         connection.run("DROP TABLE changing")
 
 
+def test_a_query_that_gets_a_type_with_other_values_in_binary_form_is_read_as_text_from_then_on(
+    engine: Any, on_link: Callable[[Work], None]
+) -> None:
+    connection.run("CREATE TABLE changing (amount INTEGER)")
+    connection.run("INSERT INTO changing VALUES (1)")
+    connections.release()
+
+    def work(link: Any) -> None:
+        sql = "SELECT amount FROM changing"
+        assert [link.fetch(sql, ()) for _ in range(2)] == [[(1,)]] * 2
+        with psycopg.connect(engine.databases["default"]) as other:
+            other.execute("ALTER TABLE changing ALTER amount TYPE REAL USING 0.1")
+        assert [link.fetch(sql, ()) for _ in range(8)] == [[(0.1,)]] * 8
+
+    try:
+        on_link(work)
+    finally:
+        connections.close_all()
+        connection.run("DROP TABLE changing")
+
+
 def test_loaders_of_ones_own_are_used(on_link: Callable[[Work], None]) -> None:
     def work(link: Any) -> None:
         link._cursor.adapters.register_loader("numeric", FloatLoader)

@@ -31,11 +31,11 @@ MOST_QUERIES = 1000
 
 
 class NotReadable(Exception):
-    """An answer has a type in it that psycopg reads as text only: a table was changed since the query was first run."""
+    """An answer has a type in it that is read as text only: a table was changed since the query was first run."""
 
 
 class _Refusing(Loader):
-    """Stands for types that psycopg has no loader for: it would give their bytes."""
+    """Stands for types that psycopg has no loader for, it would give their bytes, or one that gives other values."""
 
     format = Format.BINARY
 
@@ -49,6 +49,7 @@ class Formats(dict[str, bool]):
     def prepare(self, cursor: Any) -> Any:
         """Make a cursor fit for such queries."""
         cursor.adapters.register_loader(0, _Refusing)
+        cursor.adapters.register_loader("float4", _Refusing)
         return cursor
 
     def learn(self, sql: str, cursor: Any) -> None:
