@@ -825,7 +825,7 @@ class TestSQLite:
         create_all(Pizza, state("Order", pizza=models.ForeignKey(Pizza, CASCADE)))
         add("Margherita")
         execute("INSERT INTO tests_order (pizza_id) VALUES (1)")
-        with pytest.raises(IntegrityError, match="1 rows refer to rows that do not exist"), editor() as schema:
+        with pytest.raises(IntegrityError, match="^Row 1 of 'tests_order' refers to a row of"), editor() as schema:
             schema.execute("DELETE FROM tests_pizza")
         assert execute("SELECT count(*) FROM tests_pizza") == [(1,)]
         assert execute("PRAGMA foreign_keys") == [(1,)]

@@ -165,7 +165,7 @@ MISTAKES = {
         "AssertionError: 0 queries were executed, 1 expected."
     ),
     "class Behind(TestCase):\n    def test(self): Note.objects.create(text='x', shelf_id=5)": (
-        "IntegrityError: 1 rows refer to rows that do not exist, the first of them row 1 of 'app_note'"
+        "IntegrityError: Row 1 of 'app_note' refers to a row of 'app_shelf' that does not exist. Outside of"
     ),
     "class Clean(TestCase):\n    def test_one(self): Note.objects.create(text='x'); 1 / 0\n"
     "    def test_two(self): assert not Note.objects.exists()\n    def tearDown(self): [].pop()": (

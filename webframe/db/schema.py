@@ -118,9 +118,10 @@ class SchemaEditor:
         broken = self.connection.fetch("PRAGMA foreign_key_check", ())
         if broken:
             table, row, target, _ = broken[0]
+            others = f" (one of {len(broken)} such references)" if len(broken) > 1 else ""
             raise IntegrityError(
-                f"{len(broken)} rows refer to rows that do not exist, the first of them row {row} of {table!r}, which "
-                f"refers to {target!r}. Nothing was changed; put those rows right first."
+                f"Row {row} of {table!r} refers to a row of {target!r} that does not exist{others}. Nothing was "
+                "changed; put that right first."
             )
 
     @property

@@ -222,9 +222,10 @@ def _check_constraints(wrapper: Any) -> None:
         broken = wrapper.fetch("PRAGMA foreign_key_check")
         if broken:
             table, row, target, _ = broken[0]
+            others = f" (one of {len(broken)} such references)" if len(broken) > 1 else ""
             raise IntegrityError(
-                f"{len(broken)} rows refer to rows that do not exist, the first of them row {row} of {table!r}, which "
-                f"refers to {target!r}. Outside of tests this could not have been committed."
+                f"Row {row} of {table!r} refers to a row of {target!r} that does not exist{others}. Outside of tests "
+                "this could not have been committed."
             )
 
 
