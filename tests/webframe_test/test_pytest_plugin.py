@@ -272,6 +272,30 @@ def test_a_wrong_marker_is_an_error_of_its_test(project: Project) -> None:
     assert "Wishes" not in result.stdout.str()
 
 
+def test_what_fails_is_shown_without_frames_of_what_checks_it(project: Project) -> None:
+    project.write(
+        test_it="""
+        import pytest
+        from app import Order
+
+        def test_count(db, count_queries):
+            with count_queries(2):
+                Order.objects.count()
+
+        async def test_async_count(db, count_queries):
+            async with count_queries(2):
+                await Order.objects.acount()
+
+        def test_blocked():
+            Order.objects.count()
+        """
+    )
+    result = project.run()
+    passed(result, failed=3)
+    result.stdout.no_re_match_line(r".*webframe/test/(queries|blocking)\.py")
+    result.stdout.re_match_lines([r"test_it\.py:\d+: AssertionError"])
+
+
 def test_databases_are_blocked_while_tests_are_collected(project: Project) -> None:
     project.write(test_it="from app import Order\nOrder.objects.count()\ndef test_it(): ...")
     result = project.run()

@@ -21,6 +21,9 @@ from typing import Any, Self
 from webframe._lazy import when_imported
 from webframe.core.exceptions import WebframeError
 
+# Frames of this file are no news to those who read what was refused: pytest leaves them out.
+__tracebackhide__ = True
+
 # What has to be there before anything can be asked of a database.
 _PLACES = "webframe.db.backends.places"
 

@@ -26,6 +26,7 @@ from webframe.greenlets import bridge
 
 # Lines of this file are no news to those who read why a test has failed; unittest and pytest leave them out.
 __unittest = True
+__tracebackhide__ = True
 
 
 class CaptureQueriesContext:
