@@ -627,6 +627,16 @@ def test_questions_begin_anew_at_a_manager_each_time():
     assert Book.objects.all() is not Book.objects.all()
 
 
+def test_a_manager_whose_get_queryset_is_replaced_begins_there(define, monkeypatch):
+    Pizza = define("Pizza", name=models.CharField(max_length=20))
+    some = Pizza.objects.filter(name="some")
+    with monkeypatch.context() as patch:
+        patch.setattr(Pizza.objects, "get_queryset", lambda: some)
+        assert Pizza.objects.all() is some
+        assert "some" in str(Pizza.objects.order_by("name").query) and "some" in str(Pizza.objects.filter(id=1).query)
+    assert "some" not in str(Pizza.objects.all().query)
+
+
 def test_managers_are_copied_without_what_they_know_of_their_model(define):
     Book.objects.filter(title="One")
     for manager in (copy.copy(Book.objects), copy.deepcopy(Book.objects), pickle.loads(pickle.dumps(Book.objects))):

@@ -86,6 +86,11 @@ class BaseManager:
         BaseManager._count += 1
         self.creation_counter = BaseManager._count
 
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "get_queryset":
+            self._beginning = None  # somebody replaces it for this manager alone, as tests do
+
     def __str__(self) -> str:
         return f"{self.model._meta.label}.{self.name}" if self.model is not None else object.__repr__(self)
 

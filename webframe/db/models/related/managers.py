@@ -48,6 +48,9 @@ class RelatedManager(Manager):
     # Where the model keeps the question for the objects related to any one; None: it may be another one each time.
     template_key: Any = None
 
+    # These managers are made by the thousand, and begin no question in the way of others.
+    __setattr__ = object.__setattr__
+
     @classmethod
     def of(cls, instance: Any) -> Any:
         """The manager for an object; made at each access."""
