@@ -102,15 +102,23 @@ class _Late:
     """Stands for something, under a global name, until it is first used; then the thing itself takes its place."""
 
     def __init__(self, make: Callable[[], Any], namespace: dict[str, Any]) -> None:
-        self._make = make
-        self._namespace = namespace
+        vars(self).update(_make=make, _namespace=namespace)
 
-    def __getattr__(self, name: str) -> Any:
+    def _made(self) -> Any:
         made = self._make()
         for known_as, value in list(self._namespace.items()):
             if value is self:
                 self._namespace[known_as] = made
-        return getattr(made, name)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made(), name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._made(), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._made(), name)
 
 
 class LateModule(_Late):
@@ -127,7 +135,7 @@ class LateModule(_Late):
     """
 
     def __init__(self, name: str) -> None:
-        self.__name__ = name
+        vars(self)["__name__"] = name
         super().__init__(self._import, sys._getframe(1).f_globals)
 
     def _import(self) -> Any:
