@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import sys
 from collections.abc import Callable
 from io import BytesIO
@@ -191,7 +192,9 @@ class TestErrors:
         assert (current.number, current.before, current.marked, current.after) == (2, "y = (2 +", "*", " 3)")
         assert [line.number for line in problem.syntax.lines] == [1, 2]
 
-    def test_a_syntax_error_without_a_file_shows_its_text(self) -> None:
+    def test_a_syntax_error_without_a_file_shows_its_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # As Python 3.13 has it where the program is that of "python -c".
+        monkeypatch.setitem(linecache.cache, "<string>", (13, None, ["import this\n"], "<string>"))
         problem = problem_of(compile, "def f(:\n  pass", "<string>", "exec")
         assert problem.syntax is not None
         assert [line.before + line.marked + line.after for line in problem.syntax.lines] == ["def f(:"]

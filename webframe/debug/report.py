@@ -355,7 +355,8 @@ def _syntax_frame(error: SyntaxError) -> Frame | None:
     """Return the place of a syntax error, which was never run and so has no frame of its own."""
     if not isinstance(error.filename, str) or not isinstance(error.lineno, int):
         return None
-    source = linecache.getlines(error.filename)
+    # Python 3.13 knows the program of "python -c" by the name of whatever is compiled of a text.
+    source = [] if error.filename == "<string>" else linecache.getlines(error.filename)
     text = error.text if isinstance(error.text, str) else ""
     span = None
     if isinstance(error.offset, int) and error.offset > 0:
