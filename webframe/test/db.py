@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from webframe._lazy import LateModule
 from webframe.conf import close_match
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db import transaction
@@ -35,6 +36,8 @@ from webframe.test.keeping import Copies, copy_rows, put_back
 
 if TYPE_CHECKING:
     import asyncio
+else:
+    asyncio = LateModule("asyncio")
 
 
 @contextmanager
@@ -114,6 +117,22 @@ def _roll_back_abandoned(before: list[Node]) -> list[str]:
         and (node.thread not in there if node.slot.loop is None else not node.slot.loop.is_running())
         and node.abandon("The test in which it was begun has ended.")
     ]
+
+
+async def end_tasks() -> None:
+    """End whatever tasks a test has left on this event loop, and roll back what those have left open that are gone."""
+    if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    loop = asyncio.get_running_loop()
+    left = [
+        node.alias
+        for node in open_transactions()
+        if node.slot.loop is loop and node.abandon("The test in which it was begun has ended.")
+    ]
+    await asyncio.sleep(0)  # in which drivers see that their connections are closed
+    _tell_left(left)
 
 
 def _nodes_between(inner: Node | None, outer: Node | None) -> Iterator[Node]:

@@ -417,6 +417,9 @@ def _webframe_loop() -> Iterator[Callable[[Any], Any]]:
 
     with asyncio.Runner() as runner:
         yield lambda coroutine: runner.run(coroutine, context=copy_context())
+        databases = sys.modules.get("webframe.test.db")
+        if databases is not None:
+            runner.run(databases.end_tasks())
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:

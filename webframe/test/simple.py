@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from importlib import import_module
@@ -162,6 +163,9 @@ class SimpleTestCase(Assertions):
             with runner:
                 if client is not None:
                     runner.run(client.aclose())
+                databases = sys.modules.get("webframe.test.db")
+                if databases is not None:
+                    runner.run(databases.end_tasks())
 
 
 def _class_at(place: Any) -> Any:
