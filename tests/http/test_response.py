@@ -4,7 +4,6 @@ import gc
 import pickle
 import subprocess
 import sys
-import weakref
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -396,19 +395,21 @@ def test_the_headers_exist_only_when_somebody_asks_for_them():
 
 
 def test_a_response_leaves_no_reference_cycle():
-    left = []
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(100):
-            response = Response("a")
-            response.headers["X-One"] = "1"
-            response.to_wsgi("GET")
-            left += [weakref.ref(response), weakref.ref(response.headers)]
-        del response
-        assert not [each for each in left if each() is not None]
-    finally:
-        gc.enable()
+    def garbage():
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(100):
+                response = Response("a")
+                response.headers["X-One"] = "1"
+                response.to_wsgi("GET")
+            del response
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    # Other threads may leave something at one time; a cycle would be two objects a response or more, each time.
+    assert min(garbage() for _ in range(3)) < 100
 
 
 @pytest.mark.parametrize("touch", [False, True])

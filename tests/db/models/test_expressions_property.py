@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from webframe.core.exceptions import FieldError
-from webframe.db import NotSupportedError, models
+from webframe.db import NotSupportedError, connection, models
 from webframe.db.models import Case, ExpressionWrapper, F, Q, Value, When
 from webframe.db.models.functions import Abs, Coalesce, Length, NullIf, Replace, Sign, StrIndex, Substr
 
@@ -156,17 +156,23 @@ def is_in(row, name, wanted):
 
 
 PARTS = st.sampled_from(["a", "ham", "Ham", "%", "_", "[", "*", "?", "/", "\\", "'", '"', "ß", "𝄞", "Ä", " ", "&", ""])
+
+
+def same(text, part):
+    if connection.vendor == "mysql":  # spaces at the end do not count there
+        return text.rstrip(" ") == part.rstrip(" ")
+    return text == part
+
+
 TEXT_LOOKUPS = {
     "contains": lambda text, part: part in text,
     "startswith": lambda text, part: text.startswith(part),
     "endswith": lambda text, part: text.endswith(part),
-    "exact": lambda text, part: text == part,
+    "exact": same,
 }
 
 
 def searched(name, lookup, part):
-    if lookup == "exact":
-        part = part.rstrip(" ")  # to MariaDB and MySQL spaces at the end are nothing
     function = null_in_null_out(TEXT_LOOKUPS[lookup])
     return Pair(Q(**{f"{name}__{lookup}": part}), lambda row: function(row[name], part))
 
