@@ -2,8 +2,8 @@
 
 `bare` is asyncpg with prepared text on one connection, whose rows are records; all others give objects. Each contender
 has a schema of its own in the database that BENCH_POSTGRESQL names (a URL), with the same tables and rows (see
-_library.py). A hundred objects come in one list, where a contender has a call for that; in async_for_100 one by one.
-Writes are done within a transaction that is rolled back after the batch. What is measured is the CPU time of the
+_library.py). Django and webframe give a hundred objects by `async for`; in alist_100 they come in one list. Writes are
+done within a transaction that is rolled back after the batch. What is measured is the CPU time of the
 client. The cases of SQLite compare asking from async code with asking from plain code, which is `bare` there.
 """
 
@@ -145,8 +145,8 @@ def batches(contender: Any) -> dict[str, Any]:
         "insert": Writing(contender, contender.insert, numbers),
         "update": Writing(contender, lambda pair: contender.update(*pair), changes),
     }
-    if hasattr(contender, "async_for_100"):
-        found["async_for_100"] = Reading(contender.async_for_100)
+    if hasattr(contender, "alist_100"):
+        found["alist_100"] = Reading(contender.alist_100)
     if hasattr(contender, "shelves"):
         found["delete_cascade_10"] = Writing(contender, contender.delete_cascade, contender.shelves)
     return found
@@ -202,7 +202,7 @@ def main() -> None:
     wanted = {
         "get": goals(1.5, 3, 5),
         "filter_100": goals(1.5, 3),
-        "async_for_100": [],
+        "alist_100": goals(1.5),
         "select_related_100": [Goal("webframe", "tortoise", 1 / 3)],
         "count": [Goal("webframe", "tortoise", 1 / 3)],
         "exists": [],

@@ -33,7 +33,7 @@ class Library(Bare):
     async def filter_100(self):
         return await self.connection.fetch(self.filter_sql, YEAR)
 
-    async_for_100 = filter_100
+    alist_100 = filter_100
 
     async def select_related_100(self):
         return await self.connection.fetch(self.related_sql, YEAR)

@@ -15,9 +15,6 @@ class Models:
     async def filter_100(self):
         return [row async for row in self.Book.objects.filter(year=YEAR)]
 
-    async def async_for_100(self):
-        return [row async for row in self.Book.objects.filter(year=YEAR)]
-
     async def select_related_100(self):
         return [row async for row in self.Book.objects.select_related("author").filter(year=YEAR)]
 

@@ -22,11 +22,8 @@ class Library(Models):
     async def rows(self, sql):
         return [tuple(row) for row in await bridge(connections[self.using].fetch, sql, ())]
 
-    async def filter_100(self):
+    async def alist_100(self):
         return await Book.objects.filter(year=YEAR).alist()
-
-    async def select_related_100(self):
-        return await Book.objects.select_related("author").filter(year=YEAR).alist()
 
     async def begin(self):
         self.atomic = transaction.atomic(self.using)

@@ -25,7 +25,7 @@ from webframe.core.exceptions import WebframeError
 __tracebackhide__ = True
 
 # What has to be there before anything can be asked of a database.
-_PLACES = "webframe.db.backends.places"
+_WRAPPERS = "webframe.db.backends.base"
 
 
 class DatabaseAccessBlocked(WebframeError, AssertionError):
@@ -86,7 +86,7 @@ class Blocker:
         """Take back a rule, the last one or another; nothing happens if it was taken back already."""
         if rule in self._rules:
             self._rules.remove(rule)
-            when_imported(_PLACES, _exchange_methods)
+            when_imported(_WRAPPERS, _exchange_methods)
 
     @property
     def rule(self) -> Rule:
@@ -106,7 +106,7 @@ class Blocker:
     def _add(self, allowed: frozenset[str] | None, how_to_ask: str) -> Rule:
         rule = Rule(self, allowed, how_to_ask)
         self._rules.append(rule)
-        when_imported(_PLACES, _exchange_methods)
+        when_imported(_WRAPPERS, _exchange_methods)
         return rule
 
 
@@ -127,12 +127,13 @@ def _exchange_methods() -> None:
             setattr(owner, name, method)
         _originals.clear()
         return
+    from webframe.db.backends.base import DatabaseWrapper
     from webframe.db.backends.connecting import Connecting
     from webframe.db.backends.places import Placing
     from webframe.db.nodes import Node
 
     # Every statement and every savepoint comes by one of these, and every new connection.
-    for owner, name in ((Placing, "_enter"), (Placing, "_take_idle"), (Connecting, "open"), (Node, "prepare")):
+    for owner, name in ((Placing, "_enter"), (DatabaseWrapper, "start_fetch"), (Connecting, "open"), (Node, "prepare")):
         method = getattr(owner, name)
         _originals[owner, name] = method
         setattr(owner, name, _checked(method))

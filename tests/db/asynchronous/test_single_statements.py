@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from functools import wraps
 from typing import Any
 
@@ -113,6 +114,18 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "exists not": lambda: Account.objects.filter(owner="nobody").aexists(),
     "rows": lambda: Account.objects.order_by("owner"),
     "rows of a filter": lambda: Account.objects.filter(balance__in=[2, 3], owner__startswith="b"),
+    "rows of one value": lambda: Account.objects.filter(owner="ann"),
+    "rows of one number": lambda: Account.objects.filter(balance=3),
+    "rows of one value of another table": lambda: Entry.objects.filter(account__owner="bob"),
+    "rows of one object": lambda: Entry.objects.filter(account=1),
+    "rows of a number that no column holds": lambda: Account.objects.filter(balance=10**30),
+    "rows of a value that is none": lambda: Account.objects.filter(balance="many"),
+    "rows of one value, to be locked": lambda: Account.objects.filter(owner="ann").select_for_update(),
+    "none of one value": lambda: Account.objects.filter(owner="ann").none(),
+    "one value in a slice": lambda: Account.objects.filter(balance=2)[1:],
+    "a list of one value": lambda: Account.objects.filter(owner="ann").alist(),
+    "count of one value": lambda: Account.objects.filter(balance=2).acount(),
+    "exists one value": lambda: Account.objects.filter(balance=2).aexists(),
     "rows in a slice": lambda: Account.objects.order_by("owner")[1:],
     "rows of none()": lambda: Account.objects.none(),
     "a list of all": lambda: Account.objects.alist(),
@@ -180,6 +193,49 @@ async def test_rows_are_kept_and_asked_for_once(statements):
     assert all(one is other for one, other in zip(first, accounts, strict=True))
     assert await accounts.acount() == 3 and await accounts.aexists() and (await accounts.afirst()) is first[0]
     assert len(statements.whole) == 1
+
+
+async def test_a_loop_that_is_left_early_leaves_nothing_behind():
+    await Account.objects.acount()
+    before = asyncio.all_tasks()
+    queryset = Account.objects.filter(balance=2)
+    async for _ in queryset:
+        break
+    for _ in range(3):
+        await asyncio.sleep(0)  # some Pythons close a generator in a task
+    assert asyncio.all_tasks() == before
+    assert (pool().count, pool().idle) == (1, 1)
+    kept = list(queryset)  # which does not ask: it would be refused here
+    async with aclosing(aiter(queryset)) as iterator:
+        assert await anext(iterator) is kept[0]
+    assert await anext(iterator, None) is None
+
+
+async def test_loops_over_the_same_rows_do_not_disturb_each_other():
+    queryset = Account.objects.filter(balance=2)
+    pairs = [(one.owner, other.owner) async for one in queryset async for other in queryset]
+    assert sorted(pairs) == [("bob", "bob"), ("bob", "cid"), ("cid", "bob"), ("cid", "cid")]
+
+
+@pytest.mark.engines("postgresql", "mysql")
+async def test_a_loop_that_is_cancelled_while_it_asks_takes_its_connection_along(witness):
+    rows = Account.objects.filter(owner="ann")
+    assert [account.owner async for account in rows] == ["ann"]
+    (checkout,) = pool()._idle
+
+    async def loop() -> None:
+        async for _ in Account.objects.filter(owner="ann"):
+            raise AssertionError("it was to be cancelled before")
+
+    task = asyncio.create_task(loop())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (pool().count, pool().idle) == (0, 0)
+    assert [account.owner async for account in Account.objects.filter(owner="ann")] == ["ann"]
+    assert pool()._idle[0] is not checkout
+    await witness.comes(lambda: witness.connections() == 1, "a connection is left behind")
 
 
 async def test_objects_that_a_relation_finds_know_the_one_they_belong_to(statements):
@@ -446,6 +502,27 @@ async def test_receivers_of_instances_are_called_once_for_each_row(connect):
     heard.clear()
     assert len([account async for account in Account.objects.filter(balance=2).order_by("owner")]) == 2
     assert heard == ["bob", "bob of 3", "cid", "cid of 3"]
+    heard.clear()
+    assert len([account async for account in Account.objects.filter(balance=3)]) == 1
+    assert heard == ["ann", "ann of 3"]
+
+
+@pytest.mark.engines("postgresql")
+async def test_receivers_that_are_connected_while_a_question_is_under_way_are_called(connect):
+    heard: list[str] = []
+
+    async def asynchronous(instance: Any, **kwargs: Any) -> None:
+        heard.append(f"{instance.owner} of {await Account.objects.all().values('pk').acount()}")
+
+    async def loop() -> list[str]:
+        return [account.owner async for account in Account.objects.filter(balance=3)]
+
+    assert await loop() == ["ann"]
+    task = asyncio.create_task(loop())
+    await asyncio.sleep(0)
+    connect(post_init, asynchronous, sender=Account)
+    assert await task == ["ann"]
+    assert heard == ["ann of 3"]
 
 
 async def test_asking_plainly_is_refused_on_a_loop_as_ever():

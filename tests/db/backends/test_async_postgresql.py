@@ -138,7 +138,7 @@ def on_link(function: Callable[[Any], Any]) -> Any:
         try:
             return function(link)
         finally:
-            if not link.is_closed():
+            if link.is_open():
                 link.close()
 
     return asyncio.run(bridge(call))
@@ -459,7 +459,7 @@ def test_what_a_cancelled_task_was_waiting_for_is_ended_on_the_server(engine: An
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert links[0].is_closed() and not links[0].is_in_transaction()
+        assert not links[0].is_open() and not links[0].is_in_transaction()
         links[0].terminate()
         await until(lambda: running() == 0)
 

@@ -196,3 +196,14 @@ def test_the_mark_of_what_was_not_loaded_survives_pickling():
 def test_values_for_dumps(Pizza):
     assert Pizza(name="a").serializable_value("name") == "a"
     assert Pizza(pk=3).serializable_value("pk") == 3
+
+
+def test_a_column_of_floats_gives_floats_whatever_was_written(define, create_tables):
+    Oven = define("Oven", heat=models.FloatField(null=True))
+    create_tables(Oven)
+    table = Oven._meta.db_table
+    for written in ("3", "2.5", "NULL"):
+        connection.fetch(f"INSERT INTO {table} (heat) VALUES ({written}) RETURNING id")
+    found = [oven.heat for oven in Oven.objects.order_by("pk")]
+    assert found == [3.0, 2.5, None] and [type(heat) for heat in found] == [float, float, type(None)]
+    assert [type(oven.more) for oven in Oven.objects.annotate(more=models.F("heat") + 1).filter(heat=3)] == [float]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
+import pickle
 
 import pytest
 
@@ -10,6 +12,7 @@ from webframe.core.exceptions import FieldError
 from webframe.db import connection, errors, models, transaction
 from webframe.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Sum, Value, When
 from webframe.db.models.functions import Coalesce, Concat, Lower
+from webframe.db.routers import router
 from webframe.utils import timezone
 
 from .library import Author, Book, Country, Tag
@@ -252,3 +255,80 @@ def test_conditions_on_aggregates_beside_others():
     rows = Book.objects.values("author").annotate(n=Count("pk")).filter(Q(n__gt=5) | Q(author__name="Ann"))
     assert [row["n"] for row in rows] == [2]
     assert authors.filter(Q(n=2) & ~Q(country__name="CH")).get().name == "Bob"
+
+
+# --- one name, one value ------------------------------------------------------------------------------------------
+
+FURTHER = {
+    "itself": lambda books: books,
+    "a slice": lambda books: books[1:3],
+    "one": lambda books: books[1],
+    "none": lambda books: books.none(),
+    "none and more": lambda books: books.none() | books,
+    "another filter": lambda books: books.filter(title="Two"),
+    "a filter by an object": lambda books: books.filter(author=Author.objects.get(name="Bob")),
+    "an exclusion": lambda books: books.exclude(author__name="Bob"),
+    "another order": lambda books: books.order_by("-title"),
+    "backwards": lambda books: books.order_by("title").reverse(),
+    "a union": lambda books: books.union(Book.objects.filter(rating=1)).order_by("title"),
+    "either": lambda books: books | Book.objects.filter(rating=1),
+    "both": lambda books: books & Book.objects.filter(title="Two"),
+    "distinct": lambda books: books.distinct(),
+    "values": lambda books: books.values("title", "author__name"),
+    "related": lambda books: [book.author.name for book in books.select_related("author")],
+    "prefetched": lambda books: [[tag.name for tag in book.tags.all()] for book in books.prefetch_related("tags")],
+    "annotated": lambda books: [book.n for book in books.annotate(n=Count("tags"))],
+    "aggregate": lambda books: books.aggregate(n=Count("pk"), sum=Sum("pk")),
+    "count": lambda books: (books.count(), books.exists(), len(books), bool(books)),
+    "within another": lambda books: Author.objects.filter(books__in=books),
+    "as a subquery": lambda books: Author.objects.filter(pk__in=books.values("author")),
+    "first and last": lambda books: (books.first(), books.last(), books.earliest("title"), books.latest("title")),
+    "get": lambda books: books.get(title="Two"),
+    "in bulk": lambda books: books.in_bulk(),
+    "iterator": lambda books: list(books.iterator()),
+    "a copy": lambda books: pickle.loads(pickle.dumps(books)),
+    "a copy of the question": lambda books: Book.objects.filter(pk__in=copy.copy(books)),
+    "locked": lambda books: books.select_for_update(),
+    "get or create": lambda books: books.get_or_create(
+        title="Two", defaults={"author": Author.objects.get(name="Bob")}
+    )[1],
+    "with a hint": lambda books: books._add_hints(instance=Author.objects.get(name="Bob")) or books,
+    "in two steps": lambda books: books._next_is_sticky().filter(tags__name="x").filter(tags__name="y"),
+    "update": lambda books: (books.update(rating=4), books.all().count(), Book.objects.filter(rating=4)),
+    "deletion": lambda books: (books.delete(), books.all(), Book.objects.count()),
+}
+
+
+def told(found):
+    try:
+        answer = found()
+        return repr(list(answer)) if isinstance(answer, models.QuerySet) else repr(answer)
+    except Exception as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("further", FURTHER)
+@pytest.mark.parametrize("value", [5, 99, None])
+def test_a_filter_by_one_value_goes_on_like_one_by_q(further, value):
+    if value is not None:
+        Book.objects.update(rating=5)
+    for _ in range(2):  # the first time it is found out what the name means
+        answers = []
+        for make in (lambda: Book.objects.filter(rating=value), lambda: Book.objects.filter(Q(rating=value))):
+            with transaction.atomic():
+                answers.append(told(lambda make=make: FURTHER[further](make())))
+                transaction.set_rollback(True)
+        assert answers[0] == answers[1]
+
+
+def test_a_filter_by_one_value_asks_routers_if_there_are_any(monkeypatch):
+    class Elsewhere:
+        def db_for_read(self, model, **hints):
+            return "other"
+
+    assert [book.title for book in Book.objects.filter(title="One")] == ["One"]
+    monkeypatch.setattr(router, "routers", [Elsewhere()])
+    books = Book.objects.filter(title="One")
+    assert books.db == "other"
+    with pytest.raises(errors.DatabaseError):  # there are no tables
+        list(books)

@@ -193,7 +193,7 @@ class DatabaseWrapper(ZonedWrapper, StraightWrapper):
         self._time_zones.add(name)
 
     def is_lost(self, error: BaseException, link: Link) -> bool:
-        return link.is_closed() or super().is_lost(as_in_pymysql(error), link)
+        return not link.is_open() or super().is_lost(as_in_pymysql(error), link)
 
     def misses_table(self, error: BaseException) -> bool:
         return error.args[:1] == (1146,)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from webframe import waiting
-from webframe._lazy import imported
 from webframe.db.backends.connecting import Connecting
 from webframe.db.backends.drivers.base import Link
 from webframe.db.guard import NO_GUARD, NoGuard, WouldWaitForItself
@@ -156,16 +155,8 @@ class Placing(Connecting):
         own.checkout.slot = own
         return own
 
-    def _take_idle(self) -> Checkout | None:
-        """A connection for one statement of the task here, if that is in no transaction and one can be used at once."""
-        pool = self._last_pool
-        if pool is None or pool.loop is not waiting.running_loop() or _node_entered() is not None or self.announcing:
-            return None
-        # Where a guard lets those who share a connection wait for each other, the statement needs a place.
-        return pool.take_idle() if self.guard_timeout is None else None
-
     def _fail_idle(self, checkout: Checkout, error: BaseException) -> NoReturn:
-        """Give such a connection back after an error, which is raised as ours."""
+        """Give a connection of a pool that ran one statement back after an error, which is raised as ours."""
         slot = self.new_slot(checkout.pool.loop)
         slot.link, slot.checkout, slot.pool = checkout.link, checkout, checkout.pool
         try:
@@ -216,7 +207,3 @@ class _Borrowing:
     @broken.setter
     def broken(self, reason: BaseException | str | None) -> None:
         self.node.broken = reason
-
-
-# Tests may have forbidden to use databases, and then exchange methods of what is here.
-imported(__name__)

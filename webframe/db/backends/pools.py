@@ -112,7 +112,7 @@ class LoopPool:
         if self._ping and monotonic() - checkout.rested > RESTED or self._max_age is not None:
             return None
         self._idle.pop()
-        if checkout.link.is_closed():
+        if not checkout.link.is_open():
             self.drop(checkout)
             return None
         return checkout
@@ -141,11 +141,11 @@ class LoopPool:
 
     def put(self, checkout: Checkout) -> None:
         """Take a connection back, and give it to who waits longest."""
-        if self._disposed:
+        if self._ping:
+            checkout.rested = monotonic()
+        if self._disposed or checkout.link.stale:
             self.drop(checkout)
-            return
-        checkout.rested = monotonic()
-        if not self._line or not self._hand_on(checkout):
+        elif not self._line or not self._hand_on(checkout):
             if len(self._idle) < self._size:
                 self._idle.append(checkout)
             else:
@@ -200,7 +200,7 @@ class LoopPool:
         if self._max_age is not None and monotonic() - checkout.born >= self._max_age:
             self.drop(checkout)
             return False
-        if checkout.link.is_closed():
+        if not checkout.link.is_open():
             self.drop(checkout)
             return False
         if self._ping and monotonic() - checkout.rested > RESTED:

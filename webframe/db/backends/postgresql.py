@@ -185,7 +185,7 @@ class DatabaseWrapper(ZonedWrapper, StraightWrapper):
         return super().translate(error if as_psycopg is None else as_psycopg)
 
     def is_lost(self, error: BaseException, link: Link) -> bool:
-        if link.is_closed():
+        if not link.is_open():
             return True
         if self._asyncpg is not None and link.loop is not None:
             return bool(self._asyncpg.is_lost(error, link.raw))

@@ -52,13 +52,19 @@ class Scope(Protocol):
         """
         ...
 
-    def value(self, value: Any, field: Any = None, convert: Callable[[Any], Any] | None = None) -> ColumnElement[Any]:
+    def value(
+        self,
+        value: Any,
+        field: Any = None,
+        convert: Callable[[Any], Any] | None = None,
+        sql_type: TypeEngine[Any] | None = None,
+    ) -> ColumnElement[Any]:
         """The parameter for the next literal that `key` has appended; `value` must be that literal.
 
-        It has the SQL type of `field`, or that of the Python type of the literal
-        (then the Python type must be in the key). In each execution the literal goes
-        through `convert`, if given, or else through ``field.get_prep_value``, and
-        then through the bind processor of the SQL type.
+        It has the SQL type of `field`, if no other is given, or that of the Python
+        type of the literal (then the Python type must be in the key). In each
+        execution the literal goes through `convert`, if given, or else through
+        ``field.get_prep_value``, and then through the bind processor of the SQL type.
         """
         ...
 

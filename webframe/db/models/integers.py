@@ -75,8 +75,7 @@ class IntegerLookup(Lookup):
         if scope.dialect_name != "postgresql" or isinstance(lhs.element.type, sqlalchemy.BigInteger):
             return super().literal(lhs, value, scope)
         # PostgreSQL would cast to the type of a smaller column, and fail for what does not fit.
-        convert = cls.converter(lhs.field) or lhs.field.get_prep_value
-        return scope.typed_value(value, sqlalchemy.BigInteger(), convert)
+        return scope.value(value, lhs.field, cls.converter(lhs.field), sqlalchemy.BigInteger())
 
     @classmethod
     def verdict(cls, value: Any) -> bool | None:

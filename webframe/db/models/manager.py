@@ -55,6 +55,9 @@ class _Create:
         return MethodType(self.general, manager)
 
 
+_new: Any = object.__new__
+
+
 class BaseManager:
     """What all managers are made of; a manager with the methods of querysets comes from `from_queryset`."""
 
@@ -276,7 +279,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         if known is None:
             return asking.get(self.get_queryset(), args, kwargs)
         wrapper, plan, parameters, limited = known
-        return (wrapper, plan, parameters, partial(self._only, kwargs, limited)) if plan.answer.is_quiet else None
+        return (wrapper, plan, parameters, partial(self._only, kwargs, limited)) if plan.answer.is_plain else None
 
     def _only(self, kwargs: Keywords, limited: bool, rows: Sequence[Any], plan: Plan, alias: str) -> Any:
         """The only one of the rows that get() has found; an error if there is none or more."""
@@ -300,6 +303,22 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         beginning = self._beginning
         if beginning is None:
             return self.get_queryset().filter(*args, **kwargs)
+        if len(kwargs) == 1 and not args:
+            # Nearly always it is one name and a plain value: then the next lines say all there is to it.
+            [name] = kwargs
+            operation = self.model._meta.filters_by_name.get(name)
+            value = kwargs[name]
+            if (
+                operation is not None
+                and (kind := value.__class__) in operation.kinds[0]
+                and (kind is not int or -ops.LARGEST <= value <= ops.LARGEST)
+            ):
+                made = _new(beginning.__class__)
+                made.model = self.model
+                made._operations = operation.alone
+                made._values = (value,)
+                made._is_bare = True
+                return made
         return beginning._filter(False, args, kwargs)
 
     def exclude(self, *args: Any, **kwargs: Any) -> Any:

@@ -117,6 +117,7 @@ class Options(FieldIndex):
         self.create: Callable[..., Any] | None = None
         # What the names are that methods of querysets are called with most: the operation of each tuple of names.
         self.filters: dict[tuple[str, ...], Any] = {}
+        self.filters_by_name: dict[str, Any] = {}
         self.exclusions: dict[tuple[str, ...], Any] = {}
         self.orders: dict[tuple[str, ...], Any] = {}
         self.joins: dict[tuple[str, ...], Any] = {}
@@ -214,7 +215,7 @@ class Options(FieldIndex):
         for name in COMPUTED & known.keys():
             del known[name]
         self.table = self.writing = self.create = None
-        for kept in (self.plans, self.filters, self.exclusions, self.orders, self.joins):
+        for kept in (self.plans, self.filters, self.filters_by_name, self.exclusions, self.orders, self.joins):
             kept.clear()
         for heir in self.heirs():
             heir._expire_cache()

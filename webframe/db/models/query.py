@@ -101,7 +101,7 @@ class QuerySet(Combining, AsyncRows):
     abulk_create = twin(Combining.bulk_create)
     abulk_update = twin(Combining.bulk_update)
 
-    _arows = twin(AsyncRows._rows, asking.rows)
+    _arows = asking.all_rows
 
     # ------------------------------------------------------------------------------------------------------------
 

@@ -67,12 +67,18 @@ class Row:
 
     # -- literals
 
-    def value(self, value: Any, field: Any = None, convert: Callable[[Any], Any] | None = None) -> ColumnElement[Any]:
-        """A constant: prepared by `convert` or by the field, of the field's type or of its own."""
+    def value(
+        self,
+        value: Any,
+        field: Any = None,
+        convert: Callable[[Any], Any] | None = None,
+        sql_type: TypeEngine[Any] | None = None,
+    ) -> ColumnElement[Any]:
+        """A constant: prepared by `convert` or by the field, of the type that is given, the field's or its own."""
         if field is None:
-            return sqlalchemy.literal(value if convert is None else convert(value))
+            return sqlalchemy.literal(value if convert is None else convert(value), sql_type)
         prepare = field.get_prep_value if convert is None else convert
-        return sqlalchemy.literal(prepare(value), field.sql_type())
+        return sqlalchemy.literal(prepare(value), sql_type or field.sql_type())
 
     def typed_value(
         self, value: Any, sql_type: TypeEngine[Any], convert: Callable[[Any], Any] | None = None

@@ -22,9 +22,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from functools import wraps
 from itertools import islice
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from webframe.core.exceptions import SynchronousOnlyOperation
+from webframe.db.models.signals import post_init, pre_init
 from webframe.greenlets import bridge
 
 P = ParamSpec("P")
@@ -83,6 +84,8 @@ def _make(name: str, method: Any, doc: str | None, asked: Any = None) -> Any:
             return await bridge(getattr(self, name), *args, **kwargs)
         wrapper, plan, parameters, answer = question
         rows = await wrapper.afetch(plan.sql, parameters)
+        if pre_init.active or post_init.active:
+            return await bridge(answer, rows, plan, wrapper.alias)  # receivers may have to wait
         try:
             return answer(rows, plan, wrapper.alias)
         except SynchronousOnlyOperation:
@@ -110,12 +113,45 @@ def _text(name: str, doc: str) -> str:
     return f"Like `{name}`, for use in async code.\n\n{indented[1] if indented else ''}{doc}".rstrip()
 
 
+class _OneByOne:
+    """Hands rows out to ``async for``."""
+
+    __slots__ = ("_rows", "_source")
+
+    def __init__(self, source: AsyncRows) -> None:
+        self._source = source
+        self._rows: Iterator[Any] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._rows is None:
+            self._rows = iter(await self._source._arows())
+        for row in self._rows:
+            return row
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Hand out no more, as asynchronous generators have it."""
+        self._rows = iter(())
+
+
 class AsyncRows:
     """What gives rows to ``async for``."""
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        """The rows, asked for all at once, and kept where the plain iteration keeps them."""
-        return _one_by_one(self)
+    if sys.version_info >= (3, 12):
+
+        def __aiter__(self) -> AsyncIterator[Any]:
+            """The rows, asked for all at once, and kept where the plain iteration keeps them."""
+            return _OneByOne(self)
+
+    else:
+        # An asynchronous generator is the quicker one here: 0.10 us a row less 0.15; from 3.12 on 0.21 and 0.15.
+        async def __aiter__(self) -> AsyncIterator[Any]:
+            """The rows, asked for all at once, and kept where the plain iteration keeps them."""
+            for row in await self._arows():
+                yield row
 
     def _rows(self) -> list[Any]:
         rows: Any = self
@@ -158,8 +194,3 @@ class AsyncRows:
                 await bridge(close)
 
     aiterator.twin_of = "iterator"  # type: ignore[attr-defined]  # an attribute of the function
-
-
-async def _one_by_one(source: AsyncRows) -> AsyncIterator[Any]:
-    for row in await source._arows():
-        yield row

@@ -302,7 +302,7 @@ class AdaptiveLink(ThreadedLink):
 
     def __del__(self) -> None:
         # Its event loop was closed without any farewell; others are waiting for the turn.
-        if not (self._shared or self.is_closed()):
+        if not self._shared and self.is_open():
             self.terminate()
 
     def _close(self) -> None:

@@ -19,8 +19,8 @@ class AiomysqlLink(AsyncMySQLLink):
 
     unbuffered_cursor = aiomysql.SSCursor
 
-    def is_closed(self) -> bool:
-        return self.raw.closed or bool(self.raw._reader.at_eof())
+    def is_open(self) -> bool:
+        return not self.raw.closed and not self.raw._reader.at_eof()
 
 
 def connect(model: Connection[Any]) -> Link:

@@ -148,7 +148,7 @@ class AsyncMySQLLink(Link):
             self._is_asking = False
             threads.spawn(partial(self.kill, self.raw.thread_id()))
 
-    def is_closed(self) -> bool:
+    def is_open(self) -> bool:
         raise NotImplementedError
 
 

@@ -20,9 +20,9 @@ class AsyncmyLink(AsyncMySQLLink):
 
     unbuffered_cursor = SSCursor
 
-    def is_closed(self) -> bool:
+    def is_open(self) -> bool:
         transport = self.raw._transport
-        return transport is None or bool(transport.is_closing())
+        return transport is not None and not transport.is_closing()
 
 
 def connect(model: Connection[Any]) -> Link:

@@ -35,7 +35,6 @@ from webframe.db.backends.drivers.asyncpg_statements import QUICK, Column, Prepa
 from webframe.db.backends.drivers.base import Params, Row
 from webframe.db.backends.drivers.parameters import are_within, split
 from webframe.db.backends.drivers.postgresql import PostgreSQLLink
-from webframe.greenlets import bridge
 from webframe.waiting import wait
 
 # Seconds for telling a server that nobody waits for a statement any more.
@@ -69,25 +68,14 @@ class AsyncpgLink(PostgreSQLLink):
         self.last: Any = None
         if QUICK:
             self._bind_execute: Callable[..., Coroutine[Any, Any, Any]] = raw._protocol.bind_execute
-            self._is_connected: Callable[[], bool] = raw._protocol.is_connected
+            self.is_open: Callable[[], bool] = raw._protocol.is_connected  # type: ignore[method-assign]  # in one step
         else:
-            self._bind_execute, self._is_connected = _execute_publicly, lambda: not raw.is_closed()
+            self._bind_execute = _execute_publicly
 
     # --- statements -----------------------------------------------------------------------------------------------
 
     def fetch(self, sql: str, params: Params) -> list[Row]:
         return list(map(as_tuple, self.execute(sql, params)[0]))
-
-    async def afetch(self, sql: str, params: Params) -> Sequence[Sequence[Any]]:
-        started = self._start(sql, params)
-        if started is None:
-            return await bridge(self.fetch, sql, params)
-        try:
-            answer = await started
-        except FAILURES as error:
-            answer = await bridge(self._after, error, sql, params)
-        records: list[Sequence[Any]] = answer[0]
-        return records
 
     def run(self, sql: str, params: Params) -> int:
         if not params:
@@ -142,22 +130,29 @@ class AsyncpgLink(PostgreSQLLink):
 
     def execute(self, sql: str, params: Params | None) -> Any:
         """(rows, status, ...) of a statement; without parameters (None) it goes to the database as it stands."""
-        started = self._start(sql, params)
+        started = self.start(sql, params)
         if started is None:
             self.last, values = self.statements.ready(sql, params)
             started = self._bind_execute(self.last.state, values, "", 0, True, None)
         try:
             return wait(started)
         except FAILURES as error:
-            return self._after(error, sql, params)
+            return self.after(error, sql, params)
 
-    def _start(self, sql: str, params: Params | None) -> Coroutine[Any, Any, Any] | None:
-        """What runs a statement, once it is awaited; None if it has to be prepared, or its values looked at closely."""
+    # What failed in a greenlet is tried a last time for nothing: it only reads.
+    failures = FAILURES
+
+    def start(self, sql: str, params: Params | None) -> Coroutine[Any, Any, Any] | None:
+        # None if it has to be prepared, or its values looked at closely.
         known = self._known.get(sql)
         if known is None or params is None:
             return None
-        # A dictionary never gets further: its SQL is known by what became of it.
-        prepared = known.by_classes.get(tuple(map(type, params)))
+        if isinstance(params, tuple) and len(params) == 1:
+            classes: tuple[type, ...] = (params[0].__class__,)
+        else:
+            # A dictionary never gets further: its SQL is known by what became of it.
+            classes = tuple(map(type, params))
+        prepared = known.by_classes.get(classes)
         if prepared is None or (prepared.moments and not are_within(prepared.moments, params)):
             return None
         known.used = True
@@ -165,8 +160,8 @@ class AsyncpgLink(PostgreSQLLink):
         values = prepared.unwrapped(params) if prepared.binaries else params
         return self._bind_execute(prepared.state, values, "", 0, True, None)
 
-    def _after(self, error: Exception, sql: str, params: Params | None) -> Any:
-        """Run a statement once more, if an error says that its values or its plan were to blame; else raise it."""
+    def after(self, error: Exception, sql: str, params: Params | None) -> Any:
+        # Once more, if the error says that the values or the plan were to blame.
         if params and is_refusal(error):
             # Nothing was sent yet.
             self.last, values = self.statements.carefully(sql, params)
@@ -208,8 +203,8 @@ class AsyncpgLink(PostgreSQLLink):
     def close(self) -> None:
         wait(self.raw.close(timeout=CANCEL_TIMEOUT))
 
-    def is_closed(self) -> bool:
-        return not self._is_connected()
+    def is_open(self) -> bool:
+        return not self.raw.is_closed()
 
     def terminate(self) -> None:
         raw = self.raw

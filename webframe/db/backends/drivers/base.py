@@ -7,8 +7,8 @@ are the errors of its driver.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from webframe.greenlets import bridge
 
@@ -51,12 +51,23 @@ class Link:
         finally:
             cursor.close()
 
-    async def afetch(self, sql: str, params: Params) -> Sequence[Sequence[Any]]:
-        """The same, to be awaited on the loop of the link; drivers that can do so without a greenlet override it.
+    def start(self, sql: str, params: Params) -> Coroutine[Any, Any, Sequence[Any]] | None:
+        """What fetches rows without a greenlet, once it is awaited on the loop of the link; None: it cannot be done.
 
-        Rows may be whatever can be taken apart like a tuple.
+        Its answer begins with the rows, which may be whatever can be taken apart like a tuple.
         """
-        return await bridge(self.fetch, sql, params)
+        return None
+
+    async def fetch_in_greenlet(self, sql: str, params: Params) -> Sequence[Any]:
+        """The same answer, where it takes a greenlet."""
+        return (await bridge(self.fetch, sql, params),)
+
+    # The errors of what `start` gives that `after` may have an answer to.
+    failures: ClassVar[tuple[type[BaseException], ...]] = ()
+
+    def after(self, error: Exception, sql: str, params: Params) -> Sequence[Any]:
+        """The same answer after one of the `failures`, in a greenlet, where it can be had yet; else raises an error."""
+        raise error
 
     def run(self, sql: str, params: Params) -> int:
         """How many rows were matched."""
@@ -164,9 +175,9 @@ class Link:
         """Close the connection."""
         self.raw.close()
 
-    def is_closed(self) -> bool:
-        """Whether the driver knows that the connection is gone, without asking the database."""
-        return False
+    def is_open(self) -> bool:
+        """Whether the driver knows of nothing, without asking the database, that has ended the connection."""
+        return True
 
     def terminate(self) -> None:
         """Close the connection at once, whatever is being done on it, without waiting for anything."""

@@ -109,8 +109,8 @@ class PsycopgLink(PostgreSQLLink):
     def is_in_transaction(self) -> bool:
         return self.raw.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
-    def is_closed(self) -> bool:
-        return bool(self.raw.closed)
+    def is_open(self) -> bool:
+        return not self.raw.closed
 
     @property
     def time_zone(self) -> str:

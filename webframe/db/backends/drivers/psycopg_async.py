@@ -126,8 +126,8 @@ class PsycopgAsyncLink(PostgreSQLLink):
     def close(self) -> None:
         wait(self.raw.close())
 
-    def is_closed(self) -> bool:
-        return bool(self.raw.closed)
+    def is_open(self) -> bool:
+        return not self.raw.closed
 
     def terminate(self) -> None:
         # psycopg has cancelled what the server was doing before the cancellation came here.

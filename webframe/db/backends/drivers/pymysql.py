@@ -68,8 +68,8 @@ class PyMySQLLink(Link):
     def ping(self) -> None:
         self.raw.ping(reconnect=False)
 
-    def is_closed(self) -> bool:
-        return not self.raw.open
+    def is_open(self) -> bool:
+        return bool(self.raw.open)
 
     def interrupt(self) -> None:
         """Let a statement that another thread waits for end with an error: nothing more comes from the server."""

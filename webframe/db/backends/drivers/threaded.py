@@ -159,8 +159,8 @@ class ThreadedLink(Link):
         self._take()
         threads.call(self._close)
 
-    def is_closed(self) -> bool:
-        return self._abandoned or self._closed or self.inner.is_closed()
+    def is_open(self) -> bool:
+        return not self._abandoned and not self._closed and self.inner.is_open()
 
     def terminate(self) -> None:
         self._abandoned = True

@@ -13,7 +13,7 @@ from sqlalchemy.sql.visitors import iterate
 from webframe.core.exceptions import FieldError
 from webframe.db.models.building import Built
 from webframe.db.models.compiler.columns import Column, Selection
-from webframe.db.models.compiler.hydrate import Instances, value_rows
+from webframe.db.models.compiler.hydrate import Answer, Instances, value_rows
 from webframe.db.models.compiler.operations import WHOLE, Operation, Slices
 from webframe.db.models.compiler.plans import Plan, exact_type_of, make_plan
 from webframe.db.models.compiler.scope import Join, QueryScope, Statement
@@ -33,8 +33,8 @@ def rows_plan(model: Any, operations: Operations, literals: Sequence[Any], slice
     return _plan(selection.statement, statement, answer, question.matches_nothing)
 
 
-def answer_for(selection: Selection, wrapper: Any) -> Any:
-    """What makes the result of rows with these columns."""
+def answer_for(selection: Selection, wrapper: Any) -> Answer:
+    """What becomes of rows with these columns."""
     converters = [column.converter(wrapper) for column in selection.columns]
     extra = len(selection.statement.selected_columns) - len(converters)
     converters += [None] * extra

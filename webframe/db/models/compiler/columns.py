@@ -28,11 +28,13 @@ class Column(NamedTuple):
     element: Any
     # The field of its values, for from_db_value; None: the SQL type knows.
     field: Any
+    # Whether it is a column of a table, nothing computed.
+    stored: bool = False
 
     def converter(self, wrapper: Any) -> Convert | None:
         """What turns the driver's values into Python values."""
         field = scalar(self.field) if self.field is not None and self.field.is_relation else self.field
-        return result_converter(self.element.type, field, wrapper)
+        return result_converter(self.element.type, field, wrapper, stored=self.stored)
 
     def labelled(self, place: int) -> Column:
         """The same under a name of its own, so that it can be told apart in a subquery."""
@@ -117,7 +119,7 @@ def _node(scope: QueryScope, model: Any, join: Join, mask: Tree, deferred: bool,
     start = len(columns)
     for field in fields:
         table = scope.join(to_ancestor(model, field.model), join).table
-        columns.append(Column(field.attname, table.c[field.column], field))
+        columns.append(Column(field.attname, table.c[field.column], field, stored=True))
     return Node(model, fields, start, complete=len(fields) == len(every))
 
 

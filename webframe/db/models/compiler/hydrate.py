@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Sequence
+from itertools import repeat, starmap
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from webframe.db.models.compiler.generated import compile_factory
@@ -18,6 +20,9 @@ from webframe.db.models.sending import listens
 from webframe.db.models.signals import post_init, pre_init
 
 Row = Sequence[Any]
+
+# A row as a tuple, whatever it is: quicker than tuple() for the records of asyncpg.
+_whole = itemgetter(slice(None))
 
 
 class Hydrators(NamedTuple):
@@ -50,40 +55,43 @@ class Node:
         return self.start + self.fields.index(self.model._meta.pk)
 
 
-class Instances:
-    """Makes instances of rows."""
+class Answer:
+    """What becomes of the rows of a question."""
+
+    # Whether it is made without calling anybody, as long as nobody listens to the init signals.
+    is_plain = True
+
+    def __init__(self, every: Callable[[Sequence[Row], str], list[Any]]) -> None:
+        # From the rows, and the alias of their database.
+        self.all = every
+
+
+class Instances(Answer):
+    """Instances made of rows; a model with its own `__init__` or `from_db` is called for them."""
 
     def __init__(self, root: Node, annotations: Sequence[tuple[str, int]], converters: Sequence[Any]) -> None:
         self.root = root
         # (name, column) of what is set on the root instance beside its fields.
         self.annotations = tuple(annotations)
         self.converters = tuple(converters)
-        self._hydrators: dict[tuple[bool, ...], Hydrators] = {}
         nodes = root.walk()
         self._models = tuple(node.model for node in nodes)
         for node in nodes:
             if not node.complete:
                 node.model._meta.enable_deferred()
-        self._is_plain = all(model._meta.plain_init for model in self._models)
-        self._plain = tuple(not model._meta.plain_init for model in self._models)
-        self._fast = self._hydrator(self._plain)
+        self.is_plain = all(model._meta.plain_init for model in self._models)
+        self._hydrators: dict[tuple[bool, ...], Hydrators] = {}
+        careful = Hydrators(self.all_carefully, self.one_carefully)
+        called = (False,) * len(nodes)
+        self.all, self.one = _Writer(self, called).hydrators(careful) if self.is_plain else careful
 
-    def __call__(self, rows: Sequence[Row], alias: str) -> list[Any]:
-        """The instances for these rows, in order."""
-        if self._is_plain and not pre_init.active and not post_init.active:
-            return self._fast.all(rows, alias)
+    def all_carefully(self, rows: Sequence[Row], alias: str) -> list[Any]:
+        """The instances for these rows, with the init signals for those that somebody hears of."""
         return self._careful().all(rows, alias)
 
-    def one(self, row: Row, alias: str) -> Any:
-        """The instance for a row."""
-        if self._is_plain and not pre_init.active and not post_init.active:
-            return self._fast.one(row, alias)
+    def one_carefully(self, row: Row, alias: str) -> Any:
+        """The same for one row."""
         return self._careful().one(row, alias)
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether instances are made without calling anybody: no receivers, no `__init__` or `from_db` of a model."""
-        return self._is_plain and not pre_init.active and not post_init.active
 
     def _careful(self) -> Hydrators:
         """What calls those models that want to be called."""
@@ -112,16 +120,25 @@ class _Writer:
         self.targets = [f"v{column}" for column in range(len(instances.converters))]
         # The place of the line that takes a row apart.
         self.apart = 0
+        # The endless supply of empty instances of the root's model; "" where those are made in another way.
+        self.blanks = ""
 
-    def hydrators(self) -> Hydrators:
-        """The functions from (rows, alias) to a list of instances, and from (row, alias) to an instance."""
+    def hydrators(self, careful: Hydrators | None = None) -> Hydrators:
+        """The functions from (rows, alias) to a list of instances, and from (row, alias) to an instance.
+
+        Where anybody listens to the init signals they leave it to the `careful` ones.
+        """
         root = self.node(self.instances.root, 0)
         for name, column in self.instances.annotations:
             self.fill(0, root, name, column)
         targets = ", ".join(self.targets) + ("," if len(self.targets) == 1 else "")
         # A slice of a tuple is that tuple; one of a record of asyncpg is a tuple, which is taken apart more quickly.
-        self.lines.insert(self.apart, f"{targets} = row[:]")
-        many = self.loop(root) if self.instances.root.related else self.comprehension(root)
+        self.lines.insert(self.apart, f"{targets} = row[{self.constant(slice(None))}]")
+        many = self.loop(root)
+        one = [*self.lines, f"return {root}"]
+        if careful is not None:
+            many.insert(0, self.guard(careful.all, "rows"))
+            one.insert(0, self.guard(careful.one, "row"))
         constants = ", ".join(f"c{place}" for place in range(len(self.constants)))
         source = "\n".join(
             [
@@ -129,22 +146,25 @@ class _Writer:
                 "    def all_of(rows, alias):",
                 *[f"        {line}" for line in many],
                 "    def one_of(row, alias):",
-                *[f"        {line}" for line in self.lines],
-                f"        return {root}",
+                *[f"        {line}" for line in one],
                 "    return all_of, one_of",
             ]
         )
         return Hydrators(*compile_factory(source)(object.__new__, *self.constants))
 
+    def guard(self, carefully: Callable[..., Any], found: str) -> str:
+        """The line that leaves what was found to another function, if anybody listens to the init signals."""
+        heard = " or ".join(f"{self.constant(signal)}.active" for signal in (pre_init, post_init))
+        return f"if {heard}: return {self.constant(carefully)}({found}, alias)"
+
     def loop(self, root: str) -> list[str]:
         """The lines for all rows."""
-        lines = [f"    {line}" for line in [*self.lines, f"append({root})"]]
-        return ["found = []", "append = found.append", "for row in rows:", *lines, "return found"]
-
-    def comprehension(self, root: str) -> list[str]:
-        """The same where each line is an assignment, which Python does more quickly in a list's brackets."""
-        pairs = [line.split(" = ", 1) for line in self.lines]
-        return [f"return [{root} for row in rows", *[f"    for {target} in [{value}]" for target, value in pairs], "]"]
+        each, lines = "row in rows", self.lines
+        if self.blanks:
+            # The first line makes an empty instance; C does that more quickly, one by one as the rows come.
+            each, lines = f"row, {root} in zip(rows, {self.blanks})", lines[1:]
+        inner = [f"    {line}" for line in [*lines, f"found.append({root})"]]
+        return ["found = []", f"for {each}:", *inner, "return found"]
 
     def constant(self, value: Any) -> str:
         self.constants.append(value)
@@ -181,7 +201,7 @@ class _Writer:
         else:
             self.line(depth, f"{name} = new({self.constant(node.model)})")
             if depth == 0:
-                self.apart = 1
+                self.apart, self.blanks = 1, self.constant(starmap(object.__new__, repeat((node.model,))))
             for field, column in zip(node.fields, columns, strict=True):
                 self.fill(depth, name, field.attname, column)
             self.line(depth, f"{name}._db = alias")
@@ -218,8 +238,10 @@ def converted(value: str, convert: Any, constant: Callable[[Any], str]) -> str:
     return call if left_alone is None else f"({value} if {value}.__class__ is {constant(left_alone)} else {call})"
 
 
-def value_rows(shape: str, names: Sequence[str], converters: Sequence[Any], width: int, row_class: Any = None) -> Any:
-    """A function from rows to what values() and values_list() give.
+def value_rows(
+    shape: str, names: Sequence[str], converters: Sequence[Any], width: int, row_class: Any = None
+) -> Answer:
+    """What values() and values_list() make of rows.
 
     `shape`: "dict", "tuple", "flat" or "named". Only the first `width` columns count.
     """
@@ -240,7 +262,7 @@ def value_rows(shape: str, names: Sequence[str], converters: Sequence[Any], widt
     elif shape == "named":
         item = f"{constant(row_class)}({', '.join(terms)})"
     elif width == len(converters) and not any(converters):
-        return lambda rows, alias: [tuple(row) for row in rows]
+        return Answer(lambda rows, alias: list(map(_whole, rows)))
     else:
         item = f"({', '.join(terms)},)"
     names_of_constants = ", ".join(f"c{place}" for place in range(len(constants)))
@@ -250,4 +272,4 @@ def value_rows(shape: str, names: Sequence[str], converters: Sequence[Any], widt
         f"        return [{item} for {columns} in rows]\n"
         f"    return shape\n"
     )
-    return compile_factory(source)(*constants)
+    return Answer(compile_factory(source)(*constants))

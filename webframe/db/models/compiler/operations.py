@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from webframe.db.models.compiler.generated import compile_factory
 from webframe.db.models.compiler.literals import Names
-from webframe.db.models.paths import remember
+from webframe.db.models.paths import REMEMBERED, remember
 
 # Types of values that are one literal to every lookup that takes one.
 PLAIN = frozenset(
@@ -99,7 +99,7 @@ class KeyedOperation(Operation):
 class Simple(Operation):
     """filter() or exclude() by keywords whose values are plain literals: one for each name, in this order."""
 
-    __slots__ = ("kinds", "literals", "model", "names", "negated", "sticky", "unique")
+    __slots__ = ("alone", "kinds", "literals", "model", "names", "negated", "sticky", "unique")
 
     def __init__(self, model: Any, names: tuple[str, ...], negated: bool, sticky: bool) -> None:
         self.model = model
@@ -114,6 +114,8 @@ class Simple(Operation):
         self.literals: Callable[[Iterable[Any]], tuple[Any, ...] | None]
         # Whether at most one row matches.
         self.unique = False
+        # What a queryset without other operations has.
+        self.alone = (self,)
 
     def __reduce__(self) -> Any:
         return simple_filter, (self.model, self.names, self.negated, self.sticky)
@@ -141,6 +143,10 @@ def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False, sti
         operation.literals = _taking(operation.kinds)
         operation.unique = not negated and any(_finds_one(model, meaning.leaf(name)) for name in names)
         remember(known, key, operation)
+        if known is meta.filters and len(names) == 1:
+            if len(meta.filters_by_name) > REMEMBERED:
+                meta.filters_by_name.clear()
+            meta.filters_by_name[names[0]] = operation
     return operation
 
 

@@ -130,13 +130,20 @@ def _name(namespace: list[Any], value: Any) -> str:
 _POSTGRESQL_NUMERIC, _POSTGRESQL_FLOAT = 1700, 701
 
 
-def result_converter(sql_type: TypeEngine[Any], field: Any, wrapper: Any, expression: Any = None) -> Convert | None:
-    """What turns a driver's value of a column into a Python value; None: it is one."""
+def result_converter(
+    sql_type: TypeEngine[Any], field: Any, wrapper: Any, expression: Any = None, *, stored: bool = False
+) -> Convert | None:
+    """What turns a driver's value of a column into a Python value; None: it is one.
+
+    `stored` says that it is a column of a table, rather than something that the database computes.
+    """
     dialect = wrapper.dialect
     hint: Any = None
     if dialect.name == "postgresql" and isinstance(sql_type, types.Numeric):
         hint = _POSTGRESQL_FLOAT if isinstance(sql_type, types.Float) else _POSTGRESQL_NUMERIC
-    process = sql_type.dialect_impl(dialect).result_processor(dialect, hint)
+    process = None
+    if not (stored and getattr(sql_type, "is_stored_as_it_is", False)):
+        process = sql_type.dialect_impl(dialect).result_processor(dialect, hint)
     from_db_value = getattr(field, "from_db_value", None)
     if from_db_value is None:
         return process

@@ -41,6 +41,8 @@ class Statement:
         self.slots: dict[str, Slot] = {}
         # Whether literals are constants that belong to the model, not to the question.
         self.constants = False
+        # The class that the literals which are taken now have in every execution, if that is known.
+        self.known_class: type | None = None
         self._tables = 0
 
     def take(
@@ -58,6 +60,8 @@ class Statement:
             )
         self.position += 1
         name = f"_literal_{index}"
+        if exact_type is not None and exact_type is self.known_class:
+            convert = None
         self.slots[name] = Slot(index, convert, exact_type)
         return bindparam(name, type_=sql_type)
 
@@ -169,15 +173,22 @@ class QueryScope:
             built = transform.apply(built, self)
         return built
 
-    def value(self, value: Any, field: Any = None, convert: Callable[[Any], Any] | None = None) -> ColumnElement[Any]:
+    def value(
+        self,
+        value: Any,
+        field: Any = None,
+        convert: Callable[[Any], Any] | None = None,
+        sql_type: TypeEngine[Any] | None = None,
+    ) -> ColumnElement[Any]:
         """The parameter for the next literal."""
         if field is None:
-            sql_type = sqlalchemy.literal(value).type
-            return self.statement.take(value, sql_type, convert, None)
+            return self.statement.take(value, sql_type or sqlalchemy.literal(value).type, convert, None)
         field = scalar(field) if getattr(field, "is_relation", False) else field
+        if sql_type is None:
+            sql_type = column_type(field)
         if convert is not None:
-            return self.statement.take(value, column_type(field), convert, None)
-        return self.statement.take(value, column_type(field), field.get_prep_value, exact_type_of(field))
+            return self.statement.take(value, sql_type, convert, None)
+        return self.statement.take(value, sql_type, field.get_prep_value, exact_type_of(field))
 
     def typed_value(
         self, value: Any, sql_type: TypeEngine[Any], convert: Callable[[Any], Any] | None = None

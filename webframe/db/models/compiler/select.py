@@ -121,8 +121,10 @@ class Question:
         if operation.negated:
             self._keep_one(Q.create(tuple(pairs), negated=True))
         else:
-            for pair in pairs:
+            for pair, kinds in zip(pairs, operation.kinds, strict=True):
+                self.statement.known_class = int if kinds is ops.ONLY_INT else None
                 self._keep_one(pair)
+            self.statement.known_class = None
         kept, self.scope.reusable = self.scope.reusable, None
         return kept if operation.sticky else None
 

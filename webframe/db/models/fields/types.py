@@ -212,6 +212,8 @@ class Floating(TypeDecorator[float]):
 
     impl = sqlalchemy.Double
     cache_ok = True
+    # What a column of the type holds is what it is to be in Python.
+    is_stored_as_it_is = True
 
     def bind_processor(self, dialect: Dialect) -> Processor:
         return None

@@ -14,7 +14,9 @@ from typing import Any
 
 from webframe.db.models.compiler.plans import Plan
 from webframe.db.models.querysets.reading import Reading, not_found, number_in
-from webframe.db.models.twins import Arguments, Asked, Keywords
+from webframe.db.models.signals import post_init, pre_init
+from webframe.db.models.twins import Arguments, Asked, AsyncRows, Keywords, twin
+from webframe.greenlets import bridge
 
 
 def rows(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
@@ -25,7 +27,34 @@ def rows(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
     if statement is None:
         return None
     wrapper, plan, parameters = statement
-    return (wrapper, plan, parameters, queryset._receive) if getattr(plan.answer, "is_quiet", True) else None
+    return (wrapper, plan, parameters, queryset._receive) if plan.answer.is_plain else None
+
+
+# The same as a coroutine function that gives the list which the queryset keeps.
+_kept = twin(AsyncRows._rows, rows)
+
+
+async def all_rows(queryset: Any) -> list[Any]:
+    """What `_kept` gives. For the plainest of querysets everything is done here: each call more would be felt."""
+    statement = queryset._statement("rows") if queryset._is_bare and queryset._result_cache is None else None
+    if statement is None:
+        return await _kept(queryset)
+    wrapper, plan, parameters = statement
+    started = wrapper.start_fetch(plan.sql, parameters) if plan.answer.is_plain else None
+    if started is None:
+        return await _kept(queryset)
+    checkout, answer = started
+    try:
+        found = (await answer)[0]
+    except BaseException as error:
+        found = await wrapper.mend_fetch(checkout, error, plan.sql, parameters)
+    checkout.pool.put(checkout)
+    kept: list[Any]
+    if pre_init.active or post_init.active:
+        kept = await bridge(queryset._receive, found, plan, wrapper.alias)  # receivers may have to wait
+    else:
+        kept = queryset._result_cache = plan.answer.all(found, wrapper.alias)
+    return kept
 
 
 def get(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:

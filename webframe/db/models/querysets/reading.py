@@ -62,7 +62,7 @@ class Reading(Chaining):
 
     def _receive(self, rows: Sequence[Any], plan: Plan, alias: str) -> list[Any]:
         """Keep what is made of the rows that a plan has found."""
-        found: list[Any] = plan.answer(rows, alias)
+        found: list[Any] = plan.answer.all(rows, alias)
         self._result_cache = found
         if self._known_related is not None:
             self._remember_related(found)
@@ -168,7 +168,7 @@ class Reading(Chaining):
         if self._for_write:
             self._check_lock(wrapper)
         for rows in wrapper.iterate(plan.sql, plan.arguments(self._literals()), chunk_size):
-            found = plan.answer(rows, alias)
+            found = plan.answer.all(rows, alias)
             if self._known_related is not None:
                 self._remember_related(found)
             if self._prefetch_related_lookups:
@@ -369,7 +369,7 @@ class Reading(Chaining):
             plan = wrapper.plans[key] = answers.aggregate_plan(
                 self.model, self._operations, tuple(literals), self._slices, wrapper, tuple(named.items())
             )
-        result: dict[str, Any] = plan.answer(wrapper.fetch(plan.sql, plan.arguments(tuple(literals))), "")[0]
+        result: dict[str, Any] = plan.answer.all(wrapper.fetch(plan.sql, plan.arguments(tuple(literals))), "")[0]
         return result
 
     def _aggregates(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

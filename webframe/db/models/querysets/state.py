@@ -69,6 +69,9 @@ class State:
     _for_write = False
     # Whether filters with plain values need no further look: it is no slice, no combination, without annotations.
     _plain = True
+    # Whether its operations and values say all there is to it, as a manager's filter() leaves it. Nobody who makes
+    # another of it, or tells it more, leaves it so.
+    _is_bare = False
     # Whether the next filter speaks of the same related rows as the last one.
     _sticky = False
     # The rows, once they were asked for.
@@ -109,6 +112,8 @@ class State:
         """The same queryset, without its result."""
         clone: Self = _new(self.__class__)
         attributes = clone.__dict__ = self.__dict__.copy()
+        if "_is_bare" in attributes:
+            del attributes["_is_bare"]
         if "_result_cache" in attributes:
             del attributes["_result_cache"]
             attributes.pop("_prefetch_done", None)
@@ -127,11 +132,12 @@ class State:
     def _add_hints(self, **hints: Any) -> None:
         """Tell routers more."""
         self._hints = {**self._hints, **hints}
+        self._is_bare = False
 
     def _next_is_sticky(self) -> Self:
         """The filter after the next one speaks of the same related rows as the next one."""
         self._sticky = True
-        self._plain = False
+        self._plain = self._is_bare = False
         return self
 
     # --- what it is ---------------------------------------------------------------------------------------------
@@ -221,6 +227,15 @@ class State:
 
     def _statement(self, kind: str) -> tuple[Any, Plan, Sequence[Any]] | None:
         """The wrapper, plan and parameters of a question ("rows", "count" or "exists"); None: the answer is nothing."""
+        if self._is_bare and router.has_none:
+            wrapper = connections[DEFAULT_ALIAS]
+            plan = wrapper.plans.get((kind, self._operations, timezone.active.get()))
+            if plan is None:
+                plan = wrapper.plans[kind, self._operations, timezone.active.get()] = self._plan(kind, wrapper)
+            if plan.empty:
+                return None
+            parameters = plan.parameters
+            return wrapper, plan, self._values if parameters is None else parameters(self._values)
         if self._nothing and self._combined is None:
             return None
         wrapper = connections[self._db or (DEFAULT_ALIAS if router.has_none and not self._hints else self.db)]
