@@ -152,7 +152,7 @@ async def test_connections_beyond_the_size_of_the_pool_are_closed_when_they_come
 async def test_a_connection_that_was_in_use_a_moment_ago_is_not_tried_first(with_options, monkeypatch):
     with_options(pool_size=1, max_overflow=0)
     await warm_up(1)
-    (checkout,) = pool()._idle
+    (checkout,) = pool().resting
     tried: list[int] = []
     monkeypatch.setattr(type(checkout.link), "ping", lambda link: tried.append(1))
     monkeypatch.setattr(pools, "RESTED", 0.05)

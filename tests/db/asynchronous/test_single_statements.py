@@ -179,7 +179,7 @@ async def test_the_answer_is_that_of_a_greenlet_and_so_are_the_statements(questi
 async def test_a_statement_that_is_prepared_needs_no_greenlet(question, bridged):
     for _ in range(2):
         await result_of(QUESTIONS[question])
-    if type(pool()._idle[0].link).__name__ != "AsyncpgLink":
+    if type(pool().resting[0].link).__name__ != "AsyncpgLink":
         pytest.skip("Other drivers are asked in a greenlet.")
     bridged.clear()
     assert await result_of(QUESTIONS[question])
@@ -221,7 +221,7 @@ async def test_loops_over_the_same_rows_do_not_disturb_each_other():
 async def test_a_loop_that_is_cancelled_while_it_asks_takes_its_connection_along(witness):
     rows = Account.objects.filter(owner="ann")
     assert [account.owner async for account in rows] == ["ann"]
-    (checkout,) = pool()._idle
+    (checkout,) = pool().resting
 
     async def loop() -> None:
         async for _ in Account.objects.filter(owner="ann"):
@@ -234,7 +234,7 @@ async def test_a_loop_that_is_cancelled_while_it_asks_takes_its_connection_along
         await task
     assert (pool().count, pool().idle) == (0, 0)
     assert [account.owner async for account in Account.objects.filter(owner="ann")] == ["ann"]
-    assert pool()._idle[0] is not checkout
+    assert pool().resting[0] is not checkout
     await witness.comes(lambda: witness.connections() == 1, "a connection is left behind")
 
 
@@ -335,18 +335,18 @@ async def test_errors_are_ours_and_the_connection_is_used_again():
 
 async def test_a_connection_that_the_driver_calls_stale_is_not_used_again():
     await Account.objects.acount()
-    (checkout,) = pool()._idle
+    (checkout,) = pool().resting
     checkout.link.stale = True
     assert await Account.objects.acount() == 3
     assert pool().idle == 0
     assert await Account.objects.acount() == 3
-    assert pool()._idle[0] is not checkout and pool().count == 1
+    assert pool().resting[0] is not checkout and pool().count == 1
 
 
 @pytest.mark.engines("postgresql", "mysql")
 async def test_a_statement_whose_task_is_cancelled_takes_its_connection_along(witness):
     await Account.objects.acount()
-    (checkout,) = pool()._idle
+    (checkout,) = pool().resting
     slow = "SELECT pg_sleep(5)" if connection.vendor == "postgresql" else "SELECT SLEEP(5)"
     for _ in range(2):
         task = asyncio.create_task(connection.afetch(slow))
@@ -356,7 +356,7 @@ async def test_a_statement_whose_task_is_cancelled_takes_its_connection_along(wi
             await task
         assert (pool().count, pool().idle) == (0, 0)
         assert await Account.objects.acount() == 3
-    assert pool()._idle[0] is not checkout
+    assert pool().resting[0] is not checkout
     await witness.comes(lambda: witness.connections() == 1, "a connection is left behind")
 
 
@@ -445,7 +445,15 @@ class Looking(models.IntegerField):
         return value, Note.objects.count()
 
 
+class Preparing(models.CharField):
+    """Values that the database is asked about before they are compared."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return super().get_prep_value(value) if Note.objects.count() == 0 else None
+
+
 class Looked(models.Model):
+    owner = Preparing(max_length=50)
     balance = Looking()
 
     class Meta:
@@ -459,6 +467,14 @@ async def test_values_that_ask_the_database_when_they_are_read():
     for _ in range(2):
         assert (await Looked.objects.order_by("-balance").afirst()).balance == (3, 0)
         assert {each.balance async for each in Looked.objects.all()} == {(3, 0), (2, 0)}
+        assert [each.owner async for each in Looked.objects.filter(balance=3)] == ["ann"]
+
+
+async def test_values_that_ask_the_database_before_they_are_compared():
+    for _ in range(3):
+        assert [each.owner async for each in Looked.objects.filter(owner="ann")] == ["ann"]
+        assert await Looked.objects.filter(owner="bob").aexists()
+        assert (await Looked.objects.aget(owner="cid")).balance == (2, 0)
 
 
 class Own(models.Model):

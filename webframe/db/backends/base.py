@@ -95,8 +95,16 @@ class DatabaseWrapper(Placing):
             # Where a guard lets those who share a connection wait for each other, the statement needs a place.
             or self.guard_timeout is not None
             or settings.DEBUG
-            or (checkout := pool.take_idle()) is None
         ):
+            return None
+        checkout: Checkout | None
+        if pool.resting and not pool.is_careful:
+            # What take_idle() does, as nearly always.
+            checkout = pool.resting.pop()
+            if not checkout.link.is_open():
+                pool.drop(checkout)
+                return None
+        elif (checkout := pool.take_idle()) is None:
             return None
         try:
             link = checkout.link

@@ -89,8 +89,10 @@ class LoopPool:
         self._max_age = max_age
         self._ping = ping
         self._ended = ended
+        # Whether a connection that has rested is looked at more closely before it is used again.
+        self.is_careful = ping or max_age is not None
         # Connections that nobody uses, the one that was used last at the end.
-        self._idle: list[Checkout] = []
+        self.resting: list[Checkout] = []
         # Those who wait. They get a connection, or None, which is the right to make one.
         self._line: deque[asyncio.Future[Checkout | None]] = deque()
         # How many connections there are, or are being made, or may be made by somebody who has the right.
@@ -102,16 +104,16 @@ class LoopPool:
     @property
     def idle(self) -> int:
         """How many connections nobody is using."""
-        return len(self._idle)
+        return len(self.resting)
 
     def take_idle(self) -> Checkout | None:
         """A connection that can be used at once, if there is one."""
-        if not self._idle:
+        if not self.resting:
             return None
-        checkout = self._idle[-1]
+        checkout = self.resting[-1]
         if self._ping and monotonic() - checkout.rested > RESTED or self._max_age is not None:
             return None
-        self._idle.pop()
+        self.resting.pop()
         if not checkout.link.is_open():
             self.drop(checkout)
             return None
@@ -127,8 +129,8 @@ class LoopPool:
             self._end_with_loop()
         while True:
             checkout: Checkout | None
-            if self._idle:
-                checkout = self._idle.pop()
+            if self.resting:
+                checkout = self.resting.pop()
             elif self.limit is None or self.count < self.limit:
                 self.count += 1
                 return self._make()
@@ -146,8 +148,8 @@ class LoopPool:
         if self._disposed or checkout.link.stale:
             self.drop(checkout)
         elif not self._line or not self._hand_on(checkout):
-            if len(self._idle) < self._size:
-                self._idle.append(checkout)
+            if len(self.resting) < self._size:
+                self.resting.append(checkout)
             else:
                 self.drop(checkout)
 
@@ -271,8 +273,8 @@ class LoopPool:
 
     def _close_idle(self) -> None:
         """Say good-bye to the server on every connection that nobody uses."""
-        while self._idle:
-            checkout = self._idle.pop()
+        while self.resting:
+            checkout = self.resting.pop()
             self.count -= 1
             try:
                 checkout.link.close()
@@ -280,8 +282,8 @@ class LoopPool:
                 checkout.link.terminate()
 
     def _drop_idle(self) -> None:
-        while self._idle:
-            self.drop(self._idle.pop())
+        while self.resting:
+            self.drop(self.resting.pop())
 
     def _forget(self) -> None:
-        self._idle.clear()
+        self.resting.clear()

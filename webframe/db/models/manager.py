@@ -56,6 +56,8 @@ class _Create:
 
 
 _new: Any = object.__new__
+# Integers for which every column and driver has a place.
+_SMALLEST, _LARGEST = -ops.LARGEST, ops.LARGEST
 
 
 class BaseManager:
@@ -310,8 +312,8 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
             value = kwargs[name]
             if (
                 operation is not None
-                and (kind := value.__class__) in operation.kinds[0]
-                and (kind is not int or -ops.LARGEST <= value <= ops.LARGEST)
+                and (kind := value.__class__) in operation.kind
+                and (kind is not int or _SMALLEST <= value <= _LARGEST)
             ):
                 made = _new(beginning.__class__)
                 made.model = self.model

@@ -99,7 +99,7 @@ class KeyedOperation(Operation):
 class Simple(Operation):
     """filter() or exclude() by keywords whose values are plain literals: one for each name, in this order."""
 
-    __slots__ = ("alone", "kinds", "literals", "model", "names", "negated", "sticky", "unique")
+    __slots__ = ("alone", "kind", "kinds", "literals", "model", "names", "negated", "sticky", "unique")
 
     def __init__(self, model: Any, names: tuple[str, ...], negated: bool, sticky: bool) -> None:
         self.model = model
@@ -110,6 +110,8 @@ class Simple(Operation):
         self.size = len(names)
         # For each name the Python types whose values are plain literals to its lookup.
         self.kinds: tuple[frozenset[type], ...] = ()
+        # The same for a single name.
+        self.kind: frozenset[type] = frozenset()
         # The values for the names, as a tuple; None where one of them is no plain literal to its lookup.
         self.literals: Callable[[Iterable[Any]], tuple[Any, ...] | None]
         # Whether at most one row matches.
@@ -140,6 +142,7 @@ def simple_filter(model: Any, names: tuple[str, ...], negated: bool = False, sti
             kinds.append(PLAIN if leaf.lookup.one_literal else ONLY_INT)
         operation = Simple(model, names, negated, sticky)
         operation.kinds = tuple(kinds)
+        operation.kind = operation.kinds[0] if len(kinds) == 1 else frozenset()
         operation.literals = _taking(operation.kinds)
         operation.unique = not negated and any(_finds_one(model, meaning.leaf(name)) for name in names)
         remember(known, key, operation)

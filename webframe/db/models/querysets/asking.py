@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from webframe.core.exceptions import SynchronousOnlyOperation
+from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.models.compiler.plans import Plan
 from webframe.db.models.querysets.reading import Reading, not_found, number_in
 from webframe.db.models.signals import post_init, pre_init
 from webframe.db.models.twins import Arguments, Asked, AsyncRows, Keywords, twin
 from webframe.greenlets import bridge
+from webframe.utils import timezone
 
 
 def rows(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
@@ -30,30 +33,43 @@ def rows(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
     return (wrapper, plan, parameters, queryset._receive) if plan.answer.is_plain else None
 
 
+_active_zone = timezone.active.get
+
 # The same as a coroutine function that gives the list which the queryset keeps.
 _kept = twin(AsyncRows._rows, rows)
 
 
 async def all_rows(queryset: Any) -> list[Any]:
     """What `_kept` gives. For the plainest of querysets everything is done here: each call more would be felt."""
-    statement = queryset._statement("rows") if queryset._is_bare and queryset._result_cache is None else None
-    if statement is None:
-        return await _kept(queryset)
-    wrapper, plan, parameters = statement
-    started = wrapper.start_fetch(plan.sql, parameters) if plan.answer.is_plain else None
+    started = None
+    if queryset._is_bare and queryset._result_cache is None and router.has_none:
+        wrapper = connections[DEFAULT_ALIAS]
+        key = queryset._operations, _active_zone()
+        try:
+            plan = wrapper.plans.get(key)
+            if plan is None:
+                plan = wrapper.plans[key] = queryset._plan("rows", wrapper)
+            if plan.answer.is_plain and not plan.empty:
+                values = queryset._values if plan.parameters is None else plan.parameters(queryset._values)
+                started = wrapper.start_fetch(plan.sql, values)
+        except SynchronousOnlyOperation:
+            pass  # something has to wait before it is known what to ask
     if started is None:
         return await _kept(queryset)
     checkout, answer = started
     try:
         found = (await answer)[0]
     except BaseException as error:
-        found = await wrapper.mend_fetch(checkout, error, plan.sql, parameters)
+        found = await wrapper.mend_fetch(checkout, error, plan.sql, values)
     checkout.pool.put(checkout)
     kept: list[Any]
-    if pre_init.active or post_init.active:
-        kept = await bridge(queryset._receive, found, plan, wrapper.alias)  # receivers may have to wait
-    else:
-        kept = queryset._result_cache = plan.answer.all(found, wrapper.alias)
+    if not (pre_init.active or post_init.active):
+        try:
+            kept = queryset._result_cache = plan.answer.all(found, wrapper.alias)
+            return kept
+        except SynchronousOnlyOperation:
+            pass  # a value has to wait
+    kept = await bridge(queryset._receive, found, plan, wrapper.alias)
     return kept
 
 

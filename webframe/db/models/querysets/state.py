@@ -227,15 +227,6 @@ class State:
 
     def _statement(self, kind: str) -> tuple[Any, Plan, Sequence[Any]] | None:
         """The wrapper, plan and parameters of a question ("rows", "count" or "exists"); None: the answer is nothing."""
-        if self._is_bare and router.has_none:
-            wrapper = connections[DEFAULT_ALIAS]
-            plan = wrapper.plans.get((kind, self._operations, timezone.active.get()))
-            if plan is None:
-                plan = wrapper.plans[kind, self._operations, timezone.active.get()] = self._plan(kind, wrapper)
-            if plan.empty:
-                return None
-            parameters = plan.parameters
-            return wrapper, plan, self._values if parameters is None else parameters(self._values)
         if self._nothing and self._combined is None:
             return None
         wrapper = connections[self._db or (DEFAULT_ALIAS if router.has_none and not self._hints else self.db)]
