@@ -1,12 +1,11 @@
 """Claim: models in async code cost the client little more than the async driver does.
 
-`bare` is asyncpg with prepared text on one connection, which nobody else can use; `pool` is asyncpg with its pool, which
-resets each connection that comes back. Their rows are records; all others give objects, and take connections of a pool
-that they have. Each contender has a schema of its own in the database that BENCH_POSTGRESQL names (a URL), with the
-same tables and rows (see _library.py). Django and webframe give a hundred objects by `async for`; in alist_100 they
-come in one list. Writes are done within a transaction that is rolled back after the batch. What is measured is the CPU
-time of the client. The cases of SQLite compare asking from async code with asking from plain code, which is `bare`
-there.
+`bare` is asyncpg with prepared text on one connection, which nobody else can use; `pool` is asyncpg with its pool,
+which resets each connection that comes back. Their rows are records; all others give objects. Each contender has a
+schema of its own in the database that BENCH_POSTGRESQL names (a URL), with the same tables and rows (see _library.py).
+Django and webframe give a hundred objects by `async for`; in alist_100 they come in one list. Writes are done within a
+transaction that is rolled back after the batch. What is measured is the CPU time of the client. The cases of SQLite
+compare asking from async code with asking from plain code, which is `bare` there.
 """
 
 from __future__ import annotations
