@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import Column, ForeignKeyConstraint, Identity, Index, Table, UniqueConstraint
+from sqlalchemy.schema import AddConstraint
 
 from webframe.db.definitions import Parts, TableState, define, has_foreign_key, parts_of, state_of, text_of
 from webframe.db.introspection import name_in_database
@@ -137,7 +138,8 @@ class Alteration:
         if isinstance(part, Index):
             self.statements.impl.create_index(part)
         else:
-            self.statements.impl.add_constraint(part)
+            # Not by impl.add_constraint(), which passes over a constraint that was dropped before, with SQLAlchemy 2.0.
+            self.statements.run(AddConstraint(part))
 
     def drop_part(self, part: Any) -> None:
         """Drop a constraint or an index, whatever it is called in the database."""

@@ -211,6 +211,20 @@ async def test_a_loop_that_is_left_early_leaves_nothing_behind():
     assert await anext(iterator, None) is None
 
 
+async def test_tasks_that_share_one_iterator_never_get_the_same_row():
+    iterator = aiter(Account.objects.filter(balance=2))
+    found = await asyncio.gather(anext(iterator), anext(iterator), return_exceptions=True)
+    assert [type(each) for each in found].count(Account) == 1 or found[0] != found[1]
+    assert all(isinstance(each, (Account, RuntimeError)) for each in found)
+
+
+async def test_a_loop_whose_question_failed_has_ended():
+    iterator = aiter(Ghost.objects.filter(name="x"))
+    with pytest.raises(DatabaseError):
+        await anext(iterator)
+    assert await anext(iterator, "nothing") == "nothing"
+
+
 async def test_loops_over_the_same_rows_do_not_disturb_each_other():
     queryset = Account.objects.filter(balance=2)
     pairs = [(one.owner, other.owner) async for one in queryset async for other in queryset]
@@ -306,6 +320,34 @@ async def test_who_waits_for_the_only_connection_is_served_in_order_of_arrival(w
 
 
 # --- errors -------------------------------------------------------------------------------------------------------
+
+
+class Doubled(QuerySet):
+    """Its rows come twice, however they are asked for."""
+
+    def _receive(self, *args: Any) -> list[Any]:
+        self._result_cache = super()._receive(*args) * 2
+        return self._result_cache
+
+
+async def test_querysets_that_do_it_their_own_way_are_left_to_it():
+    manager = models.Manager.from_queryset(Doubled)()
+    manager.contribute_to_class(Account, "doubled")
+    for _ in range(3):
+        assert len([account async for account in Account.doubled.filter(owner="ann")]) == 2
+        assert len(await Account.doubled.filter(owner="ann").alist()) == 2
+
+
+@pytest.mark.engines("postgresql")
+async def test_a_value_that_cannot_be_sent_is_the_same_error_each_time():
+    await Account.objects.acount()
+    said = set()
+    for _ in range(3):
+        with pytest.raises(DatabaseError) as error:
+            await Account.objects.filter(owner="\ud800").alist()
+        said.add(str(error.value))
+    assert len(said) == 1 and "answer" not in said.pop()
+    assert pool().count == pool().idle == 1
 
 
 class Ghost(models.Model):

@@ -198,6 +198,29 @@ def test_values_for_dumps(Pizza):
     assert Pizza(pk=3).serializable_value("pk") == 3
 
 
+def test_floats_out_of_a_view_or_a_union_are_floats(define, create_tables):
+    Oven = define("Oven", heat=models.FloatField(null=True))
+    Scale = define("Scale", weight=models.IntegerField())
+    create_tables(Oven, Scale)
+
+    class Heat(models.Model):
+        total = models.FloatField()
+
+        class Meta:
+            app_label, apps, db_table, managed = Oven._meta.app_label, Oven._meta.apps, "heat_view", False
+
+    Oven(heat=1.5).save()
+    Scale(weight=3).save()
+    assert [type(oven.heat) for oven in Oven.objects.union(Scale.objects.all())] == [float, float]
+    connection.run(
+        f"CREATE VIEW heat_view AS SELECT id, sum(weight) AS total FROM {Scale._meta.db_table} GROUP BY id", ()
+    )
+    try:
+        assert [(type(heat.total), heat.total) for heat in Heat.objects.all()] == [(float, 3.0)]
+    finally:
+        connection.run("DROP VIEW heat_view", ())
+
+
 def test_a_column_of_floats_gives_floats_whatever_was_written(define, create_tables):
     Oven = define("Oven", heat=models.FloatField(null=True))
     create_tables(Oven)

@@ -82,8 +82,8 @@ class DatabaseWrapper(Placing):
     def start_fetch(self, sql: str, params: Params) -> tuple[Checkout, Awaitable[Sequence[Any]]] | None:
         """A connection, to be given back, and what fetches rows on it once it is awaited: its answer begins with them.
 
-        That is so outside of transactions, while nobody watches, where a connection is
-        idle; None: the statement has to find its place in a greenlet.
+        None in a transaction, while somebody watches, and where no connection is idle:
+        then the statement has to find its place in a greenlet.
         """
         pool = self._last_pool
         if (
@@ -95,22 +95,16 @@ class DatabaseWrapper(Placing):
             # Where a guard lets those who share a connection wait for each other, the statement needs a place.
             or self.guard_timeout is not None
             or settings.DEBUG
+            or (checkout := pool.take_idle()) is None
         ):
             return None
-        checkout: Checkout | None
-        if pool.resting and not pool.is_careful:
-            # What take_idle() does, as nearly always.
-            checkout = pool.resting.pop()
-            if not checkout.link.is_open():
-                pool.drop(checkout)
-                return None
-        elif (checkout := pool.take_idle()) is None:
-            return None
+        link = checkout.link
         try:
-            link = checkout.link
-            return checkout, link.start(sql, params) or link.fetch_in_greenlet(sql, params)
+            answer = link.start(sql, params)
         except BaseException as error:
             self._fail_idle(checkout, error)
+        checkout.is_started = answer is not None
+        return checkout, answer or link.fetch_in_greenlet(sql, params)
 
     async def mend_fetch(
         self, checkout: Checkout, error: BaseException, sql: str, params: Params
@@ -118,7 +112,7 @@ class DatabaseWrapper(Placing):
         """The rows all the same, if the driver knows what to do about an error; else raises it as ours."""
         link = checkout.link
         try:
-            if not (isinstance(error, Exception) and isinstance(error, link.failures)):
+            if not (checkout.is_started and isinstance(error, Exception) and isinstance(error, link.failures)):
                 raise error
             rows: Sequence[Sequence[Any]] = (await bridge(link.after, error, sql, params))[0]
         except BaseException as final:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Checkout:
     """A connection and what the pool knows of it; in use it looks as what SQLAlchemy's pools give out."""
 
-    __slots__ = ("born", "driver_connection", "info", "link", "pool", "rested", "slot")
+    __slots__ = ("born", "driver_connection", "info", "is_started", "link", "pool", "rested", "slot")
 
     def __init__(self, pool: LoopPool, link: Link) -> None:
         self.pool = pool
@@ -42,6 +42,8 @@ class Checkout:
         self.info: dict[str, Any] = {}
         # A slot for statements outside of transactions, one at a time.
         self.slot: Slot | None = None
+        # Whether the statement on it was started by `Link.start`.
+        self.is_started = False
 
     def close(self) -> None:
         """Give it back to the pool."""
@@ -89,8 +91,6 @@ class LoopPool:
         self._max_age = max_age
         self._ping = ping
         self._ended = ended
-        # Whether a connection that has rested is looked at more closely before it is used again.
-        self.is_careful = ping or max_age is not None
         # Connections that nobody uses, the one that was used last at the end.
         self.resting: list[Checkout] = []
         # Those who wait. They get a connection, or None, which is the right to make one.

@@ -281,7 +281,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         if known is None:
             return asking.get(self.get_queryset(), args, kwargs)
         wrapper, plan, parameters, limited = known
-        return (wrapper, plan, parameters, partial(self._only, kwargs, limited)) if plan.answer.is_plain else None
+        return (wrapper, plan, parameters, partial(self._only, kwargs, limited)) if plan.answer.is_quiet else None
 
     def _only(self, kwargs: Keywords, limited: bool, rows: Sequence[Any], plan: Plan, alias: str) -> Any:
         """The only one of the rows that get() has found; an error if there is none or more."""
@@ -348,7 +348,8 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
 
 _INVOLVED = (
     "__init__", "__new__", "get", "filter", "exclude", "_filter", "_clone", "_chain", "_with", "_fetch", "_fetch_all",
-    "__len__", "__getitem__", "__iter__", "create", "db", "order_by", "_keep", "_plan",
+    "__len__", "__getitem__", "__iter__", "create", "db", "order_by", "_keep", "_plan", "_statement", "_receive",
+    "_rows", "_arows", "_literals", "_db", "_hints", "_prefetch_related_lookups", "_for_write",
 )  # fmt: skip
 
 

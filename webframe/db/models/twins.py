@@ -119,7 +119,7 @@ class _OneByOne:
     __slots__ = ("_rows", "_source")
 
     def __init__(self, source: AsyncRows) -> None:
-        self._source = source
+        self._source: AsyncRows | None = source
         self._rows: Iterator[Any] | None = None
 
     def __aiter__(self) -> Self:
@@ -127,7 +127,14 @@ class _OneByOne:
 
     async def __anext__(self) -> Any:
         if self._rows is None:
-            self._rows = iter(await self._source._arows())
+            source, self._source = self._source, None
+            if source is None:
+                raise RuntimeError("Another task is waiting for the first row. Give each task a loop of its own.")
+            rows: Sequence[Any] = ()
+            try:
+                rows = await source._arows()
+            finally:
+                self._rows = iter(rows)  # none, if it failed
         for row in self._rows:
             return row
         raise StopAsyncIteration

@@ -108,13 +108,14 @@ class AsyncpgLink(PostgreSQLLink):
         """A cursor that holds its whole answer in memory."""
         return AsyncpgCursor(self)
 
-    def stream(self, sql: str, params: Params, size: int) -> AsyncpgStream:
+    def stream(self, sql: str, params: Params, size: int, *, again: bool = False) -> AsyncpgStream:
         # A portal of the server lives in a transaction; where there is none, it has one of its own.
         own = not self.is_in_transaction()
-        prepared, values = self.statements.ready(sql, params)
         if own:
+            # Before it is prepared: without a name, as a pooler may want it, a statement does not outlive a command.
             self.command(f"BEGIN{self.isolation_level}")
         try:
+            prepared, values = self.statements.ready(sql, params)
             return AsyncpgStream(self, prepared, values, own)
         except Exception as error:
             if isinstance(error, STALE):
@@ -122,9 +123,9 @@ class AsyncpgLink(PostgreSQLLink):
             if not own or self.raw.is_closed():
                 raise
             self.command("ROLLBACK")
-            if not isinstance(error, STALE):
+            if again or not isinstance(error, STALE):
                 raise
-        return self.stream(sql, params, size)
+        return self.stream(sql, params, size, again=True)
 
     # --- how a statement is run -----------------------------------------------------------------------------------
 
@@ -139,7 +140,6 @@ class AsyncpgLink(PostgreSQLLink):
         except FAILURES as error:
             return self.after(error, sql, params)
 
-    # What failed in a greenlet is tried a last time for nothing: it only reads.
     failures = FAILURES
 
     def start(self, sql: str, params: Params | None) -> Coroutine[Any, Any, Any] | None:

@@ -28,7 +28,7 @@ class Column(NamedTuple):
     element: Any
     # The field of its values, for from_db_value; None: the SQL type knows.
     field: Any
-    # Whether it is a column of a table, nothing computed.
+    # Whether it is a column of a table that was made for this field, so that it holds what the field says.
     stored: bool = False
 
     def converter(self, wrapper: Any) -> Convert | None:
@@ -119,7 +119,7 @@ def _node(scope: QueryScope, model: Any, join: Join, mask: Tree, deferred: bool,
     start = len(columns)
     for field in fields:
         table = scope.join(to_ancestor(model, field.model), join).table
-        columns.append(Column(field.attname, table.c[field.column], field, stored=True))
+        columns.append(Column(field.attname, table.c[field.column], field, stored=field.model._meta.managed))
     return Node(model, fields, start, complete=len(fields) == len(every))
 
 

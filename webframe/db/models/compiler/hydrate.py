@@ -59,7 +59,7 @@ class Answer:
     """What becomes of the rows of a question."""
 
     # Whether it is made without calling anybody, as long as nobody listens to the init signals.
-    is_plain = True
+    is_quiet = True
 
     def __init__(self, every: Callable[[Sequence[Row], str], list[Any]]) -> None:
         # From the rows, and the alias of their database.
@@ -79,11 +79,11 @@ class Instances(Answer):
         for node in nodes:
             if not node.complete:
                 node.model._meta.enable_deferred()
-        self.is_plain = all(model._meta.plain_init for model in self._models)
+        self.is_quiet = all(model._meta.plain_init for model in self._models)
         self._hydrators: dict[tuple[bool, ...], Hydrators] = {}
         careful = Hydrators(self.all_carefully, self.one_carefully)
         called = (False,) * len(nodes)
-        self.all, self.one = _Writer(self, called).hydrators(careful) if self.is_plain else careful
+        self.all, self.one = _Writer(self, called).hydrators(careful) if self.is_quiet else careful
 
     def all_carefully(self, rows: Sequence[Row], alias: str) -> list[Any]:
         """The instances for these rows, with the init signals for those that somebody hears of."""

@@ -135,7 +135,7 @@ def result_converter(
 ) -> Convert | None:
     """What turns a driver's value of a column into a Python value; None: it is one.
 
-    `stored` says that it is a column of a table, rather than something that the database computes.
+    `stored` says that it is a column of a table that was made for the field, so there are values of its type in it.
     """
     dialect = wrapper.dialect
     hint: Any = None

@@ -212,7 +212,7 @@ class Floating(TypeDecorator[float]):
 
     impl = sqlalchemy.Double
     cache_ok = True
-    # What a column of the type holds is what it is to be in Python.
+    # Drivers give what is in a column of this type as Python has it.
     is_stored_as_it_is = True
 
     def bind_processor(self, dialect: Dialect) -> Processor:

@@ -30,7 +30,7 @@ def rows(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
     if statement is None:
         return None
     wrapper, plan, parameters = statement
-    return (wrapper, plan, parameters, queryset._receive) if plan.answer.is_plain else None
+    return (wrapper, plan, parameters, queryset._receive) if plan.answer.is_quiet else None
 
 
 _active_zone = timezone.active.get
@@ -49,7 +49,7 @@ async def all_rows(queryset: Any) -> list[Any]:
             plan = wrapper.plans.get(key)
             if plan is None:
                 plan = wrapper.plans[key] = queryset._plan("rows", wrapper)
-            if plan.answer.is_plain and not plan.empty:
+            if plan.answer.is_quiet and not plan.empty:
                 values = queryset._values if plan.parameters is None else plan.parameters(queryset._values)
                 started = wrapper.start_fetch(plan.sql, values)
         except SynchronousOnlyOperation:

@@ -69,8 +69,8 @@ class State:
     _for_write = False
     # Whether filters with plain values need no further look: it is no slice, no combination, without annotations.
     _plain = True
-    # Whether its operations and values say all there is to it, as a manager's filter() leaves it. Nobody who makes
-    # another of it, or tells it more, leaves it so.
+    # Whether its operations and values say all there is to it. So it is as a manager's filter() leaves it; no method
+    # that makes another of it, or tells it more, leaves it so.
     _is_bare = False
     # Whether the next filter speaks of the same related rows as the last one.
     _sticky = False
