@@ -258,6 +258,23 @@ def test_multi_table_inheritance(library):
     assert Novel.objects.annotate(n=Count("tags")).get().n == 0
 
 
+@pytest.mark.parametrize("write", ["update", "delete"])
+def test_rows_are_chosen_before_any_is_changed(write):
+    tag = Tag.objects.create(name="both")
+    for title in ("Low", "Lower"):
+        book = Book.objects.create(title=title, rating=0, author=Author.objects.get(name="Ann"))
+        book.tags.add(tag)
+    # Each of them is alone among the books of its tags with no rating, until the other one has got one.
+    low = Book.objects.filter(title__startswith="Low").exclude(tags__books__rating__gte=1)
+    assert low.count() == 2
+    if write == "update":
+        assert low.update(rating=F("rating") + 10) == 2
+        assert set(Book.objects.filter(tags=tag).values_list("rating", flat=True)) == {10}
+    else:
+        assert low.delete()[1]["library.Book"] == 2
+        assert not Book.objects.filter(tags=tag).exists()
+
+
 def test_update_and_delete_by_related_rows():
     assert Book.objects.filter(author__name="Ann").update(rating=7) == 2
     assert Book.objects.filter(author__country__name="CH", rating=7).count() == 2

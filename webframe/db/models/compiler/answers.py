@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import select
+from sqlalchemy import SelectBase, select
 from sqlalchemy.sql.visitors import iterate
 
 from webframe.core.exceptions import FieldError
@@ -193,7 +193,9 @@ def _matching(made: Any, question: Question) -> Any:
     """The statement, for the rows that the question is about."""
     if not question.scope.has_joins and not question.needs_subquery:
         conditions = question.conditions
-        return made.where(*conditions) if conditions else made
+        # SQLite looks at one row after another: a subquery there would see the rows that were changed already.
+        if question.statement.dialect_name != "sqlite" or not any(map(_has_subquery, conditions)):
+            return made.where(*conditions) if conditions else made
     position = question.statement.position
     keys = question.keys()
     question.statement.position = position
@@ -202,3 +204,7 @@ def _matching(made: Any, question: Question) -> Any:
         # MySQL does not read from the table that it changes, except by way of a table made before.
         keys = select(keys.subquery("chosen"))
     return made.where(question.pk.in_(keys))
+
+
+def _has_subquery(condition: Any) -> bool:
+    return any(isinstance(part, SelectBase) for part in iterate(condition))
