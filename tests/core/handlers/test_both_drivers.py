@@ -372,7 +372,7 @@ def test_a_stop_iteration_of_a_view_is_an_error_on_every_path(async_view: bool, 
     def view(request: Request) -> Any:
         next(iter(()))
 
-    trial.view = view  # type: ignore[method-assign]
+    trial.view = view
     with Ear(trial):
         for protocol in ("wsgi", "asgi"):
             with Client(trial.app(async_view=async_view), protocol=protocol, raise_app_exceptions=False) as client:

@@ -180,7 +180,7 @@ def test_what_fails_at_shutdown_is_logged_and_stops_nothing_else(
     with caplog.at_level(logging.ERROR, "webframe.server"):
         asyncio.run(main())
     assert events == ["first", "last"]
-    assert [record.exc_info[1].args for record in caplog.records] == [("the door is stuck",)]  # type: ignore[index]
+    assert [record.exc_info[1].args for record in caplog.records] == [("the door is stuck",)]
 
 
 def test_an_app_may_be_started_again(app: Webframe, asgi: Any, fill: Any, events: list[str]) -> None:

@@ -1014,7 +1014,7 @@ def test_the_current_request_is_none_after_a_request_in_the_servers_own_task(
 def test_requests_at_the_same_time_do_not_see_each_other(app: Webframe, asgi: Any, code: Any) -> None:
     def view(request: Request, name: str) -> str:
         leave_mark(name)
-        return ",".join(trail.get()) + current_request.get().path  # type: ignore[union-attr]
+        return ",".join(trail.get()) + current_request.get().path
 
     app.get("/<name>")(code(view))
 

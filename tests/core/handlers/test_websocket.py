@@ -674,7 +674,7 @@ def test_wherever_the_server_cancels_what_began_ends_once(
 
 def test_what_is_no_view_cannot_be_registered(app: Webframe) -> None:
     with pytest.raises(ImproperlyConfigured, match="view"):
-        app.websocket("/")(42)  # type: ignore[type-var]
+        app.websocket("/")(42)
 
 
 def test_two_websockets_with_one_name_are_refused(app: Webframe) -> None:

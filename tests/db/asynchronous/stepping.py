@@ -64,4 +64,4 @@ class _Steps:
                 argument = yield future
                 step = self.coroutine.send
             except BaseException as error:
-                step, argument = self.coroutine.throw, error  # type: ignore[assignment]
+                step, argument = self.coroutine.throw, error

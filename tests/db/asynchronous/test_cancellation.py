@@ -117,7 +117,7 @@ async def once(
     if warm:
         await asyncio.gather(*(Account.objects.acount() for _ in range(2)))
     before = asyncio.all_tasks()
-    task = asyncio.create_task(scenario(interruption))  # type: ignore[arg-type]
+    task = asyncio.create_task(scenario(interruption))
     await asyncio.wait([task], timeout=60)
     assert task.done(), f"it hangs {where}"
     while left := asyncio.all_tasks() - before:
@@ -151,7 +151,7 @@ async def use_all(count: int) -> None:
             assert await Account.objects.acount() == 1
             if connection.vendor != "sqlite":
                 await Note.objects.acreate(text="to be rolled back")
-            await barrier.wait()  # type: ignore[union-attr]
+            await barrier.wait()
             transaction.set_rollback(True)
 
     await asyncio.gather(*(use() for _ in range(count)))

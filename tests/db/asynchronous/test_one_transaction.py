@@ -26,7 +26,7 @@ class Oops(Exception):
 def identity() -> tuple[object, object]:
     """The connection and the transaction of the code here, as the database knows them."""
     if connection.vendor == "postgresql":
-        return tuple(connection.fetch("SELECT pg_backend_pid(), pg_current_xact_id()::text")[0])  # type: ignore[return-value]
+        return tuple(connection.fetch("SELECT pg_backend_pid(), pg_current_xact_id()::text")[0])
     if connection.vendor == "sqlite":
         # Set once in each transaction: SQLite has no numbers for them.
         if connection.fetch("SELECT count(*) FROM bank_note WHERE substr(text, 1, 11) = 'transaction'") == [(0,)]:
@@ -40,7 +40,7 @@ def identity() -> tuple[object, object]:
             "WHERE trx_mysql_thread_id = CONNECTION_ID() AND trx_id < (1 << 47)"
         )
         if rows:
-            return rows[0]  # type: ignore[return-value]
+            return rows[0]
         time.sleep(0.11)  # what is in there is brought up to date when nobody has read it for a tenth of a second
     raise AssertionError("There is no transaction here.")
 

@@ -65,7 +65,7 @@ async def test_a_thousand_transactions_over_ten_connections_are_served_in_order_
 
     def note(self: LoopPool) -> Any:
         taken = take(self)
-        served.append(asyncio.current_task().get_name())  # type: ignore[union-attr]
+        served.append(asyncio.current_task().get_name())
         return taken
 
     monkeypatch.setattr(LoopPool, "take", note)
@@ -289,7 +289,7 @@ async def test_each_connection_is_announced_once_and_receivers_can_ask_on_it(con
     await warm_up(3)
     for _ in range(5):
         await asyncio.gather(*(Note.objects.acount() for _ in range(3)))
-    assert sorted(heard) == [[(1,)]] * 3 + [[(2,)]] * 3  # type: ignore[type-var]
+    assert sorted(heard) == [[(1,)]] * 3 + [[(2,)]] * 3
     assert witness.connections() == 3
 
 
