@@ -105,6 +105,8 @@ async def test_tasks_that_need_a_second_connection_of_a_pool_that_is_used_up_are
             with pytest.raises(OperationalError, match=r"All 2 connections to 'default' were in use.*pool_size"):
                 # Out of its transaction, as code in a context of its own is.
                 await asyncio.create_task(bridge(connection.fetch, "SELECT 1"), context=before)
+            # Who is told first keeps its connection, or the other would get that one.
+            await barrier.wait()
 
     import contextvars
 

@@ -21,6 +21,7 @@ import psycopg
 from asyncpg.exceptions import DataError, InterfaceError, InternalClientError, PostgresError
 
 from webframe.core.exceptions import ImproperlyConfigured
+from webframe.db.backends.drivers.asyncpg_reading import read_on
 
 # What asyncpg reads of libpq's parameters in a URL.
 _IN_URL = frozenset(
@@ -122,6 +123,7 @@ async def connect(arguments: Mapping[str, Any]) -> Any:
     )
     # asyncpg itself reads 10000 as 1E+4, and takes half as long again.
     await raw.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=Decimal, format="text")
+    read_on(raw)
     return raw
 
 

@@ -1,0 +1,72 @@
+"""What PostgreSQL sends in pieces is read in one go, where that costs less.
+
+A server sends an answer in pieces of 8 kB. asyncio reads one piece and goes round
+its loop before it reads the next, though that is often there by then: while the
+rows of the first piece were made, the server sent the second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+# The buffer in which a server gathers what it sends (PQ_SEND_BUFFER_SIZE). A piece that fills it is rarely the last.
+PIECE = 8192
+
+# How much is read at a time, so that others on the loop get their turn.
+MOST = 16 * PIECE
+
+
+def read_on(raw: Any) -> None:
+    """Have a connection of asyncpg read on; nothing is changed where its loop reads in another way.
+
+    That is so with TLS, on loops that are not asyncio's own, and where a socket is no file.
+    """
+    transport = getattr(raw, "_transport", None)
+    if (
+        transport is not None
+        and os.name == "posix"
+        and isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
+        and transport.get_extra_info("sslcontext") is None
+    ):
+        transport.set_protocol(ReadingOn(transport, transport.get_protocol()))
+
+
+class ReadingOn(asyncio.Protocol):
+    """Stands between a transport and its protocol, and looks for more when a piece came that is not the last."""
+
+    def __init__(self, transport: Any, protocol: asyncio.Protocol) -> None:
+        self._protocol = protocol
+        self._receive = protocol.data_received
+        self._is_reading = transport.is_reading
+        self._file: int = transport.get_extra_info("socket").fileno()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what came, and what has come since."""
+        self._receive(data)
+        # The protocol may have closed the transport meanwhile, whose file is another's then, or may want no more.
+        if len(data) % PIECE == 0 and self._is_reading():
+            try:
+                more = os.read(self._file, MOST)
+            except BlockingIOError:
+                return
+            # That it ended, the transport is told again when it reads itself.
+            if more:
+                self._receive(more)
+
+    def eof_received(self) -> bool | None:
+        """Pass it on, as everything else."""
+        return self._protocol.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass it on."""
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pass it on."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass it on."""
+        self._protocol.resume_writing()
