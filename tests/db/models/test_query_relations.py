@@ -6,7 +6,8 @@ import pytest
 
 from webframe.core.exceptions import FieldError
 from webframe.db import connection
-from webframe.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, Subquery, Sum
+from webframe.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, Subquery, Sum, Value
+from webframe.db.models.functions import Coalesce, Concat
 
 from .library import Author, Book, Country, Novel, Profile, Tag
 
@@ -273,6 +274,21 @@ def test_rows_are_chosen_before_any_is_changed(write):
     else:
         assert low.delete()[1]["library.Book"] == 2
         assert not Book.objects.filter(tags=tag).exists()
+
+
+def test_new_values_are_found_before_any_is_written():
+    Book.objects.all().delete()
+    ann = Author.objects.get(name="Ann")
+    for rating in (1, 2, 3):
+        Book.objects.create(title=f"Book {rating}", rating=rating, author=ann)
+    # Each takes over the rating of the one below it, which in turn takes over another.
+    below = Book.objects.filter(rating__lt=OuterRef("rating")).order_by("-rating").values("rating")[:1]
+    assert Book.objects.filter(author__name="Ann").update(rating=Coalesce(Subquery(below), 0)) == 3
+    assert dict(Book.objects.values_list("title", "rating")) == {"Book 1": 0, "Book 2": 1, "Book 3": 2}
+    assert Book.objects.update(rating=Coalesce(Subquery(below), 0), title=Concat("title", Value("!"))) == 3
+    assert dict(Book.objects.values_list("title", "rating")) == {"Book 1!": 0, "Book 2!": 0, "Book 3!": 1}
+    assert Book.objects.filter(rating=1).update(title="Last", rating=Coalesce(Subquery(below), 7)) == 1
+    assert dict(Book.objects.values_list("title", "rating")) == {"Book 1!": 0, "Book 2!": 0, "Last": 0}
 
 
 def test_update_and_delete_by_related_rows():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
@@ -173,7 +173,11 @@ def update_plan(
             named[table.c[field.column]] = statement.take(
                 value, column_type(field), field.get_save_value, exact_type_of(field)
             )
-    made = _matching(table_of(model).update().values(named), question)
+    update = table_of(model).update()
+    if statement.dialect_name == "sqlite" and any(map(_has_subquery, named.values())):
+        made = _found_before(update, named, question)
+    else:
+        made = _matching(update.values(named), question)
     return _plan(made, statement, None, question.matches_nothing)
 
 
@@ -204,6 +208,16 @@ def _matching(made: Any, question: Question) -> Any:
         # MySQL does not read from the table that it changes, except by way of a table made before.
         keys = select(keys.subquery("chosen"))
     return made.where(question.pk.in_(keys))
+
+
+def _found_before(update: Any, named: Mapping[Any, Any], question: Question) -> Any:
+    """The UPDATE whose new values are all found before any is written, for SQLite, which goes row by row."""
+    position = question.statement.position
+    labels = [value.label(f"new_{place}") for place, value in enumerate(named.values())]
+    found = question.keys().add_columns(*labels).correlate(None).subquery("found")
+    question.statement.position = position
+    key, *values = found.c
+    return update.values(dict(zip(named, values, strict=True))).where(question.pk == key)
 
 
 def _has_subquery(condition: Any) -> bool:
