@@ -117,7 +117,7 @@ async def test_tasks_that_need_a_second_connection_of_a_pool_that_is_used_up_are
 
 
 async def test_who_gave_up_waiting_does_not_take_anothers_turn(with_options):
-    with_options(pool_size=1, max_overflow=0, pool_timeout=0.15)
+    with_options(pool_size=1, max_overflow=0, pool_timeout=0.6)
     release = asyncio.Event()
 
     async def hold() -> None:
@@ -128,7 +128,7 @@ async def test_who_gave_up_waiting_does_not_take_anothers_turn(with_options):
     holder = asyncio.create_task(hold())
     await asyncio.sleep(0.05)
     impatient = asyncio.create_task(Note.objects.acount())
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.4)  # so much later its own time is over, too
     patient = asyncio.create_task(Note.objects.acount())
     with pytest.raises(OperationalError, match="in use"):
         await impatient
