@@ -139,7 +139,7 @@ class Alteration:
             self.statements.impl.create_index(part)
         else:
             # Not by impl.add_constraint(), which passes over a constraint that was dropped before, with SQLAlchemy 2.0.
-            self.statements.run(AddConstraint(part))
+            self.statements.execute(AddConstraint(part))
 
     def drop_part(self, part: Any) -> None:
         """Drop a constraint or an index, whatever it is called in the database."""

@@ -34,14 +34,15 @@ class Statements:
         # Whether a statement has failed, so that a transaction around it can only be rolled back.
         self._failed = False
         context = MigrationContext.configure(
-            connection=MockConnection(connection.dialect, self._execute),  # type: ignore[arg-type]
+            connection=MockConnection(connection.dialect, self.execute),  # type: ignore[arg-type]
             opts={"transactional_ddl": False},
         )
         # Alembic's operations; its `impl` takes the constructs of SQLAlchemy as they are.
         self.operations = Operations(context)
         self.impl: Any = self.operations.impl
 
-    def _execute(self, construct: Any, *args: Any, **kwargs: Any) -> None:
+    def execute(self, construct: Any, *args: Any, **kwargs: Any) -> None:
+        """Run a construct for Alembic, or as Alembic would."""
         if self._failed and self.connection.in_atomic_block:
             return  # Alembic puts in order what the transaction will undo
         try:

@@ -161,11 +161,13 @@ class SimpleTestCase(Assertions):
         client = vars(self).pop("async_client", None)
         if runner is not None:
             with runner:
-                if client is not None:
-                    runner.run(client.aclose())
-                databases = sys.modules.get("webframe.test.db")
-                if databases is not None:
-                    runner.run(databases.end_tasks())
+                try:
+                    if client is not None:
+                        runner.run(client.aclose())
+                finally:
+                    databases = sys.modules.get("webframe.test.db")
+                    if databases is not None:
+                        runner.run(databases.end_tasks())
 
 
 def _class_at(place: Any) -> Any:

@@ -9,11 +9,13 @@ from functools import wraps
 from typing import Any
 
 import pytest
+from werkzeug.local import LocalProxy
 
 from webframe import _greenlets, greenlets
 from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db import DatabaseError, connection, connections, models, transaction
 from webframe.db.backends.pools import LoopPool
+from webframe.db.models.conditions import Q
 from webframe.db.models.query import QuerySet
 from webframe.db.models.signals import post_init
 from webframe.db.routers import router
@@ -336,6 +338,62 @@ async def test_querysets_that_do_it_their_own_way_are_left_to_it():
     for _ in range(3):
         assert len([account async for account in Account.doubled.filter(owner="ann")]) == 2
         assert len(await Account.doubled.filter(owner="ann").alist()) == 2
+
+
+async def test_a_queryset_that_was_told_more_in_place_is_asked_so():
+    assert len(await Account.objects.filter(balance=2).alist()) == 2
+    for told in ({"_high": 1}, {"_low": 1, "_high": 2}):
+        queryset = Account.objects.filter(balance=2)
+        vars(queryset).update(told)
+        assert len(await queryset.alist()) == 1
+    queryset = Account.objects.filter(balance=2)
+    queryset._prefetch_related_lookups = ("entries",)
+    assert [account.entries.all()._result_cache is not None for account in await queryset.alist()] == [True, True]
+
+
+@pytest.mark.parametrize(("told", "count"), [("_nothing", 0), ("_for_write", 2)])
+async def test_a_class_of_querysets_may_be_told_more(told, count):
+    manager = models.Manager.from_queryset(type("Told", (QuerySet,), {told: True}))()
+    manager.contribute_to_class(Account, f"told{told}")
+    for _ in range(3):
+        assert len(await bridge(list, getattr(Account, f"told{told}").filter(balance=2))) == count
+        assert len(await getattr(Account, f"told{told}").filter(balance=2).alist()) == count
+
+
+async def test_tasks_that_ask_the_same_queryset_have_the_same_objects():
+    await warm()
+    for queryset in (Account.objects.filter(balance=2), Account.objects.order_by("owner")):
+        one, other = await asyncio.gather(queryset.alist(), queryset.alist())
+        assert [id(account) for account in one] == [id(account) for account in other]
+        assert [id(account) for account in one] == [id(account) for account in await queryset.alist()]
+
+
+async def warm() -> None:
+    """Have two connections in the pool, and what is asked prepared on them."""
+    for _ in range(2):
+        for rows in (lambda: Account.objects.filter(balance=2), lambda: Account.objects.order_by("owner")):
+            await asyncio.gather(rows().alist(), rows().alist())
+
+
+@pytest.mark.engines("postgresql", "mysql")
+async def test_a_loop_cannot_be_closed_while_its_first_row_is_waited_for():
+    await warm()
+    rows = aiter(Account.objects.filter(balance=2))
+    first = asyncio.ensure_future(anext(rows))
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError):
+        await rows.aclose()
+    assert (await first).balance == 2
+    assert len([account async for account in rows]) == 1
+
+
+async def test_values_that_stand_for_others_are_compared_as_those():
+    number, text = LocalProxy(lambda: 2), LocalProxy(lambda: "bob")
+    for _ in range(2):
+        assert len(await Account.objects.filter(balance=number).alist()) == 2
+        assert (await Account.objects.aget(owner=text)).owner == "bob"
+        assert await Account.objects.filter(owner=text, balance=number).acount() == 1
+        assert [account.owner async for account in Account.objects.filter(Q(owner=text))] == ["bob"]
 
 
 @pytest.mark.engines("postgresql")

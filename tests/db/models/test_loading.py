@@ -221,6 +221,20 @@ def test_floats_out_of_a_view_or_a_union_are_floats(define, create_tables):
         connection.run("DROP VIEW heat_view", ())
 
 
+def test_floats_out_of_a_column_of_another_type_are_floats(define, create_tables):
+    """As a table has them that was there before its model, or is to be migrated."""
+    Oven = define("Oven", heat=models.FloatField(null=True))
+    table = Oven._meta.db_table
+    connection.run(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, heat NUMERIC(8, 2))", ())
+    try:
+        connection.run(f"INSERT INTO {table} (id, heat) VALUES (1, 3), (2, 2.5), (3, NULL)", ())
+        found = [oven.heat for oven in Oven.objects.order_by("pk")]
+        assert found == [3.0, 2.5, None] and [type(heat) for heat in found] == [float, float, type(None)]
+        assert [type(Oven.objects.get(pk=pk).heat) for pk in (1, 2)] == [float, float]
+    finally:
+        connection.run(f"DROP TABLE {table}", ())
+
+
 def test_a_column_of_floats_gives_floats_whatever_was_written(define, create_tables):
     Oven = define("Oven", heat=models.FloatField(null=True))
     create_tables(Oven)

@@ -637,6 +637,38 @@ def test_a_manager_whose_get_queryset_is_replaced_begins_there(define, monkeypat
     assert "some" not in str(Pizza.objects.all().query)
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["asked before", "never asked before"])
+@pytest.mark.parametrize("back", ["set", "deleted"])
+def test_whatever_a_manager_does_begins_at_a_replaced_get_queryset(define, create_tables, before, back):
+    Pizza = define("Pizza", name=models.CharField(max_length=20))
+    create_tables(Pizza)
+    pizza = Pizza(name="Funghi")
+    pizza.save()
+    manager = Pizza._default_manager
+
+    def count():
+        everything = [Pizza.objects.all(), Pizza.objects.filter(name="Funghi"), Pizza.objects.exclude(name="x")]
+        counts = {len(rows) for rows in everything} | {Pizza.objects.count(), len(Pizza.objects.order_by("pk"))}
+        try:
+            assert Pizza.objects.get(name="Funghi") == pizza
+        except Pizza.DoesNotExist:
+            return counts | {0}
+        return counts | {1}
+
+    if before:
+        assert count() == count() == {1}
+    original = manager.get_queryset
+    nothing = Pizza._base_manager.none()
+    manager.get_queryset = lambda: nothing
+    assert count() == count() == {0}
+    if back == "set":
+        manager.get_queryset = original
+    else:
+        del manager.get_queryset
+    assert count() == count() == {1}
+    assert Pizza.objects._beginning is not None, "it is slower than before"
+
+
 def test_managers_are_copied_without_what_they_know_of_their_model(define):
     Book.objects.filter(title="One")
     for manager in (copy.copy(Book.objects), copy.deepcopy(Book.objects), pickle.loads(pickle.dumps(Book.objects))):

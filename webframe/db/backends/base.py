@@ -80,8 +80,9 @@ class DatabaseWrapper(Placing):
         return rows
 
     def start_fetch(self, sql: str, params: Params) -> tuple[Checkout, Awaitable[Sequence[Any]]] | None:
-        """A connection, to be given back, and what fetches rows on it once it is awaited: its answer begins with them.
+        """A connection, and what fetches rows on it once it is awaited: its answer begins with them.
 
+        Who has the rows puts the connection back into its pool; an error goes to `mend_fetch`.
         None in a transaction, while somebody watches, and where no connection is idle:
         then the statement has to find its place in a greenlet.
         """
@@ -109,7 +110,10 @@ class DatabaseWrapper(Placing):
     async def mend_fetch(
         self, checkout: Checkout, error: BaseException, sql: str, params: Params
     ) -> Sequence[Sequence[Any]]:
-        """The rows all the same, if the driver knows what to do about an error; else raises it as ours."""
+        """The rows all the same, if the driver knows what to do about an error.
+
+        Else the connection is given back, or closed, and the error raised as ours.
+        """
         link = checkout.link
         try:
             if not (checkout.is_started and isinstance(error, Exception) and isinstance(error, link.failures)):

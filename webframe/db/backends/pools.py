@@ -36,7 +36,8 @@ class Checkout:
         self.pool = pool
         self.link = link
         self.driver_connection = link.raw
-        # When it was made, and when it was last given back: seconds of the monotonic clock.
+        # When it was made, and when it was last given back, which is noted where it is to be tried before it is used
+        # again: seconds of the monotonic clock.
         self.born = self.rested = monotonic()
         # Whatever its user wants to keep with it.
         self.info: dict[str, Any] = {}

@@ -1,8 +1,9 @@
 """`Manager`: where the questions about a model begin, ``Pizza.objects``.
 
 A manager has the methods of its queryset class, each of which starts from
-`get_queryset()`. `get()` with plain values, which is asked most, goes from the
-names straight to its plan, without making a queryset.
+`get_queryset()`. What is asked most makes a shorter way: `get()` with plain values
+goes from the names straight to its plan, without making a queryset, and `filter()`
+by one name makes a queryset of which nothing else has to be known.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from webframe.db.models.query import QuerySet
 from webframe.db.models.querysets import asking
 from webframe.db.models.querysets.chaining import NO_ORDER, Chaining
 from webframe.db.models.querysets.reading import MAX_GET_RESULTS, wrong_number
-from webframe.db.models.querysets.state import NOTHING
+from webframe.db.models.querysets.state import NOTHING, State
 from webframe.db.models.twins import Arguments, Asked, Keywords, is_twin, twin
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ class BaseManager:
     # from when a model is asked for it. Such a manager creates without a queryset, too, which would know nothing more.
     _beginning: Any = None
     _hints: Mapping[str, Any] = NOTHING
+    # Whether nothing that get() consists of was overridden, in its class or for it alone; None: nobody has asked yet.
+    _plain: bool | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._plain = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls)
@@ -94,7 +101,24 @@ class BaseManager:
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name == "get_queryset":
-            self._beginning = None  # somebody replaces it for this manager alone, as tests do
+            # Somebody replaces it for this manager alone, as tests do, and puts it back one way or the other.
+            if value == MethodType(type(self).get_queryset, self):
+                del self.get_queryset
+            else:
+                self._plain, self._beginning = False, None
+        elif name == "_db" or name == "_hints":
+            self._beginning = None
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name == "get_queryset":
+            self.__dict__.pop("_plain", None)
+            self._begin()
+
+    def _begin(self) -> None:
+        """Make the question that every other one begins with, where that never changes."""
+        is_plain = self._db is None and not self._hints and getattr(self, "_is_plain", False)
+        self._beginning = self.get_queryset() if is_plain else None
 
     def __str__(self) -> str:
         return f"{self.model._meta.label}.{self.name}" if self.model is not None else object.__repr__(self)
@@ -153,7 +177,6 @@ class BaseManager:
         """The same manager for another database."""
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
-        made._beginning = None
         made._db = using or self._db
         made._hints = hints or self._hints
         return made
@@ -232,8 +255,7 @@ class ManagerDescriptor:
             if owner._meta.abstract:
                 raise AttributeError(f"Manager isn't available; {owner._meta.object_name} is abstract")
             bound = self._bound[owner] = owner._meta.managers_map[self.manager.name]
-            is_plain = bound._db is None and not bound._hints and getattr(bound, "_is_plain", False)
-            bound._beginning = bound.get_queryset() if is_plain else None
+            bound._begin()
         return bound
 
 
@@ -260,7 +282,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
 
     def _known_question(self, kwargs: dict[str, Any]) -> tuple[Any, Plan, Sequence[Any], bool] | None:
         """What get() asks, where its values are plain: wrapper, plan, parameters, and whether rows are limited."""
-        if not (type(self).__dict__.get("_plain") or self._is_plain):
+        if not (self._plain or self._is_plain):
             return None
         model = self.model
         names = tuple(kwargs)
@@ -312,7 +334,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
             value = kwargs[name]
             if (
                 operation is not None
-                and (kind := value.__class__) in operation.kind
+                and (kind := type(value)) in operation.kind
                 and (kind is not int or _SMALLEST <= value <= _LARGEST)
             ):
                 made = _new(beginning.__class__)
@@ -333,9 +355,9 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
     @property
     def _is_plain(self) -> bool:
         """Whether get() means what it means in a plain manager: nothing it consists of was overridden."""
-        cls = type(self)
-        plain: bool | None = cls.__dict__.get("_plain")
+        plain: bool | None = self._plain
         if plain is None:
+            cls = type(self)
             queryset_class = cls._queryset_class
             plain = (
                 cls.get_queryset is BaseManager.get_queryset
@@ -346,10 +368,11 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         return plain
 
 
+# What a queryset that get() and filter() do without would have had to do with.
 _INVOLVED = (
-    "__init__", "__new__", "get", "filter", "exclude", "_filter", "_clone", "_chain", "_with", "_fetch", "_fetch_all",
-    "__len__", "__getitem__", "__iter__", "create", "db", "order_by", "_keep", "_plan", "_statement", "_receive",
-    "_rows", "_arows", "_literals", "_db", "_hints", "_prefetch_related_lookups", "_for_write",
+    *(name for name in vars(State) if not name.startswith("__")),
+    "__init__", "__new__", "get", "filter", "exclude", "_filter", "_fetch", "_fetch_all", "__len__", "__getitem__",
+    "__iter__", "create", "order_by", "_keep", "_receive", "_rows", "_arows",
 )  # fmt: skip
 
 

@@ -113,6 +113,9 @@ def _text(name: str, doc: str) -> str:
     return f"Like `{name}`, for use in async code.\n\n{indented[1] if indented else ''}{doc}".rstrip()
 
 
+_BEGINNING = "Another task is waiting for the first row. Give each task a loop of its own."
+
+
 class _OneByOne:
     """Hands rows out to ``async for``."""
 
@@ -127,9 +130,10 @@ class _OneByOne:
 
     async def __anext__(self) -> Any:
         if self._rows is None:
-            source, self._source = self._source, None
+            source = self._source
             if source is None:
-                raise RuntimeError("Another task is waiting for the first row. Give each task a loop of its own.")
+                raise RuntimeError(_BEGINNING)
+            self._source = None
             rows: Sequence[Any] = ()
             try:
                 rows = await source._arows()
@@ -140,7 +144,9 @@ class _OneByOne:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Hand out no more, as asynchronous generators have it."""
+        """Hand out no more. While somebody waits for the first row it is a `RuntimeError`, as of a generator."""
+        if self._source is None and self._rows is None:
+            raise RuntimeError(_BEGINNING)
         self._rows = iter(())
 
 

@@ -148,7 +148,7 @@ class AsyncpgLink(PostgreSQLLink):
         if known is None or params is None:
             return None
         if isinstance(params, tuple) and len(params) == 1:
-            classes: tuple[type, ...] = (params[0].__class__,)
+            classes: tuple[type, ...] = (type(params[0]),)
         else:
             # A dictionary never gets further: its SQL is known by what became of it.
             classes = tuple(map(type, params))

@@ -28,13 +28,11 @@ class Column(NamedTuple):
     element: Any
     # The field of its values, for from_db_value; None: the SQL type knows.
     field: Any
-    # Whether it is a column of a table that was made for this field, so that it holds what the field says.
-    stored: bool = False
 
     def converter(self, wrapper: Any) -> Convert | None:
         """What turns the driver's values into Python values."""
         field = scalar(self.field) if self.field is not None and self.field.is_relation else self.field
-        return result_converter(self.element.type, field, wrapper, stored=self.stored)
+        return result_converter(self.element.type, field, wrapper)
 
     def labelled(self, place: int) -> Column:
         """The same under a name of its own, so that it can be told apart in a subquery."""
@@ -119,7 +117,7 @@ def _node(scope: QueryScope, model: Any, join: Join, mask: Tree, deferred: bool,
     start = len(columns)
     for field in fields:
         table = scope.join(to_ancestor(model, field.model), join).table
-        columns.append(Column(field.attname, table.c[field.column], field, stored=field.model._meta.managed))
+        columns.append(Column(field.attname, table.c[field.column], field))
     return Node(model, fields, start, complete=len(fields) == len(every))
 
 

@@ -1,7 +1,8 @@
 """Rows to objects, by code that is generated once for each model and set of columns.
 
-A `Layout` says what the columns of a row are. For rows that become instances it
-is a tree: the model itself, and below it the related objects of select_related.
+An `Answer` says what becomes of the rows of a question. For those that become
+instances, `Instances`, the columns of a row are a tree of nodes: the model itself,
+and below it the related objects of select_related.
 An instance is filled by plain attribute stores; a model with its own `__init__`
 or `from_db`, or with receivers of the init signals, is made by calling them.
 """

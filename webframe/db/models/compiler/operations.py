@@ -172,15 +172,15 @@ def _taking(kinds: tuple[frozenset[type], ...]) -> Callable[[Iterable[Any]], tup
 
         def literals(values):
             v0, v1, = values
-            if v0.__class__ is int and -LARGEST <= v0 <= LARGEST and v1.__class__ in plain:
+            if type(v0) is int and -LARGEST <= v0 <= LARGEST and type(v1) in plain:
                 return (v0, v1, )
     """
     names = "".join([f"v{place}, " for place in range(len(kinds))])
     tests = [
         # A larger number would need a parameter of another type.
-        f"v{place}.__class__ is int and {-LARGEST} <= v{place} <= {LARGEST}"
+        f"type(v{place}) is int and {-LARGEST} <= v{place} <= {LARGEST}"
         if kind is ONLY_INT
-        else f"v{place}.__class__ in plain"
+        else f"type(v{place}) in plain"
         for place, kind in enumerate(kinds)
     ]
     source = "\n".join(

@@ -100,14 +100,14 @@ def parameter_maker(compiled: Any, dialect: Dialect, slots: dict[str, Slot], lit
         if slot.exact_type is bool and convert is not None and process is not None:
             # Every driver takes True and False as they are.
             text = f"{_name(namespace, process)}({_name(namespace, convert)}(x))"
-            terms.append(f"(x if (x := {term}).__class__ is {_name(namespace, bool)} else {text})")
+            terms.append(f"(x if type(x := {term}) is {_name(namespace, bool)} else {text})")
             plain = False
             continue
         if convert is not None:
             call = f"{_name(namespace, convert)}({term})"
             if slot.exact_type is not None:
                 kind = _name(namespace, slot.exact_type)
-                call = f"(x if (x := {term}).__class__ is {kind} else {_name(namespace, convert)}(x))"
+                call = f"(x if type(x := {term}) is {kind} else {_name(namespace, convert)}(x))"
             term = call
         if process is not None:
             term = f"{_name(namespace, process)}({term})"
@@ -130,20 +130,13 @@ def _name(namespace: list[Any], value: Any) -> str:
 _POSTGRESQL_NUMERIC, _POSTGRESQL_FLOAT = 1700, 701
 
 
-def result_converter(
-    sql_type: TypeEngine[Any], field: Any, wrapper: Any, expression: Any = None, *, stored: bool = False
-) -> Convert | None:
-    """What turns a driver's value of a column into a Python value; None: it is one.
-
-    `stored` says that it is a column of a table that was made for the field, so there are values of its type in it.
-    """
+def result_converter(sql_type: TypeEngine[Any], field: Any, wrapper: Any, expression: Any = None) -> Convert | None:
+    """What turns a driver's value of a column into a Python value; None: it is one."""
     dialect = wrapper.dialect
     hint: Any = None
     if dialect.name == "postgresql" and isinstance(sql_type, types.Numeric):
         hint = _POSTGRESQL_FLOAT if isinstance(sql_type, types.Float) else _POSTGRESQL_NUMERIC
-    process = None
-    if not (stored and getattr(sql_type, "is_stored_as_it_is", False)):
-        process = sql_type.dialect_impl(dialect).result_processor(dialect, hint)
+    process = sql_type.dialect_impl(dialect).result_processor(dialect, hint)
     from_db_value = getattr(field, "from_db_value", None)
     if from_db_value is None:
         return process

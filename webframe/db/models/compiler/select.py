@@ -391,9 +391,7 @@ class Question:
         orders = ordering_of(self, selections[0], compound)
         if orders:
             compound = compound.order_by(*orders)
-        # What comes out of it may be of another type than the first part: SQLite leaves each value as it is.
-        columns = [column._replace(stored=False) for column in selections[0].columns]
-        return selections[0]._replace(columns=columns, statement=self.sliced(compound, slices))
+        return selections[0]._replace(statement=self.sliced(compound, slices))
 
 
 _COMPOUNDS: dict[str, Any] = {

@@ -212,8 +212,6 @@ class Floating(TypeDecorator[float]):
 
     impl = sqlalchemy.Double
     cache_ok = True
-    # Drivers give what is in a column of this type as Python has it.
-    is_stored_as_it_is = True
 
     def bind_processor(self, dialect: Dialect) -> Processor:
         return None

@@ -1,9 +1,9 @@
 """What async code asks most, as single statements that a task can await without a greenlet (see `twins.py`).
 
-Each function says, for a queryset and the arguments of the method whose name it
-has, which statement that method comes down to, and what makes the answer of the
-rows; None where there is more to it, or nothing to be asked, or where somebody
-hears of the instances that are made, or makes them himself.
+The functions with names of methods say, for a queryset and the arguments of that
+method, which statement it comes down to, and what makes the answer of the rows;
+None where there is more to it, or nothing to be asked, or where somebody hears of
+the instances that are made, or makes them himself. `all_rows` does it all at once.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ def rows(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
     return (wrapper, plan, parameters, queryset._receive) if plan.answer.is_quiet else None
 
 
+# How many attributes a queryset has of which nothing is known but what its manager's filter() was told.
+BARE = 4
+
 _active_zone = timezone.active.get
 
 # The same as a coroutine function that gives the list which the queryset keeps.
@@ -42,7 +45,7 @@ _kept = twin(AsyncRows._rows, rows)
 async def all_rows(queryset: Any) -> list[Any]:
     """What `_kept` gives. For the plainest of querysets everything is done here: each call more would be felt."""
     started = None
-    if queryset._is_bare and queryset._result_cache is None and router.has_none:
+    if queryset._is_bare and len(queryset.__dict__) == BARE and router.has_none:
         wrapper = connections[DEFAULT_ALIAS]
         key = queryset._operations, _active_zone()
         try:
@@ -63,6 +66,9 @@ async def all_rows(queryset: Any) -> list[Any]:
         found = await wrapper.mend_fetch(checkout, error, plan.sql, values)
     checkout.pool.put(checkout)
     kept: list[Any]
+    if queryset._result_cache is not None:
+        kept = queryset._result_cache  # another task has asked meanwhile
+        return kept
     if not (pre_init.active or post_init.active):
         try:
             kept = queryset._result_cache = plan.answer.all(found, wrapper.alias)

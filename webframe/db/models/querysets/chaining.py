@@ -116,7 +116,7 @@ class Chaining(State):
         if self._plain:
             meta = self.model._meta
             operation = meta.plans.get(("sticky filter", name)) if sticky else meta.filters.get((name,))
-        if operation is not None and value.__class__ in operation.kinds[0]:
+        if operation is not None and type(value) in operation.kinds[0]:
             clone = self._chain()
             clone._operations = self._operations + (operation,)
             clone._values = self._values + (value,)

@@ -61,7 +61,9 @@ class Reading(Chaining):
         return self._receive(wrapper.fetch(plan.sql, parameters), plan, wrapper.alias)
 
     def _receive(self, rows: Sequence[Any], plan: Plan, alias: str) -> list[Any]:
-        """Keep what is made of the rows that a plan has found."""
+        """Keep what is made of the rows that a plan has found, unless another task has done so meanwhile."""
+        if self._result_cache is not None:
+            return self._result_cache
         found: list[Any] = plan.answer.all(rows, alias)
         self._result_cache = found
         if self._known_related is not None:

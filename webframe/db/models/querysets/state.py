@@ -1,8 +1,8 @@
 """What every queryset consists of, and how one is made of another.
 
 A queryset is a model, a tuple of operations and a tuple of the literals that
-belong to them; nothing in it ever changes but the result, once it was asked
-for. So making another one is copying a dictionary and appending to two tuples.
+belong to them; nothing of that ever changes, and the result comes once it was
+asked for. So making another one is copying a dictionary and appending to two tuples.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class State:
     _for_write = False
     # Whether filters with plain values need no further look: it is no slice, no combination, without annotations.
     _plain = True
-    # Whether its operations and values say all there is to it. So it is as a manager's filter() leaves it; no method
-    # that makes another of it, or tells it more, leaves it so.
+    # Whether it is as a manager's filter() made it: with the model, operations and values, this, and no attribute more.
+    # So it is as long as it has these four.
     _is_bare = False
     # Whether the next filter speaks of the same related rows as the last one.
     _sticky = False
@@ -132,12 +132,11 @@ class State:
     def _add_hints(self, **hints: Any) -> None:
         """Tell routers more."""
         self._hints = {**self._hints, **hints}
-        self._is_bare = False
 
     def _next_is_sticky(self) -> Self:
         """The filter after the next one speaks of the same related rows as the next one."""
         self._sticky = True
-        self._plain = self._is_bare = False
+        self._plain = False
         return self
 
     # --- what it is ---------------------------------------------------------------------------------------------

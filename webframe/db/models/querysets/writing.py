@@ -36,7 +36,7 @@ class Writing(Reading):
         return made
 
     def _write_alias(self) -> str:
-        self._for_write, self._is_bare = True, False
+        self._for_write = True
         return self.db
 
     def get_or_create(self, defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> tuple[Any, bool]:
