@@ -144,3 +144,18 @@ def test_the_web_part_works_where_sqlalchemy_and_alembic_cannot_be_imported() ->
 def test_the_persistence_side_loads_no_web_part() -> None:
     loaded = loaded_by("import webframe.db.models.signals")
     assert not loaded & {"werkzeug", "jinja2", "click", "webframe.app", "webframe.http.request"}
+
+
+LOOK_UPS = """
+from webframe.db import models
+class Note(models.Model):
+    text = models.CharField(max_length=9)
+    class Meta:
+        app_label = "notes"
+for name in "sounds", "exact":
+    models.CharField.register_lookup(models.Lookup, name)
+"""
+
+
+def test_defining_models_and_look_ups_does_not_load_sqlalchemy() -> None:
+    assert "sqlalchemy" not in loaded_by(LOOK_UPS)

@@ -200,6 +200,21 @@ def test_a_lookup_is_known_within_the_block_only() -> None:
             assert models.CharField.get_lookups()["sounds"] is Other
         assert models.CharField.get_lookups()["sounds"] is Sounds
 
+    class Not(Sounds):
+        lookup_name = "exact"
+
+        @classmethod
+        def compare(cls, lhs: Any, rhs: Any, scope: Any) -> Any:
+            return lhs != rhs
+
+    def question() -> str:
+        return str(Note.objects.filter(text="x").query).partition("WHERE")[2]
+
+    before = question()
+    with register_lookup(models.CharField, Not):
+        assert "!=" in question()
+    assert question() == before and "!=" not in before
+
 
 def test_a_lookup_of_a_single_field_is_refused() -> None:
     with pytest.raises(TypeError, match="classes of fields, not for .* Give CharField"):

@@ -9,9 +9,7 @@ from unittest.mock import patch
 
 from webframe.apps import AppConfig
 from webframe.apps.registry import Apps, apps
-from webframe.db.connections import connections
-from webframe.db.models.base import Model
-from webframe.db.models.options import Options
+from webframe.db.models.options import Options, forget_questions
 from webframe.test.contexts import TestContextDecorator
 
 
@@ -67,26 +65,11 @@ def register_lookup(field: Any, *lookups: Any, lookup_name: str | None = None) -
     try:
         for lookup in lookups:
             kind.register_lookup(lookup, lookup_name)
-        _forget_names()
+        forget_questions()
         yield
     finally:
         if before is not None:
             kind.class_lookups = before
         elif "class_lookups" in vars(kind):
             del kind.class_lookups
-        _forget_names()
-
-
-def _forget_names() -> None:
-    """Forget what the names in conditions were found to mean, and the SQL made of that."""
-    for model in _subclasses(Model):
-        for key in [key for key in list(model._meta.plans) if isinstance(key, tuple)]:
-            model._meta.plans.pop(key, None)
-    for wrapper in connections.all(initialized_only=True):
-        wrapper.plans.clear()
-
-
-def _subclasses(model: Any) -> Iterator[Any]:
-    for subclass in model.__subclasses__():
-        yield subclass
-        yield from _subclasses(subclass)
+        forget_questions()

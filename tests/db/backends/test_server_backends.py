@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sqlite3
 import ssl
 import threading
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from webframe.conf import settings
 from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db import DatabaseError, OperationalError, connection, connections, models, transaction
 from webframe.db.backends.drivers.pymysql import TLSContexts
@@ -293,6 +295,54 @@ def test_the_generic_backend_runs_statements_and_transactions(generic: Any) -> N
         assert connection.dialect.paramstyle in ("qmark", "format")
     finally:
         connection.run("DROP TABLE things")
+
+
+class ConnectionWithLists(sqlite3.Connection):
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.row_factory = lambda cursor, row: list(row)
+
+
+# What makes a driver give rows that are lists, as some drivers always do.
+LISTS: dict[str, dict[str, Any]] = {
+    "sqlite": {"factory": ConnectionWithLists},
+    "postgresql": {"row_factory": lambda cursor: list},
+}
+
+
+@pytest.fixture
+def with_lists(generic: Any, define: Any) -> Any:
+    """A model, by way of a driver that gives lists."""
+    Note = define("Note", id=models.IntegerField(primary_key=True), text=models.CharField(max_length=9))
+    table = Note._meta.db_table
+    database = {**settings.DATABASES["default"], "OPTIONS": LISTS[generic.vendor]}
+    with override_settings(DATABASES={"default": database}):
+        connection.run(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, text VARCHAR(9))")
+        yield Note
+        connections.close_all()
+        connection.run(f"DROP TABLE {table}")
+        connections.close_all()
+
+
+@pytest.mark.both_ways
+@pytest.mark.engines("sqlite", "postgresql")
+def test_rows_are_tuples_whatever_the_driver_makes_of_them(with_lists: Any) -> None:
+    objects, table = with_lists.objects, with_lists._meta.db_table
+    query = f"SELECT id, text FROM {table} ORDER BY id"
+    assert connection.fetch(query) == []
+    objects.create(id=1, text="a")
+    assert connection.insert(f"INSERT INTO {table} (id, text) VALUES (2, 'b') RETURNING id, text") == (2, "b")
+    rows = [(1, "a"), (2, "b")]
+    assert connection.fetch(query) == rows
+    assert list(connection.iterate(query, (), 2)) == [rows]
+    with transaction.atomic():
+        assert list(connection.iterate(query, (), 1)) == [[row] for row in rows]
+    with connection.cursor() as cursor:
+        assert cursor.execute(query).fetchall() == rows
+        assert [column[0] for column in cursor.description] == ["id", "text"]
+    assert list(objects.order_by("id").values_list()) == rows
+    assert list(objects.order_by("id").values_list("text", "id").iterator()) == [("a", 1), ("b", 2)]
+    assert objects.get(id=2).text == "b"
 
 
 @pytest.mark.parametrize("url", ["nonsense://host/name", "not a url"])

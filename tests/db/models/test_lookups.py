@@ -8,9 +8,10 @@ import uuid
 from decimal import Decimal
 
 import pytest
+import sqlalchemy
 
 from webframe.core.exceptions import FieldError
-from webframe.db import DatabaseError, models
+from webframe.db import DatabaseError, connection, models
 from webframe.db.models import F, Lookup, Max, Q, Transform, Value
 from webframe.db.models.building import Literals
 from webframe.db.models.lookups import DEFAULT_LOOKUPS
@@ -205,6 +206,47 @@ def test_decimals_are_not_rounded(numbers):
     assert names(numbers.filter(price=Decimal("1.004"))) == []
     assert names(numbers.filter(price__gte=1.5)) == ["2", "3"]
     assert names(numbers.filter(ratio__gte=Decimal("1.5"))) == ["2", "3"]
+
+
+class Shifted(sqlalchemy.types.TypeDecorator):
+    """Whole numbers that are a thousand more in the database."""
+
+    impl = sqlalchemy.Integer
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else value + 1000
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else value - 1000
+
+
+class ShiftedField(models.IntegerField):
+    def sql_type(self):
+        return Shifted()
+
+
+class ShiftedWherePossible(models.IntegerField):
+    def sql_type(self):
+        return sqlalchemy.Integer().with_variant(Shifted(), "sqlite", "postgresql", "mysql", "mariadb")
+
+
+@pytest.mark.parametrize("field", [ShiftedField, ShiftedWherePossible])
+def test_numbers_go_through_the_type_that_a_field_of_ones_own_has(define, create_tables, field):
+    Counter = define("Counter", number=field(), name=models.CharField(max_length=10))
+    Reading = define("Reading", counter=models.ForeignKey(Counter, on_delete=models.CASCADE))
+    create_tables()
+    counters = [Counter.objects.create(number=number, name=str(number)) for number in (5, 7, 9)]
+    reading = Reading.objects.create(counter=counters[1])
+    assert Counter.objects.get(number=7).number == 7
+    assert Reading.objects.get(counter__number=7) == reading
+    assert names(Counter.objects.filter(number=7)) == ["7"]
+    assert names(Counter.objects.filter(Q(number=7) | Q(number=9.0))) == ["7", "9"]
+    assert names(Counter.objects.filter(number__in=[7, 8, 9])) == ["7", "9"]
+    assert names(Counter.objects.filter(number__range=(6, 7.5))) == ["7"]
+    assert names(Counter.objects.filter(number__gt=6.5)) == ["7", "9"]
+    assert names(Counter.objects.exclude(number__lte=7)) == ["9"]
+    assert names(Counter.objects.filter(number__lt=2**70)) == ["5", "7", "9"]
 
 
 @pytest.mark.parametrize("wrong", ["abc", "1.5", [], {}, object()])
@@ -585,6 +627,101 @@ def test_look_ups_are_inherited_and_not_shared():
     assert Even().get_lookup("ne") is NotEqual
     assert Even().get_lookup("gt") is models.IntegerField().get_lookup("gt")
     assert models.IntegerField().get_lookup("ne") is None
+
+
+class Otherwise(NotEqual):
+    lookup_name = "exact"
+
+
+class Negative(Transform):
+    template = "(-%(expressions)s)"
+    lookup_name = "negative"
+
+
+def updated(objects, name):
+    objects.update(text="")
+    objects.filter(name=name).update(text="new")
+    return names(objects.filter(text="new"))
+
+
+QUESTIONS = {
+    "filter": lambda objects: names(objects.filter(name="a")),
+    "filter with Q": lambda objects: names(objects.filter(Q(name="a"))),
+    "filter with more": lambda objects: names(objects.filter(Q(name="a") | Q(pk=0))),
+    "filter twice": lambda objects: names(objects.filter(pk__gt=0).filter(name="a")),
+    "filter beside annotations": lambda objects: names(objects.alias(same=F("text")).filter(name="a")),
+    "exclude": lambda objects: names(objects.exclude(~Q(name="a"))),
+    "get": lambda objects: [objects.get(name="a").name],
+    "first": lambda objects: [objects.filter(name="a").first().name],
+    "aggregate": lambda objects: [objects.filter(name="a").aggregate(found=Max("name"))["found"]],
+    "update": lambda objects: updated(objects, "a"),
+}
+
+
+def test_a_look_up_that_takes_the_place_of_another_holds_for_names_that_were_used_before(things):
+    things.objects.bulk_create([things(name="a"), things(name="b")])
+
+    def found():
+        return {kind: ask(things.objects) for kind, ask in QUESTIONS.items()}
+
+    assert found() == dict.fromkeys(QUESTIONS, ["a"])
+    earlier = things.objects.filter(name="a")
+    models.CharField.register_lookup(Otherwise)
+    try:
+        assert found() == dict.fromkeys(QUESTIONS, ["b"])
+        assert names(earlier) == ["b"]
+    finally:
+        models.CharField._unregister_lookup(Otherwise)
+    assert found() == dict.fromkeys(QUESTIONS, ["a"])
+
+
+def test_a_look_up_that_takes_the_place_of_another_holds_for_subclasses_too(things):
+    things.objects.bulk_create([things(name="a"), things(name="b")])
+    assert names(things.objects.filter(name__iexact="A")) == ["a"]
+    models.Field.register_lookup(Otherwise, "iexact")
+    try:
+        assert names(things.objects.filter(name__iexact="A")) == ["a", "b"]
+    finally:
+        models.Field.register_lookup(DEFAULT_LOOKUPS["iexact"])
+    assert names(things.objects.filter(name__iexact="A")) == ["a"]
+
+
+def test_a_transform_that_takes_the_place_of_another_holds_for_names_that_were_used_before(numbers, own_lookups):
+    def found():
+        return names(numbers.filter(number__absolute=1)), numbers.order_by("number__absolute", "number")[0].name
+
+    assert found() == (["-1", "1"], "0")
+    models.IntegerField.register_lookup(Negative, "absolute")
+    try:
+        assert found() == (["-1"], "3")
+    finally:
+        models.IntegerField.register_lookup(Absolute)
+    assert found() == (["-1", "1"], "0")
+
+
+def test_a_look_up_takes_the_place_of_a_key_of_documents(things):
+    things.objects.create(name="a", data={"ne": 1})
+    things.objects.create(name="b", data={"ne": 2})
+    assert names(things.objects.filter(data__ne=1)) == ["a"]
+    models.JSONField.register_lookup(NotEqual)
+    try:
+        assert names(things.objects.filter(data__ne={"ne": 1})) == ["b"]
+    finally:
+        models.JSONField._unregister_lookup(NotEqual)
+    assert names(things.objects.filter(data__ne=1)) == ["a"]
+
+
+def test_a_look_up_under_a_new_name_leaves_alone_what_was_found_out_about_others(things):
+    assert not things.objects.filter(name="a")
+    plans, filters = dict(connection.plans), dict(things._meta.filters)
+    assert plans and filters
+    models.CharField.register_lookup(NotEqual)
+    models.CharField.register_lookup(NotEqual)
+    assert (connection.plans, things._meta.filters) == (plans, filters)
+    assert not things.objects.filter(name__ne="a")
+    models.CharField._unregister_lookup(NotEqual)
+    with pytest.raises(FieldError, match="ne"):
+        things.objects.filter(name__ne="a")
 
 
 @pytest.mark.parametrize("name", ["", "a__b", "a b", None, "x;"])

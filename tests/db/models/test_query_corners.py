@@ -199,6 +199,72 @@ def test_slices_of_subqueries_that_refer_to_the_query_around_them():
     assert sorted(book.title for book in Book.objects.filter(pk=Subquery(best))) == ["Four", "Two"]
 
 
+def test_slices_of_distinct_rows_are_subqueries_whatever_they_are_ordered_by():
+    first = Book.objects.order_by("title").values("author").distinct()[:1]
+    assert Author.objects.get(pk__in=first).name == "Bob"
+    assert [author.name for author in Author.objects.exclude(pk__in=first)] == ["Ann", "Cid"]
+    assert Author.objects.get(pk__in=Book.objects.order_by("-title").values("author").distinct()[1:2]).name == "Bob"
+    assert Author.objects.get(pk__in=Book.objects.order_by("-title").values("author").distinct()[:1]).name == "Ann"
+    last = Book.objects.order_by(F("title").desc(), "pk").values("author__name").distinct()[:1]
+    assert Author.objects.filter(Q(name__in=last) | Q(name=Value("Cid"))).count() == 2
+    assert {author.last for author in Author.objects.annotate(last=Subquery(last))} == {"Ann"}
+    of_country = Book.objects.order_by("-author__country__name", Lower("title")).values("author__name").distinct()
+    assert Author.objects.get(name__in=of_country[:1]).name == "Bob"
+    of_first_authors = Book.objects.order_by("author__name", "title").distinct()[:2]
+    assert sorted(book.title for book in Book.objects.filter(pk__in=of_first_authors)) == ["One", "Two"]
+    of_first_country = Author.objects.filter(country__isnull=False).values("country").distinct()[:1]
+    assert Country.objects.get(pk__in=of_first_country).name == "CH"
+    assert Book.objects.filter(author__in=first).update(rating=9) == 2
+    assert sorted(book.title for book in Book.objects.filter(rating=9)) == ["Four", "Three"]
+    assert Book.objects.filter(author__in=first, rating=9).update(rating=F("rating") + 1) == 2
+    assert Book.objects.filter(rating__in=Book.objects.order_by("title").values("rating").distinct()[:2]).count() == 3
+    assert Book.objects.filter(author__in=first).delete()[1]["library.Book"] == 2
+
+
+def test_slices_of_distinct_rows_that_refer_to_the_query_around_them():
+    ratings = Book.objects.filter(author=OuterRef("pk")).values("rating").distinct()
+    first = ratings.order_by("-title")[:1]
+    authors = Author.objects.annotate(first=Subquery(first)).order_by("name")
+    if connection.vendor == "mysql":
+        with pytest.raises(errors.NotSupportedError, match="OuterRef"):
+            list(authors)
+    else:
+        assert [author.first for author in authors] == [5, None, None]
+    best = Author.objects.annotate(best=Subquery(ratings.filter(rating__gt=0).order_by("-rating")[:1]))
+    assert [author.best for author in best.order_by("name")] == [5, 3, None]
+
+
+def test_what_is_in_a_condition_on_aggregates_beside_them_is_no_column_of_a_subquery():
+    some = Author.objects.annotate(n=Count("books")).filter(Q(n=0) | Q(country__name="CH"))
+    assert [author.name for author in Author.objects.filter(pk__in=some)] == ["Ann", "Cid"]
+    assert [author.name for author in Author.objects.filter(name__in=some.values("name"))] == ["Ann", "Cid"]
+    assert some.update(country=None) == 2
+    assert not Author.objects.filter(name__in=("Ann", "Cid"), country__isnull=False).exists()
+
+
+def test_combinations_have_the_columns_that_were_asked_for():
+    first = Book.objects.order_by("title").values("author").distinct()[:1]
+    others = Author.objects.filter(books=None).values("pk")
+    names = {author.pk: author.name for author in Author.objects.all()}
+    assert sorted(names[row["author"]] for row in first.union(others)) == ["Bob", "Cid"]
+    some = Author.objects.annotate(n=Count("books")).filter(Q(n=0) | Q(country__name="CH")).values("name")
+    assert sorted(row["name"] for row in some.union(Author.objects.filter(name="Bob").values("name"))) == [
+        "Ann",
+        "Bob",
+        "Cid",
+    ]
+
+
+def test_annotations_of_one_name_have_the_fields_of_their_models(define, create_tables):
+    Number = define("Number", v=models.IntegerField(), w=models.IntegerField())
+    Text = define("Text", v=models.CharField(max_length=9), w=models.CharField(max_length=9))
+    create_tables(Number, Text)
+    Number(v=1, w=2).save()
+    Text(v="one", w="two").save()
+    assert Number.objects.annotate(x=Coalesce("v", "w")).filter(x=1).count() == 1
+    assert Text.objects.annotate(x=Coalesce("v", "w")).filter(x="one").count() == 1
+
+
 def test_sums_of_subqueries():
     total = Book.objects.filter(author=OuterRef("pk")).values("author").annotate(s=Sum("rating")).values("s")
     authors = Author.objects.annotate(total=Subquery(total)).order_by("name")

@@ -72,10 +72,12 @@ class IntegerLookup(Lookup):
 
     @classmethod
     def literal(cls, lhs: Built, value: Any, scope: Scope) -> ColumnElement[Any]:
-        if scope.dialect_name != "postgresql" or isinstance(lhs.element.type, sqlalchemy.BigInteger):
-            return super().literal(lhs, value, scope)
-        # PostgreSQL would cast to the type of a smaller column, and fail for what does not fit.
-        return scope.value(value, lhs.field, cls.converter(lhs.field), sqlalchemy.BigInteger())
+        if scope.dialect_name == "postgresql":
+            # PostgreSQL would cast to the type of a smaller column, and fail for what does not fit. Types that are no
+            # plain integers there, such as decorators, stay: they may have something to do with the value.
+            if isinstance(lhs.element.type.dialect_impl(scope.wrapper.dialect), sqlalchemy.Integer):
+                return scope.value(value, lhs.field, cls.converter(lhs.field), sqlalchemy.BigInteger())
+        return super().literal(lhs, value, scope)
 
     @classmethod
     def verdict(cls, value: Any) -> bool | None:

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     import sqlalchemy
     from sqlalchemy import ColumnElement
 
-    from webframe.db.models import sql
+    from webframe.db.models import options, sql
 else:
     sqlalchemy = LateModule("sqlalchemy")
+    options = LateModule("webframe.db.models.options")
     sql = LateModule("webframe.db.models.sql")
 
 __all__ = ["DEFAULT_LOOKUPS", "Lookup", "RegisterLookupMixin", "is_expression"]
@@ -82,21 +83,33 @@ class RegisterLookupMixin:
 
     @classmethod
     def register_lookup(cls, lookup: LookupClass, lookup_name: str | None = None) -> LookupClass:
-        """Make a look-up or transform known for fields of this class; also usable as a decorator."""
+        """Make a look-up or transform known for fields of this class; also usable as a decorator.
+
+        It takes the place of one of the same name, in questions that were asked before, too.
+        """
         name = lookup_name or getattr(lookup, "lookup_name", None)
         if not isinstance(name, str) or not name.isidentifier() or "__" in name:
             raise ValueError(f"{lookup!r} needs a lookup_name that is an identifier without '__', not {name!r}.")
         if not (hasattr(lookup, "build") or hasattr(lookup, "apply")):
             raise TypeError(f"{lookup!r} is neither a Lookup nor a Transform.")
+        before = cls._found(name)
         if "class_lookups" not in cls.__dict__:
             cls.class_lookups = {}
         cls.class_lookups[name] = lookup
+        if before is not lookup and (before is not None or cls._knows_every_name()):
+            options.forget_questions()
         return lookup
+
+    @classmethod
+    def _knows_every_name(cls) -> bool:
+        """Whether every name means something already, here or in a class below: a key of documents."""
+        return cls.any_transform is not None or any(each._knows_every_name() for each in cls.__subclasses__())
 
     @classmethod
     def _unregister_lookup(cls, lookup: Any, lookup_name: str | None = None) -> None:
         """Forget a look-up again; for tests."""
         del cls.__dict__["class_lookups"][lookup_name or lookup.lookup_name]
+        options.forget_questions()
 
 
 class Lookup:

@@ -14,14 +14,20 @@ from bisect import insort
 from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from webframe._lazy import LateModule
 from webframe.apps.registry import Apps
 from webframe.apps.registry import apps as installed_apps
 from webframe.conf import close_match
 from webframe.db.models.field_index import FieldIndex, ModelClass
 from webframe.db.models.meta import DEFAULTS, read_meta
 from webframe.db.models.naming import normalised_together, shortened, spaced
+
+if TYPE_CHECKING:
+    from webframe.db.backends import processes
+else:
+    processes = LateModule("webframe.db.backends.processes")
 
 
 class JoinStep(NamedTuple):
@@ -128,6 +134,7 @@ class Options(FieldIndex):
         """Become the `_meta` of a model; reads its class Meta. Raises TypeError for what Meta cannot have."""
         cls._meta = self
         self.model = cls
+        _all.add(self)
         self.object_name = cls.__name__
         self.model_name = cls.__name__.lower()
         if self.meta is not None:
@@ -215,10 +222,14 @@ class Options(FieldIndex):
         for name in COMPUTED & known.keys():
             del known[name]
         self.table = self.writing = self.create = None
-        for kept in (self.plans, self.filters, self.filters_by_name, self.exclusions, self.orders, self.joins):
-            kept.clear()
+        self.forget_names()
         for heir in self.heirs():
             heir._expire_cache()
+
+    def forget_names(self) -> None:
+        """Forget what names in questions were found to mean."""
+        for kept in (self.plans, self.filters, self.filters_by_name, self.exclusions, self.orders, self.joins):
+            kept.clear()
 
     # -- names
 
@@ -382,6 +393,19 @@ class Options(FieldIndex):
 
     def __str__(self) -> str:
         return self.label_lower
+
+
+# Those of all models, in whatever registry.
+_all: weakref.WeakSet[Options] = weakref.WeakSet()
+
+
+def forget_questions() -> None:
+    """Forget what names mean to all models, and the SQL that all databases keep of it: a look-up is another one now."""
+    for meta in list(_all):
+        meta.forget_names()
+    if _all:
+        for wrapper in list(processes.wrappers):
+            wrapper.plans.clear()
 
 
 # What is known when the constructor has been made.

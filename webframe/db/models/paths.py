@@ -66,7 +66,7 @@ def resolve(model: Any, name: str, annotations: Mapping[str, Any] | None = None)
     return path
 
 
-def remember(known: dict[Any, Any], key: tuple[str, ...], value: T) -> T:
+def remember(known: dict[Any, Any], key: tuple[Any, ...], value: T) -> T:
     """Keep what was found out about names of a model in a dictionary of its ``_meta``.
 
     All that is known of names there is forgotten when it is too much.

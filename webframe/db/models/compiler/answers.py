@@ -205,8 +205,9 @@ def _matching(made: Any, question: Question) -> Any:
     question.statement.position = position
     keys = keys.correlate(None)
     if question.statement.dialect_name == "mysql":
-        # MySQL does not read from the table that it changes, except by way of a table made before.
-        keys = select(keys.subquery("chosen"))
+        # MySQL does not read from the table that it changes, except by way of a table made before. There may be more
+        # columns in it, for HAVING.
+        keys = select(next(iter(keys.subquery("chosen").c)))
     return made.where(question.pk.in_(keys))
 
 

@@ -378,7 +378,11 @@ class Question:
         for queryset in operation.querysets:
             selection = queryset.selection_in(self.statement, self.scope.outer)
             statement = selection.statement
-            if queryset.is_sliced or (queryset.is_combined and self.statement.dialect_name == "sqlite"):
+            width = len(selection.columns)
+            if len(statement.selected_columns) > width:
+                # There are columns that DISTINCT or HAVING needs.
+                statement = select(*list(statement.subquery(f"part_{len(parts)}").c)[:width])
+            elif queryset.is_sliced or (queryset.is_combined and self.statement.dialect_name == "sqlite"):
                 statement = select(statement.subquery(f"part_{len(parts)}"))
             parts.append(statement)
             selections.append(selection)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Self
 from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
 from webframe.db.connections import DEFAULT_ALIAS, connections, router
+from webframe.db.errors import NotSupportedError
 from webframe.db.models.building import Built, Literals
 from webframe.db.models.compiler import operations
 from webframe.db.models.compiler.literals import Names
 from webframe.db.models.compiler.operations import WHOLE, Slices
 from webframe.db.models.expressions import F
-from webframe.db.models.paths import resolve_column, scalar
+from webframe.db.models.paths import remember, resolve_column, scalar
 from webframe.utils import timezone
 
 if TYPE_CHECKING:
@@ -191,14 +192,13 @@ class State:
         field = getattr(expression, "output_field", None)
         if field is not None:
             return field
-        key = ("field of", self._operations, alias)
-        known = _fields.get(key, _fields)
-        if known is _fields:
-            if len(_fields) > 512:
-                _fields.clear()
+        # Only building it can tell.
+        known, key = self.model._meta.plans, ("field of", self._operations, alias)
+        try:
+            return known[key]
+        except KeyError:
             question = select.Question(self.model, self._operations, scopes.Statement(_probe, self._values), _anywhere)
-            known = _fields[key] = question.scope.annotations[alias].field
-        return known
+            return remember(known, key, question.scope.annotations[alias].field)
 
     # --- asking -------------------------------------------------------------------------------------------------
 
@@ -299,7 +299,11 @@ class State:
                 f"{', '.join(column.name for column in columns)}. Name one with values()."
             )
         selection = selected.Selection(columns, None, "tuple")
-        return Built(question.select(selection, self._slices, ordered=self.is_sliced), columns[0].field)
+        statement = question.select(selection, self._slices, ordered=self.is_sliced)
+        if len(statement.selected_columns) > 1:
+            # DISTINCT needs what it is ordered by among its columns, and HAVING, on MariaDB, the columns in it.
+            statement = _first_column(statement, question.scope)
+        return Built(statement, columns[0].field)
 
     def selection_in(self, statement: scopes.Statement, outer: scopes.QueryScope | None) -> selected.Selection:
         """It as one part of a combination; its literals are the next ones."""
@@ -314,12 +318,24 @@ class State:
         return selection
 
 
+def _first_column(statement: Any, scope: scopes.QueryScope) -> Any:
+    """A SELECT of the first column of another one, by way of a table made of that."""
+    if scope.dialect_name == "mysql":
+        around, outside = scope.outer, []
+        while around is not None:
+            outside += around.tables()
+            around = around.outer
+        if any(getattr(part, "table", None) in outside for part in sqlalchemy.sql.visitors.iterate(statement)):
+            raise NotSupportedError(
+                "MySQL and MariaDB do not take a subquery with OuterRef that has to select more than one column: its "
+                "distinct rows are ordered by something else, or filtered by an aggregate and columns beside it. Order "
+                "by what it selects, or leave distinct() out."
+            )
+    return sqlalchemy.select(next(iter(statement.subquery().c)))
+
+
 def _unknown(alias: str) -> None:
     return None
-
-
-# Fields of annotations that only building could tell, by the shape of their queries.
-_fields: dict[Any, Any] = {}
 
 
 class _Probe:
