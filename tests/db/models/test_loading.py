@@ -230,7 +230,9 @@ def test_floats_out_of_a_column_of_another_type_are_floats(define, create_tables
         connection.run(f"INSERT INTO {table} (id, heat) VALUES (1, 3), (2, 2.5), (3, NULL)", ())
         found = [oven.heat for oven in Oven.objects.order_by("pk")]
         assert found == [3.0, 2.5, None] and [type(heat) for heat in found] == [float, float, type(None)]
-        assert [type(Oven.objects.get(pk=pk).heat) for pk in (1, 2)] == [float, float]
+        backwards = [oven.heat for oven in Oven.objects.order_by("-pk")]
+        assert backwards == [None, 2.5, 3.0] and [type(heat) for heat in backwards] == [type(None), float, float]
+        assert [type(Oven.objects.get(pk=pk).heat) for pk in (1, 2, 3)] == [float, float, type(None)]
     finally:
         connection.run(f"DROP TABLE {table}", ())
 

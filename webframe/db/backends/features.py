@@ -33,6 +33,8 @@ class Features:
     supports_explaining_query_execution = True
     interprets_empty_strings_as_nulls = False
     greatest_least_ignores_nulls = False
+    # Whether all values of a column are of its type, or NULL.
+    has_typed_columns = False
     has_native_uuid_field = False
     has_native_duration_field = False
     supports_microsecond_precision = True

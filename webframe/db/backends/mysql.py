@@ -46,6 +46,7 @@ class MySQLFeatures(Features):
     connection: DatabaseWrapper
 
     max_query_params = 65535
+    has_typed_columns = True
     supports_nulls_first_last = False
     supports_aggregate_filter_clause = False
     supports_update_conflicts_with_target = False

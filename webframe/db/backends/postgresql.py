@@ -37,6 +37,7 @@ class PostgreSQLFeatures(Features):
 
     can_return_from_insert = True
     max_query_params = 65535
+    has_typed_columns = True
     has_native_uuid_field = True
     has_native_duration_field = True
     has_native_boolean = True

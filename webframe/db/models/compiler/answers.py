@@ -39,7 +39,7 @@ def answer_for(selection: Selection, wrapper: Any) -> Answer:
     extra = len(selection.statement.selected_columns) - len(converters)
     converters += [None] * extra
     if selection.root is not None:
-        return Instances(selection.root, selection.annotations, converters)
+        return Instances(selection.root, selection.annotations, converters, wrapper.features.has_typed_columns)
     names = [column.name for column in selection.columns]
     row_class = namedtuple("Row", names) if selection.shape == "named" else None
     return value_rows(selection.shape, names, converters, len(names), row_class)

@@ -70,11 +70,15 @@ class Answer:
 class Instances(Answer):
     """Instances made of rows; a model with its own `__init__` or `from_db` is called for them."""
 
-    def __init__(self, root: Node, annotations: Sequence[tuple[str, int]], converters: Sequence[Any]) -> None:
+    def __init__(
+        self, root: Node, annotations: Sequence[tuple[str, int]], converters: Sequence[Any], typed: bool
+    ) -> None:
         self.root = root
         # (name, column) of what is set on the root instance beside its fields.
         self.annotations = tuple(annotations)
         self.converters = tuple(converters)
+        # Whether the values of a column are all of one type, or None.
+        self.typed = typed
         nodes = root.walk()
         self._models = tuple(node.model for node in nodes)
         for node in nodes:
@@ -84,7 +88,7 @@ class Instances(Answer):
         self._hydrators: dict[tuple[bool, ...], Hydrators] = {}
         careful = Hydrators(self.all_carefully, self.one_carefully)
         called = (False,) * len(nodes)
-        self.all, self.one = _Writer(self, called).hydrators(careful) if self.is_quiet else careful
+        self.all, self.one = _Writer(self, called, careful).hydrators() if self.is_quiet else careful
 
     def all_carefully(self, rows: Sequence[Row], alias: str) -> list[Any]:
         """The instances for these rows, with the init signals for those that somebody hears of."""
@@ -110,8 +114,21 @@ class Instances(Answer):
 class _Writer:
     """Writes the source of hydrators."""
 
-    def __init__(self, instances: Instances, called: tuple[bool, ...]) -> None:
+    def __init__(self, instances: Instances, called: tuple[bool, ...], careful: Hydrators | None = None) -> None:
+        """Where anybody listens to the init signals, or a value has to be converted first, the functions that are
+        written leave it to the `careful` ones.
+        """
         self.instances = instances
+        self.careful = careful
+        self.converters = list(instances.converters)
+        # (column, type) of values that need no conversion if the first one is of this type.
+        self.trusted: list[tuple[int, type]] = []
+        if careful is not None and instances.typed:
+            for column, convert in enumerate(self.converters):
+                left_alone = LEFT_ALONE.get(convert)
+                if left_alone is not None:
+                    self.trusted.append((column, left_alone))
+                    self.converters[column] = None
         # For each node: whether from_db has to be called.
         self.called = iter(called)
         self.constants: list[Any] = []
@@ -124,11 +141,8 @@ class _Writer:
         # The endless supply of empty instances of the root's model; "" where those are made in another way.
         self.blanks = ""
 
-    def hydrators(self, careful: Hydrators | None = None) -> Hydrators:
-        """The functions from (rows, alias) to a list of instances, and from (row, alias) to an instance.
-
-        Where anybody listens to the init signals they leave it to the `careful` ones.
-        """
+    def hydrators(self) -> Hydrators:
+        """The functions from (rows, alias) to a list of instances, and from (row, alias) to an instance."""
         root = self.node(self.instances.root, 0)
         for name, column in self.instances.annotations:
             self.fill(0, root, name, column)
@@ -137,9 +151,9 @@ class _Writer:
         self.lines.insert(self.apart, f"{targets} = row[{self.constant(slice(None))}]")
         many = self.loop(root)
         one = [*self.lines, f"return {root}"]
-        if careful is not None:
-            many.insert(0, self.guard(careful.all, "rows"))
-            one.insert(0, self.guard(careful.one, "row"))
+        if self.careful is not None:
+            many.insert(0, self.guard(self.careful.all, "rows", "rows and rows[0]"))
+            one.insert(0, self.guard(self.careful.one, "row", "row"))
         constants = ", ".join(f"c{place}" for place in range(len(self.constants)))
         source = "\n".join(
             [
@@ -153,10 +167,11 @@ class _Writer:
         )
         return Hydrators(*compile_factory(source)(object.__new__, *self.constants))
 
-    def guard(self, carefully: Callable[..., Any], found: str) -> str:
-        """The line that leaves what was found to another function, if anybody listens to the init signals."""
-        heard = " or ".join(f"{self.constant(signal)}.active" for signal in (pre_init, post_init))
-        return f"if {heard}: return {self.constant(carefully)}({found}, alias)"
+    def guard(self, carefully: Callable[..., Any], found: str, first: str) -> str:
+        """The line that leaves what was found, of which `first` is the first row, to another function."""
+        reasons = [f"{self.constant(signal)}.active" for signal in (pre_init, post_init)]
+        reasons += [f"{first}[{column}].__class__ is not {self.constant(kind)}" for column, kind in self.trusted]
+        return f"if {' or '.join(reasons)}: return {self.constant(carefully)}({found}, alias)"
 
     def loop(self, root: str) -> list[str]:
         """The lines for all rows."""
@@ -173,14 +188,14 @@ class _Writer:
 
     def term(self, column: int) -> str:
         """The value of a column, converted."""
-        return converted(f"v{column}", self.instances.converters[column], self.constant)
+        return converted(f"v{column}", self.converters[column], self.constant)
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
 
     def fill(self, depth: int, target: str, name: str, column: int) -> None:
         """Set an attribute to the value of a column."""
-        if self.apart and depth == 0 and self.instances.converters[column] is None and is_plain(name):
+        if self.apart and depth == 0 and self.converters[column] is None and is_plain(name):
             self.targets[column] = f"{target}.{name}"
         else:
             self.store(depth, target, name, self.term(column))

@@ -45,18 +45,21 @@ _kept = twin(AsyncRows._rows, rows)
 async def all_rows(queryset: Any) -> list[Any]:
     """What `_kept` gives. For the plainest of querysets everything is done here: each call more would be felt."""
     started = None
-    if queryset._is_bare and len(queryset.__dict__) == BARE and router.has_none:
-        wrapper = connections[DEFAULT_ALIAS]
-        key = queryset._operations, _active_zone()
-        try:
-            plan = wrapper.plans.get(key)
-            if plan is None:
-                plan = wrapper.plans[key] = queryset._plan("rows", wrapper)
-            if plan.answer.is_quiet and not plan.empty:
-                values = queryset._values if plan.parameters is None else plan.parameters(queryset._values)
-                started = wrapper.start_fetch(plan.sql, values)
-        except SynchronousOnlyOperation:
-            pass  # something has to wait before it is known what to ask
+    if queryset._is_bare and router.has_none:
+        key, literals = (queryset._operations, _active_zone()), queryset._values
+        # Looked at last: Python reads an object more slowly once somebody has seen its dictionary.
+        attributes = queryset.__dict__
+        if len(attributes) == BARE:
+            wrapper = connections[DEFAULT_ALIAS]
+            try:
+                plan = wrapper.plans.get(key)
+                if plan is None:
+                    plan = wrapper.plans[key] = queryset._plan("rows", wrapper)
+                if plan.answer.is_quiet and not plan.empty:
+                    values = literals if plan.parameters is None else plan.parameters(literals)
+                    started = wrapper.start_fetch(plan.sql, values)
+            except SynchronousOnlyOperation:
+                pass  # something has to wait before it is known what to ask
     if started is None:
         return await _kept(queryset)
     checkout, answer = started
@@ -66,12 +69,9 @@ async def all_rows(queryset: Any) -> list[Any]:
         found = await wrapper.mend_fetch(checkout, error, plan.sql, values)
     checkout.pool.put(checkout)
     kept: list[Any]
-    if queryset._result_cache is not None:
-        kept = queryset._result_cache  # another task has asked meanwhile
-        return kept
-    if not (pre_init.active or post_init.active):
+    if not (pre_init.active or post_init.active or "_result_cache" in attributes):
         try:
-            kept = queryset._result_cache = plan.answer.all(found, wrapper.alias)
+            kept = attributes["_result_cache"] = plan.answer.all(found, wrapper.alias)
             return kept
         except SynchronousOnlyOperation:
             pass  # a value has to wait
