@@ -17,6 +17,7 @@ from webframe.db import DatabaseError, connection, connections, models, transact
 from webframe.db.backends.pools import LoopPool
 from webframe.db.models.conditions import Q
 from webframe.db.models.query import QuerySet
+from webframe.db.models.querysets import asking, reading
 from webframe.db.models.signals import post_init
 from webframe.db.routers import router
 from webframe.db.transaction import atomic
@@ -366,6 +367,29 @@ async def test_tasks_that_ask_the_same_queryset_have_the_same_objects():
         one, other = await asyncio.gather(queryset.alist(), queryset.alist())
         assert [id(account) for account in one] == [id(account) for account in other]
         assert [id(account) for account in one] == [id(account) for account in await queryset.alist()]
+
+
+def test_what_a_bare_queryset_is_made_of():
+    assert len(vars(Account.objects.filter(balance=2))) == len(vars(Account.objects.filter(owner="ann"))) == asking.BARE
+
+
+async def test_tasks_that_ask_the_same_queryset_have_what_belongs_to_its_rows():
+    await warm()
+    queryset = Account.objects.filter(balance=2).prefetch_related("entries")
+
+    async def count() -> list[int]:
+        return [len(account.entries.all()) async for account in queryset]
+
+    assert await asyncio.gather(count(), count()) == [[1, 1], [1, 1]]
+
+
+async def test_what_belongs_to_rows_is_asked_for_again_if_that_failed(monkeypatch):
+    queryset = Account.objects.filter(balance=2).prefetch_related("entries")
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "prefetch_related_objects", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await queryset.alist()
+    assert [len(account.entries.all()) async for account in queryset] == [1, 1]
 
 
 async def warm() -> None:

@@ -14,6 +14,7 @@ from webframe.core.exceptions import FieldError
 from webframe.db import DatabaseError, connection, models
 from webframe.db.models import F, Lookup, Max, Q, Transform, Value
 from webframe.db.models.building import Literals
+from webframe.db.models.functions import Upper
 from webframe.db.models.lookups import DEFAULT_LOOKUPS
 from webframe.utils import timezone
 
@@ -709,6 +710,26 @@ def test_a_look_up_takes_the_place_of_a_key_of_documents(things):
     finally:
         models.JSONField._unregister_lookup(NotEqual)
     assert names(things.objects.filter(data__ne=1)) == ["a"]
+
+
+def test_a_look_up_takes_the_place_of_what_a_field_of_ones_own_made_of_a_name(define, create_tables):
+    class Shouting(models.TextField):
+        def get_transform(self, name):
+            return super().get_transform("upper" if name == "loud" else name)
+
+    class Quiet(NotEqual):
+        lookup_name = "loud"
+
+    models.TextField.register_lookup(Upper)
+    try:
+        Note = define("Note", text=Shouting())
+        create_tables(Note)
+        Note(text="A").save()
+        assert Note.objects.filter(text__loud="A").count() == 1
+        Shouting.register_lookup(Quiet)
+        assert Note.objects.filter(text__loud="A").count() == 0
+    finally:
+        models.TextField._unregister_lookup(Upper)
 
 
 def test_a_look_up_under_a_new_name_leaves_alone_what_was_found_out_about_others(things):

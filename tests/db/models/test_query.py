@@ -669,6 +669,33 @@ def test_whatever_a_manager_does_begins_at_a_replaced_get_queryset(define, creat
     assert Pizza.objects._beginning is not None, "it is slower than before"
 
 
+def test_a_manager_that_gets_another_model_or_class_of_querysets_is_about_those(define, create_tables):
+    class Big(models.QuerySet):
+        def filter(self, *args, **kwargs):
+            return super().filter(*args, number__gt=5, **kwargs)
+
+    class Other(models.Manager):
+        def __init__(self, queryset_class):
+            super().__init__()
+            self._queryset_class = queryset_class
+
+    One = define("One", number=models.IntegerField(), objects=Other(Big), all_of_them=models.Manager())
+    Two = define("Two", number=models.IntegerField())
+    create_tables(One, Two)
+    for number in (1, 9):
+        One(number=number).save()
+    assert One.objects.filter(pk__gt=0).count() == One.objects.all().filter(pk__gt=0).count() == 1
+    assert One.all_of_them.filter(number=1).count() == 1
+    manager = One.all_of_them
+    manager.model = Two
+    assert not manager.all() and not manager.filter(number=1) and manager.count() == 0
+    with pytest.raises(Two.DoesNotExist):
+        manager.get(number=1)
+    manager.model, manager._queryset_class = One, Big
+    assert type(manager.all()) is type(manager.filter(number=9)) is type(manager.get_queryset()) is Big
+    assert not manager.filter(number=1)
+
+
 def test_managers_are_copied_without_what_they_know_of_their_model(define):
     Book.objects.filter(title="One")
     for manager in (copy.copy(Book.objects), copy.deepcopy(Book.objects), pickle.loads(pickle.dumps(Book.objects))):
@@ -676,6 +703,9 @@ def test_managers_are_copied_without_what_they_know_of_their_model(define):
         assert manager.filter(name="x").model is Author
         assert manager.order_by("name").model is Author
         assert manager.all().model is Author
+    other = pickle.loads(pickle.dumps(Book.objects.db_manager("other")))
+    other.model = Book
+    assert other.db == other.order_by("title").db == "other"
     assert Book.objects.db_manager("other").order_by("title").db == "other"
     assert Book.objects.db_manager("other").filter(title="One").db == "other"
 

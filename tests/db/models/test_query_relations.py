@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from webframe.core.exceptions import FieldError
-from webframe.db import connection
+from webframe.db import connection, models
 from webframe.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, Subquery, Sum, Value
 from webframe.db.models.functions import Coalesce, Concat
 
@@ -289,6 +289,16 @@ def test_new_values_are_found_before_any_is_written():
     assert dict(Book.objects.values_list("title", "rating")) == {"Book 1!": 0, "Book 2!": 0, "Book 3!": 1}
     assert Book.objects.filter(rating=1).update(title="Last", rating=Coalesce(Subquery(below), 7)) == 1
     assert dict(Book.objects.values_list("title", "rating")) == {"Book 1!": 0, "Book 2!": 0, "Last": 0}
+
+
+@pytest.mark.parametrize("table", ["found", "chosen", "new_0"])
+def test_new_values_are_found_whatever_the_table_is_called(define, create_tables, table):
+    Thing = define("Thing", new_0=models.AutoField(primary_key=True), n=models.IntegerField(), Meta={"db_table": table})
+    create_tables(Thing)
+    for n in (1, 2, 3):
+        Thing(n=n).save()
+    assert Thing.objects.update(n=Subquery(Thing.objects.order_by("-n").values("n")[:1])) == 3
+    assert [thing.n for thing in Thing.objects.all()] == [3, 3, 3]
 
 
 def test_update_and_delete_by_related_rows():

@@ -77,7 +77,7 @@ class Connecting(Watched):
         # The pools of event loops, and the one that was asked for last.
         self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
         self._last_pool: LoopPool | None = None
-        processes.wrappers.add(self)
+        processes.add(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} vendor={self.vendor!r} alias={self.alias!r}>"

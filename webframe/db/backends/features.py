@@ -21,6 +21,8 @@ class Features:
     supports_update_conflicts_with_target = True
     # How many parameters a statement may have; None: no limit that anybody reaches.
     max_query_params: int | None = None
+    # Whether there is UPDATE ... FROM, and it is of use.
+    can_update_from = False
     supports_nulls_first_last = True
     supports_order_by_nulls_modifier = property(lambda self: self.supports_nulls_first_last)
     supports_json_field = True

@@ -52,6 +52,7 @@ class SQLiteFeatures(Features):
 
     can_return_from_insert = sqlite3.sqlite_version_info >= (3, 35)
     max_query_params = 999 if sqlite3.sqlite_version_info < (3, 32) else 32766
+    can_update_from = sqlite3.sqlite_version_info >= (3, 33)
     supports_nulls_first_last = sqlite3.sqlite_version_info >= (3, 30)
     supports_aggregate_filter_clause = sqlite3.sqlite_version_info >= (3, 30)
     supports_slicing_ordering_in_compound = False

@@ -102,8 +102,13 @@ class RegisterLookupMixin:
 
     @classmethod
     def _knows_every_name(cls) -> bool:
-        """Whether every name means something already, here or in a class below: a key of documents."""
-        return cls.any_transform is not None or any(each._knows_every_name() for each in cls.__subclasses__())
+        """Whether any name may mean something already, here or in a class below: a key of documents, say."""
+        return (
+            cls.any_transform is not None
+            or cls.get_transform is not RegisterLookupMixin.get_transform
+            or cls.get_lookup is not RegisterLookupMixin.get_lookup
+            or any(each._knows_every_name() for each in cls.__subclasses__())
+        )
 
     @classmethod
     def _unregister_lookup(cls, lookup: Any, lookup_name: str | None = None) -> None:

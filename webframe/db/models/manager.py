@@ -102,11 +102,13 @@ class BaseManager:
         super().__setattr__(name, value)
         if name == "get_queryset":
             # Somebody replaces it for this manager alone, as tests do, and puts it back one way or the other.
-            if value == MethodType(type(self).get_queryset, self):
+            if isinstance(value, MethodType) and value.__func__ is type(self).get_queryset and value.__self__ is self:
                 del self.get_queryset
             else:
                 self._plain, self._beginning = False, None
-        elif name == "_db" or name == "_hints":
+        elif name == "_queryset_class":
+            self._plain, self._beginning = False, None
+        elif name in ("model", "_db", "_hints"):
             self._beginning = None
 
     def __delattr__(self, name: str) -> None:
@@ -117,7 +119,8 @@ class BaseManager:
 
     def _begin(self) -> None:
         """Make the question that every other one begins with, where that never changes."""
-        is_plain = self._db is None and not self._hints and getattr(self, "_is_plain", False)
+        is_known = self.model is not None and self._db is None and not self._hints
+        is_plain = is_known and getattr(self, "_is_plain", False)
         self._beginning = self.get_queryset() if is_plain else None
 
     def __str__(self) -> str:
@@ -178,7 +181,8 @@ class BaseManager:
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
         made._db = using or self._db
-        made._hints = hints or self._hints
+        if hints:
+            made._hints = hints
         return made
 
     def _hands_on(self, name: str) -> bool:

@@ -134,7 +134,7 @@ class Options(FieldIndex):
         """Become the `_meta` of a model; reads its class Meta. Raises TypeError for what Meta cannot have."""
         cls._meta = self
         self.model = cls
-        _all.add(self)
+        _all[id(self)] = self
         self.object_name = cls.__name__
         self.model_name = cls.__name__.lower()
         if self.meta is not None:
@@ -396,15 +396,18 @@ class Options(FieldIndex):
 
 
 # Those of all models, in whatever registry.
-_all: weakref.WeakSet[Options] = weakref.WeakSet()
+_all: weakref.WeakValueDictionary[int, Options] = weakref.WeakValueDictionary()
 
 
 def forget_questions() -> None:
     """Forget what names mean to all models, and the SQL that all databases keep of it: a look-up is another one now."""
-    for meta in list(_all):
-        meta.forget_names()
+    # Lists that are made in one step: other threads may define models meanwhile.
+    for ref in _all.valuerefs():
+        meta = ref()
+        if meta is not None:
+            meta.forget_names()
     if _all:
-        for wrapper in list(processes.wrappers):
+        for wrapper in processes.every_wrapper():
             wrapper.plans.clear()
 
 

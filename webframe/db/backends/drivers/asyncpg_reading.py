@@ -29,8 +29,9 @@ def read_on(raw: Any) -> None:
         and os.name == "posix"
         and isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
         and transport.get_extra_info("sslcontext") is None
+        and isinstance(protocol := transport.get_protocol(), asyncio.Protocol)
     ):
-        transport.set_protocol(ReadingOn(transport, transport.get_protocol()))
+        transport.set_protocol(ReadingOn(transport, protocol))
 
 
 class ReadingOn(asyncio.Protocol):

@@ -174,7 +174,8 @@ def update_plan(
                 value, column_type(field), field.get_save_value, exact_type_of(field)
             )
     update = table_of(model).update()
-    if statement.dialect_name == "sqlite" and any(map(_has_subquery, named.values())):
+    one_by_one = statement.dialect_name == "sqlite" and wrapper.features.can_update_from
+    if one_by_one and any(map(_has_subquery, named.values())):
         made = _found_before(update, named, question)
     else:
         made = _matching(update.values(named), question)
@@ -214,8 +215,8 @@ def _matching(made: Any, question: Question) -> Any:
 def _found_before(update: Any, named: Mapping[Any, Any], question: Question) -> Any:
     """The UPDATE whose new values are all found before any is written, for SQLite, which goes row by row."""
     position = question.statement.position
-    labels = [value.label(f"new_{place}") for place, value in enumerate(named.values())]
-    found = question.keys().add_columns(*labels).correlate(None).subquery("found")
+    labels = [value.label(None) for value in named.values()]
+    found = question.keys().add_columns(*labels).correlate(None).subquery()
     question.statement.position = position
     key, *values = found.c
     return update.values(dict(zip(named, values, strict=True))).where(question.pk == key)

@@ -48,8 +48,8 @@ class Reading(Chaining):
         if self._result_cache is None:
             self._result_cache = self._fetch()
         if self._prefetch_related_lookups and not self._prefetch_done:
-            self._prefetch_done = True
             prefetch_related_objects(self._result_cache, *self._prefetch_related_lookups)
+            self._prefetch_done = True
 
     def _fetch(self) -> list[Any]:
         statement = self._statement("rows")
