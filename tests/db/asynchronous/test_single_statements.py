@@ -370,7 +370,8 @@ async def test_tasks_that_ask_the_same_queryset_have_the_same_objects():
 
 
 def test_what_a_bare_queryset_is_made_of():
-    assert len(vars(Account.objects.filter(balance=2))) == len(vars(Account.objects.filter(owner="ann"))) == asking.BARE
+    Account.objects.filter(balance=2)  # finds out what the name means
+    assert len(vars(Account.objects.filter(balance=3))) == asking.BARE
 
 
 async def test_tasks_that_ask_the_same_queryset_have_what_belongs_to_its_rows():
