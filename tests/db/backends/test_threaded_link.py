@@ -57,7 +57,8 @@ def test_threads_that_have_nothing_to_do_end(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(threads, "_idle", [])
     thread = asyncio.run(bridge(threads.call, threading.current_thread))
     thread.join(5)
-    assert not thread.is_alive() and threads._idle == []
+    assert not thread.is_alive()
+    # Nobody asks it any more, which would take for ever. Threads of other tests may have become free meanwhile.
     assert asyncio.run(bridge(threads.call, threading.current_thread)) is not thread
 
 
