@@ -99,6 +99,31 @@ def test_a_server_whose_receive_never_returns_gets_its_answer(app: Webframe, asg
     assert heard.events == ["started", "finished"]
 
 
+def test_a_server_whose_receive_never_waits_gets_its_answer(app: Webframe, asgi: Any, heard: Any) -> None:
+    """After the body it should wait for the client to go; the loop is not to be kept busy by asking it again."""
+
+    @app.get("/")
+    async def view(request: Request) -> str:
+        for _ in range(20):
+            await asyncio.sleep(0.01)  # longer than it takes until it is listened for
+        return "ok"
+
+    asked = iter(range(20))
+
+    async def receive() -> Mapping[str, Any]:
+        next(asked)
+        return piece(b"", more=False)
+
+    async def main() -> None:
+        exchange = asgi(app)
+        await app(exchange.scope, receive, exchange.send)
+        assert exchange.body == b"ok"
+        assert next(asked) > 1
+
+    run(main)
+    assert heard.events == ["started", "finished"]
+
+
 # -- in the view
 
 

@@ -87,10 +87,14 @@ def test_the_thread_stops_the_server_at_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(reloader, "INTERVAL", 0.01)
-    monkeypatch.setattr(reloader, "PATIENCE", 10_000)  # a process that stays must not be ended here
     monkeypatch.chdir(tmp_path)
     stopped = threading.Event()
-    changed = Watcher(tmp_path).start(stopped.set)
+
+    def stop() -> None:
+        stopped.set()
+        threading.Event().wait()  # or this process would be ended for not ending by itself
+
+    changed = Watcher(tmp_path).start(stop)
     assert not changed.is_set()
     (tmp_path / "views.py").write_text("")
     assert stopped.wait(10)

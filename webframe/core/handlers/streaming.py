@@ -227,7 +227,8 @@ class DisconnectWatch:
 
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
-            pass
+            # There is nothing else to tell. Who says something all the same may do so at once, again and again.
+            await asyncio.sleep(self.DELAY)
         self.gone = True
         if self._task is not None:
             self._task.cancel("The client went away.")
