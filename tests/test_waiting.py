@@ -14,6 +14,7 @@ import pytest
 
 from webframe import waiting, workers
 from webframe.core.exceptions import SynchronousOnlyOperation
+from webframe.greenlets import bridge
 
 
 async def double(number: int) -> int:
@@ -160,3 +161,34 @@ def test_the_mark_of_inspect_counts() -> None:
     def function() -> Any: ...
 
     assert waiting.is_async(inspect.markcoroutinefunction(function))
+
+
+def test_long_work_gives_others_their_turn_in_a_greenlet_and_nowhere_else() -> None:
+    things = list(range(2 * waiting.TURN + 1))
+
+    def work(order: list[object]) -> list[int]:
+        done: list[int] = []
+        for piece in waiting.in_turns(things):
+            order.append(len(piece))
+            done += piece
+        return done
+
+    async def main() -> None:
+        order: list[object] = []
+
+        async def other() -> None:
+            while True:
+                order.append("other")
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        assert await bridge(work, order) == things
+        task.cancel()
+        assert order == [waiting.TURN, "other", waiting.TURN, "other", 1]
+        # Plain code that is called on the loop can give nobody a turn; it is not refused either.
+        assert work([]) == things
+
+    asyncio.run(main())
+    order: list[object] = []
+    assert work(order) == things and order == [waiting.TURN, waiting.TURN, 1]
+    assert [list(piece) for piece in waiting.in_turns([1, 2])] == [[1, 2]] and not list(waiting.in_turns([]))[0]

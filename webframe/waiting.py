@@ -25,7 +25,7 @@ from webframe.core.exceptions import SynchronousOnlyOperation
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
     from typing import Any, Protocol, TypeVar
 
     T = TypeVar("T")
@@ -68,6 +68,33 @@ def wait(awaitable: Awaitable[T]) -> T:
         raise RuntimeError("Nothing here knows how to wait: import webframe.workers first.")
     result: T = here.strategy(awaitable)
     return result
+
+
+def in_turns(things: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Many things in pieces of `TURN`, for work that would keep an event loop busy: others have a turn in between.
+
+    That is so in a greenlet of `greenlets.bridge`; elsewhere nobody is kept waiting.
+    """
+    if len(things) <= TURN:
+        yield things
+        return
+    for start in range(0, len(things), TURN):
+        if start:
+            give_way()
+        yield things[start : start + TURN]
+
+
+# How many rows are made into objects, or handed out, in one turn of an event loop: about a millisecond.
+TURN = 1_000
+
+
+def give_way() -> None:
+    """Let the other tasks of an event loop have their turn, from a greenlet in it; elsewhere do nothing."""
+    greenlet = current_greenlet() if on_running_loop() else None
+    if greenlet is not None:
+        import asyncio
+
+        greenlet.suspend(asyncio.sleep(0))
 
 
 def refuse_on_loop(what: str, instead: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from webframe.db.backends.drivers.adaptive import AdaptiveLink, Line
+from webframe.db.backends.drivers.adaptive import DETOURS, AdaptiveLink, Line
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
 from webframe.db.backends.drivers.threaded import connect
 from webframe.db.errors import InterfaceError, OperationalError
@@ -78,6 +78,18 @@ async def stalls(function: Callable[[], Any]) -> tuple[Any, float]:
     return result, longest
 
 
+def watched(link: AdaptiveLink) -> list[tuple[str, bool]]:
+    """The statements that a link is going to run, but for those that it asks itself, and whether on this thread."""
+    here, ran = threading.current_thread(), list[tuple[str, bool]]()
+
+    def note(sql: str) -> None:
+        if "busy_timeout" not in sql and "EXPLAIN" not in sql and "_list" not in sql and "page_count" not in sql:
+            ran.append((sql, threading.current_thread() is here))
+
+    link.raw.set_trace_callback(note)
+    return ran
+
+
 def closed(raw: sqlite3.Connection) -> bool:
     try:
         return raw.in_transaction and False  # which may be asked while a thread is closing it
@@ -93,29 +105,27 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def test_quick_questions_are_answered_on_the_loop_and_everything_else_in_a_thread(database: Database) -> None:
-    seen: dict[str, str] = {}
-
-    def statements() -> None:
+    def statements() -> list[tuple[str, bool]]:
         link = database.link()
-        link.raw.create_function("here", 1, lambda key: seen.setdefault(key, threading.current_thread().name))
-        link.fetch("SELECT here('select')", ())
-        link.fetch("  select here('small')", ())
-        link.fetch("INSERT INTO note (text) VALUES (here('returning')) RETURNING id", ())
-        link.run("UPDATE note SET text = here('update')", ())
-        link.insert("INSERT INTO note (text) VALUES (here('insert'))", ())
-        link.run_many("INSERT INTO note (text) VALUES (here(?))", [("many",)])
+        ran = watched(link)
+        link.fetch("SELECT text FROM note", ())
+        link.fetch("  select upper(text) FROM note", ())
+        link.fetch("INSERT INTO note (text) VALUES ('returned') RETURNING id", ())
+        link.run("UPDATE note SET text = 'new'", ())
+        link.insert("INSERT INTO note (text) VALUES ('more')", ())
+        link.run_many("INSERT INTO note (text) VALUES (?)", [("many",)])
         link.command("PRAGMA user_version=1")
+        return ran
 
-    run(statements)
-    here = threading.current_thread().name
-    assert {key: name == here for key, name in seen.items()} == {
-        "select": True,
-        "small": True,
-        "returning": False,
-        "update": False,
-        "insert": False,
-        "many": False,
-    }
+    assert [(sql.split()[0], on_loop) for sql, on_loop in run(statements)] == [
+        ("SELECT", True),
+        ("select", True),
+        ("INSERT", False),
+        ("UPDATE", False),
+        ("INSERT", False),
+        ("INSERT", False),
+        ("PRAGMA", False),
+    ]
 
 
 @pytest.mark.alone
@@ -125,14 +135,13 @@ def test_a_question_that_takes_too_long_is_asked_again_in_a_thread_and_the_loop_
         rows, longest = await stalls(lambda: link.fetch(SLOW_SELECT, ()))
         assert rows == [(1500000,)]
         assert longest < 0.2
-        assert SLOW_SELECT in database.line.slow
         # It is remembered for a while, so the loop is not kept a millisecond each time.
-        where: list[Any] = []
-        link.raw.create_function("here", 0, lambda: where.append(threading.current_thread()) or 1)
-        database.line.slow["SELECT here()"] = 2
+        assert database.line.detours[SLOW_SELECT] == DETOURS
+        database.line.detours["SELECT text FROM note"] = 2
+        ran = watched(link)
         for _ in range(3):
-            await bridge(link.fetch, "SELECT here()", ())
-        assert [thread is threading.current_thread() for thread in where] == [False, False, True]
+            await bridge(link.fetch, "SELECT text FROM note", ())
+        assert [on_loop for _, on_loop in ran] == [False, False, True]
 
     asyncio.run(main())
 

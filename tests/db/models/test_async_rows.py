@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from contextlib import aclosing
+import sys
+from contextlib import aclosing, suppress
 
 import pytest
 
 from webframe.db import transaction
+from webframe.greenlets import bridge
+from webframe.waiting import TURN
 
 from .library import Tag
 
@@ -90,6 +93,98 @@ def test_a_loop_that_is_left_without_closing_is_closed_when_python_comes_across_
         gc.collect()
         await asyncio.sleep(0)
         assert await Tag.objects.acount() == 100
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def many(library):
+    """More rows than are dealt with in one turn of an event loop; their numbers in the order of their names."""
+    Tag.objects.bulk_create([Tag(name=f"y{number:05}") for number in range(2 * TURN + 10)])
+    return Tag.objects.filter(name__startswith="y").order_by("name")
+
+
+class Turns:
+    """Counts the turns of an event loop."""
+
+    async def __aenter__(self):
+        self.number = 0
+        self.task = asyncio.create_task(self.go_round())
+        return self
+
+    async def go_round(self):
+        while True:
+            self.number += 1
+            await asyncio.sleep(0)
+
+    async def __aexit__(self, *error):
+        self.task.cancel()
+
+
+@pytest.mark.parametrize("shape", ["objects", "tuples", "narrow"])
+def test_very_many_rows_are_made_and_handed_out_in_turns_with_other_tasks(many, shape):
+    asked = {"objects": many.all, "tuples": lambda: many.values_list("pk", "name"), "narrow": lambda: many.only("name")}
+
+    async def main():
+        plain = await bridge(list, asked[shape]())
+        queryset = asked[shape]()
+        async with Turns() as turns:
+            kept = await queryset.alist()
+            before = turns.number
+            handed_out = [row async for row in queryset]
+            assert turns.number >= before + 2
+        assert handed_out == kept == plain and len(plain) == 2 * TURN + 10
+        assert all(one is other for one, other in zip(handed_out, kept, strict=True))
+        names = [row[1] if shape == "tuples" else row.name for row in kept]
+        assert names == [f"y{number:05}" for number in range(2 * TURN + 10)]
+
+    asyncio.run(main())
+
+
+def test_two_tasks_that_read_very_many_rows_of_one_queryset_have_the_same_instances(many):
+    async def main():
+        queryset = many.all()
+        first, second, third = await asyncio.gather(queryset.alist(), read(queryset), bridge(list, queryset))
+        assert len(first) == 2 * TURN + 10
+        assert list(map(id, first)) == list(map(id, second)) == list(map(id, third))
+
+    async def read(queryset):
+        return [tag async for tag in queryset]
+
+    asyncio.run(main())
+
+
+def test_very_many_rows_of_one_iterator_are_shared_by_tasks(many):
+    async def main():
+        rows = aiter(many)
+        found = [(await anext(rows)).name]
+
+        async def take():
+            with suppress(StopAsyncIteration):
+                while True:
+                    found.append((await anext(rows)).name)
+                    await asyncio.sleep(0)
+
+        if sys.version_info >= (3, 12):  # an asynchronous generator is for one task at a time
+            await asyncio.gather(take(), take(), take())
+        else:
+            await take()
+        assert found == [f"y{number:05}" for number in range(2 * TURN + 10)]
+
+    asyncio.run(main())
+
+
+def test_making_very_many_rows_can_be_cancelled_and_done_again(many):
+    async def main():
+        queryset = many.all()
+        for turns in range(1, 6):
+            task = asyncio.create_task(queryset.alist())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        assert len(await queryset.alist()) == 2 * TURN + 10
 
     asyncio.run(main())
 

@@ -27,6 +27,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db.models.signals import post_init, pre_init
 from webframe.greenlets import bridge
+from webframe.waiting import TURN
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,8 +85,8 @@ def _make(name: str, method: Any, doc: str | None, asked: Any = None) -> Any:
             return await bridge(getattr(self, name), *args, **kwargs)
         wrapper, plan, parameters, answer = question
         rows = await wrapper.afetch(plan.sql, parameters)
-        if pre_init.active or post_init.active:
-            return await bridge(answer, rows, plan, wrapper.alias)  # receivers may have to wait
+        if pre_init.active or post_init.active or len(rows) > TURN:
+            return await bridge(answer, rows, plan, wrapper.alias)  # receivers may have to wait, or others a turn
         try:
             return answer(rows, plan, wrapper.alias)
         except SynchronousOnlyOperation:
@@ -119,11 +120,13 @@ _BEGINNING = "Another task is waiting for the first row. Give each task a loop o
 class _OneByOne:
     """Hands rows out to ``async for``."""
 
-    __slots__ = ("_rows", "_source")
+    __slots__ = ("_pieces", "_rows", "_source")
 
     def __init__(self, source: AsyncRows) -> None:
         self._source: AsyncRows | None = source
+        # What is handed out in this turn of the loop, and the pieces for the next ones.
         self._rows: Iterator[Any] | None = None
+        self._pieces: Iterator[Iterator[Any]] = iter(())
 
     def __aiter__(self) -> Self:
         return self
@@ -139,8 +142,16 @@ class _OneByOne:
                 rows = await source._arows()
             finally:
                 self._rows = iter(rows)  # none, if it failed
+            if len(rows) > TURN:
+                self._pieces = _pieces_of(rows)
+                self._rows = next(self._pieces)
         for row in self._rows:
             return row
+        for piece in self._pieces:
+            self._rows = piece
+            await _others()
+            for row in piece:
+                return row
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
@@ -148,6 +159,17 @@ class _OneByOne:
         if self._source is None and self._rows is None:
             raise RuntimeError(_BEGINNING)
         self._rows = iter(())
+
+
+def _pieces_of(rows: Sequence[Any]) -> Iterator[Iterator[Any]]:
+    return (iter(rows[start : start + TURN]) for start in range(0, len(rows), TURN))
+
+
+def _others() -> Coroutine[Any, Any, None]:
+    """Let others have their turn, who would wait long until very many rows are handed out."""
+    import asyncio
+
+    return asyncio.sleep(0)
 
 
 class AsyncRows:
@@ -163,8 +185,15 @@ class AsyncRows:
         # An asynchronous generator is the quicker one here: 0.10 us a row less 0.15; from 3.12 on 0.21 and 0.15.
         async def __aiter__(self) -> AsyncIterator[Any]:
             """The rows, asked for all at once, and kept where the plain iteration keeps them."""
-            for row in await self._arows():
-                yield row
+            rows = await self._arows()
+            if len(rows) <= TURN:
+                for row in rows:
+                    yield row
+            else:
+                for piece in _pieces_of(rows):
+                    for row in piece:
+                        yield row
+                    await _others()
 
     def _rows(self) -> list[Any]:
         rows: Any = self

@@ -3,8 +3,10 @@
 Most questions that a program asks SQLite are answered in some microseconds, and
 going to a thread and back takes many times as long. So a SELECT runs on the
 event loop, for a millisecond at most: then it is interrupted, and asked again in
-a thread. Reading can be interrupted at any time without harm. Nothing waits for a
-lock on the loop: what finds the database locked is repeated in a thread, too.
+a thread. Reading can be interrupted at any time without harm. What SQLite cannot
+interrupt (see `sqlite_programs.py`) goes to a thread at once, and so does what
+meets a very long value. Nothing waits for a lock on the loop: what finds the
+database locked is repeated in a thread, too.
 
 Whatever writes runs in a thread, but for the beginning of a transaction, which
 does no more than take the lock. SQLite has one writer at a time; those of this
@@ -14,6 +16,7 @@ and need no thread for waiting.
 
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -24,6 +27,7 @@ from webframe._lazy import late_pattern
 from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.base import Params, Row
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
+from webframe.db.backends.drivers.sqlite_programs import Pace, is_small, pace_of, quick_functions
 from webframe.db.backends.drivers.threaded import ThreadedCursor, ThreadedLink, ThreadedStream, quietly
 from webframe.db.errors import OperationalError
 from webframe.db.guard import Guard, WouldWaitForItself
@@ -39,12 +43,23 @@ BUDGET = 0.001
 
 # Instructions of SQLite's virtual machine between two looks at the clock. A row by its key takes about 20 of them, a
 # hundred rows of ten columns about 1,500.
-INSTRUCTIONS = 200
+INSTRUCTIONS = 50
 
-# How many times a question that took too long is asked in a thread before it is tried on the loop again, and how many
-# such questions are remembered.
+# Bytes of a value that is dealt with on the loop, for functions cannot be interrupted: to look something up in JSON
+# takes five microseconds for every thousand.
+LENGTH = 100_000
+
+# SQLite's codes for what was interrupted, and for a value that is too long.
+TOO_MUCH = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_TOOBIG)
+
+# How many times a question that took too long on the loop is asked in a thread before it is tried there again.
 DETOURS = 50
-MAX_SLOW = 500
+
+# The same for one that was never asked. One that counts is tried as long as the database is small.
+DETOURS_OF = {Pace.SURE: 0, Pace.COUNTING: -1, Pace.UNSURE: math.inf}
+
+# How many questions are remembered.
+MAX_QUESTIONS = 1_000
 
 _QUESTION = late_pattern(r"\s*(SELECT|VALUES)\b", re.IGNORECASE)
 
@@ -64,8 +79,10 @@ class Line:
         self.guard = Guard()
         # Seconds that a writer waits for those of this process.
         self.timeout = timeout
-        # SELECTs that took too long on the event loop, and how many more times they are asked in a thread.
-        self.slow: dict[str, int] = {}
+        # Questions that have been asked, and how many more times each is asked in a thread.
+        self.detours: dict[str, float] = {}
+        # The SQL functions that are known to be quick, as soon as somebody has looked.
+        self.quick: frozenset[str] | None = None
 
     def enter(self) -> None:
         """Wait for one's turn to write."""
@@ -133,8 +150,12 @@ class AdaptiveLink(ThreadedLink):
         return AdaptiveStream(self, self.there(sql, self.inner.stream, sql, params, size))
 
     def ask(self, sql: str, function: Callable[..., T], *args: Any) -> T:
-        """Call what runs a statement: on the loop if it is a question that is answered quickly, else in a thread."""
-        if (sql.startswith("SELECT ") or _QUESTION.match(sql)) and not self._is_slow(sql):
+        """Call what runs a statement: on the loop if it is a question that is answered quickly, else in a thread.
+
+        The parameters of the statement are the last of the arguments.
+        """
+        detours = self._line.detours.get(sql)
+        if detours == 0 or self._may_be_tried(sql, args[-1], detours):
             self._take()
             raw = self.raw
             try:
@@ -142,10 +163,14 @@ class AdaptiveLink(ThreadedLink):
                     self._lose_patience()
                 self._deadline[0] = perf_counter() + BUDGET
                 raw.set_progress_handler(self._is_over, INSTRUCTIONS)
-                return function(*args)
-            except sqlite3.OperationalError as error:
-                if code_of(error) == sqlite3.SQLITE_INTERRUPT:
-                    self._remember_slow(sql)
+                length = raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LENGTH)
+                try:
+                    return function(*args)
+                finally:
+                    raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, length)
+            except (sqlite3.OperationalError, sqlite3.DataError) as error:
+                if code_of(error) in TOO_MUCH:
+                    self._line.detours[sql] = DETOURS
                 elif not _is_locked(error):
                     raise
             finally:
@@ -191,21 +216,30 @@ class AdaptiveLink(ThreadedLink):
         self.raw.execute("PRAGMA busy_timeout=0")
         self._is_patient = False
 
-    def _is_slow(self, sql: str) -> bool:
-        """Whether a question took too long when it was last tried on the loop, not long ago."""
-        slow = self._line.slow
-        if sql not in slow:
+    def _may_be_tried(self, sql: str, params: Any, detours: float | None) -> bool:
+        """Whether a statement may be run on the loop until it is interrupted."""
+        known = self._line.detours
+        if detours is None:
+            if not _QUESTION.match(sql):
+                return False
+            try:
+                detours = self.here(self._detours_of, sql, params)
+            except Exception:
+                return True  # whatever is wrong with it, it will say by itself
+            if len(known) >= MAX_QUESTIONS:
+                known.clear()
+            known[sql] = detours
+        if detours > 0:
+            known[sql] = detours - 1
             return False
-        left = slow.pop(sql, 1) - 1
-        if left:
-            slow[sql] = left
-        return True
+        return detours == 0 or self.here(is_small, self.raw)
 
-    def _remember_slow(self, sql: str) -> None:
-        slow = self._line.slow
-        if len(slow) >= MAX_SLOW:
-            slow.clear()
-        slow[sql] = DETOURS
+    def _detours_of(self, sql: str, params: Any) -> float:
+        """How often a question that nobody has asked yet is to be asked in a thread first."""
+        line = self._line
+        if line.quick is None:
+            line.quick = quick_functions(self.raw)
+        return DETOURS_OF[pace_of(self.raw, sql, params, line.quick)]
 
     # --- the turn to write ----------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from webframe.db.models.signals import post_init, pre_init
 from webframe.db.models.twins import Arguments, Asked, AsyncRows, Keywords, twin
 from webframe.greenlets import bridge
 from webframe.utils import timezone
+from webframe.waiting import TURN
 
 
 def rows(queryset: Any, args: Arguments, kwargs: Keywords) -> Asked | None:
@@ -69,7 +70,7 @@ async def all_rows(queryset: Any) -> list[Any]:
         found = await wrapper.mend_fetch(checkout, error, plan.sql, values)
     checkout.pool.put(checkout)
     kept: list[Any]
-    if not (pre_init.active or post_init.active or "_result_cache" in attributes):
+    if not (pre_init.active or post_init.active or len(found) > TURN or "_result_cache" in attributes):
         try:
             kept = attributes["_result_cache"] = plan.answer.all(found, wrapper.alias)
             return kept

@@ -16,6 +16,7 @@ from webframe.db.models.querysets.chaining import NO_ORDER, Chaining, refuse_nes
 from webframe.db.models.related.prefetch import prefetch_related_objects
 from webframe.db.models.twins import CHUNK_SIZE
 from webframe.utils import timezone
+from webframe.waiting import TURN, in_turns
 
 if TYPE_CHECKING:
     from webframe.db.models.compiler import answers
@@ -64,7 +65,9 @@ class Reading(Chaining):
         """Keep what is made of the rows that a plan has found, unless another task has done so meanwhile."""
         if self._result_cache is not None:
             return self._result_cache
-        found: list[Any] = plan.answer.all(rows, alias)
+        found: list[Any] = plan.answer.all(rows, alias) if len(rows) <= TURN else _all_in_turns(plan, rows, alias)
+        if self._result_cache is not None:
+            return self._result_cache
         self._result_cache = found
         if self._known_related is not None:
             self._remember_related(found)
@@ -170,7 +173,7 @@ class Reading(Chaining):
         if self._for_write:
             self._check_lock(wrapper)
         for rows in wrapper.iterate(plan.sql, plan.arguments(self._literals()), chunk_size):
-            found = plan.answer.all(rows, alias)
+            found = _all_in_turns(plan, rows, alias)
             if self._known_related is not None:
                 self._remember_related(found)
             if self._prefetch_related_lookups:
@@ -440,6 +443,14 @@ def _is_aggregate(expression: Any, named: dict[str, Any]) -> bool:
 def number_in(rows: Sequence[Any]) -> int:
     """The number that COUNT has given."""
     return int(rows[0][0])
+
+
+def _all_in_turns(plan: Plan, rows: Sequence[Any], alias: str) -> list[Any]:
+    """What a plan makes of rows; an event loop is not kept busy by it."""
+    found: list[Any] = []
+    for piece in in_turns(rows):
+        found += plan.answer.all(piece, alias)
+    return found
 
 
 def not_found(model: Any) -> Http404:
