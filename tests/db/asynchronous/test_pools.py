@@ -295,6 +295,41 @@ async def test_each_connection_is_announced_once_and_receivers_can_ask_on_it(con
     assert witness.connections() == 3
 
 
+async def test_receivers_find_the_new_connection_of_the_driver_in_the_wrapper(connect, witness):
+    heard: list[Any] = []
+
+    async def asynchronous(connection: Any, **kwargs: Any) -> None:
+        heard.append(connection.connection)
+
+    def plain(connection: Any, **kwargs: Any) -> None:
+        heard.append(connection.connection)
+
+    connect(connection_created, asynchronous)
+    connect(connection_created, plain)
+    await Note.objects.acount()
+    async with atomic():
+        assert await Note.objects.acount() == 0
+        used = connection.connection
+    assert used is not None and heard == [used, used]
+
+
+def test_receivers_find_the_new_connection_of_plain_code_in_the_wrapper(connect, witness):
+    heard: list[Any] = []
+
+    async def asynchronous(connection: Any, **kwargs: Any) -> None:
+        heard.append(connection.connection)
+
+    def plain(connection: Any, **kwargs: Any) -> None:
+        heard.append(connection.connection)
+
+    connect(connection_created, asynchronous)
+    connect(connection_created, plain)
+    connection.close()
+    connection.dispose()
+    connection.ensure_connection()
+    assert connection.connection is not None and heard == [connection.connection] * 2
+
+
 def test_an_async_receiver_asks_on_a_new_connection_of_plain_code_without_blocking_its_loop(connect, witness):
     heard: list[object] = []
 

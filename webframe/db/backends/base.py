@@ -25,7 +25,7 @@ from webframe.db.backends.places import Placing
 from webframe.db.backends.streams import Stream
 from webframe.db.errors import Error, NotSupportedError, TransactionManagementError
 from webframe.db.guard import WouldWaitForItself
-from webframe.db.holder import Slot, entered, holder_if_any
+from webframe.db.holder import Slot, announced, entered, holder_if_any
 from webframe.db.nodes import Node, broken_error, node_here
 from webframe.greenlets import bridge
 
@@ -354,8 +354,13 @@ class DatabaseWrapper(Placing):
 
     @property
     def connection(self) -> Any:
-        """The driver's connection that the code here is using, or None; see `ensure_connection`."""
-        slot = self._slot()
+        """The driver's connection that the code here is using, or None; see `ensure_connection`.
+
+        To receivers of `connection_created` that is the new one.
+        """
+        slot = announced.get() if self.announcing else None
+        if slot is None or slot.wrapper is not self:
+            slot = self._slot()
         return None if slot is None or slot.link is None else slot.link.raw
 
     def ensure_connection(self) -> None:
