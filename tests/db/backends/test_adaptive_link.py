@@ -447,6 +447,29 @@ def test_a_stream_is_read_in_threads_and_can_be_closed_early(database: Database)
     run(main)
 
 
+@pytest.mark.parametrize(("taken", "on_loop"), [(1, False), (2, True)])
+def test_a_stream_that_is_left_early_is_ended_in_a_thread(database: Database, taken: int, on_loop: bool) -> None:
+    closed_in: list[threading.Thread] = []
+
+    class Watched:
+        def __init__(self, cursor: sqlite3.Cursor) -> None:
+            self.fetchmany = cursor.fetchmany
+
+        def close(self) -> None:
+            closed_in.append(threading.current_thread())
+
+    def main() -> None:
+        link = database.link()
+        cursor = link.inner.stream
+        link.inner.stream = lambda *args: Watched(cursor(*args))  # type: ignore[method-assign]
+        stream = link.stream("SELECT text FROM note", (), 10)
+        assert len(stream.fetchmany(taken)) == 1
+        stream.close()
+        assert [thread is threading.current_thread() for thread in closed_in] == [on_loop]
+
+    run(main)
+
+
 def test_errors_leave_nothing_locked(database: Database) -> None:
     def main() -> None:
         link = database.link()

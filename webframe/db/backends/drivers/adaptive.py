@@ -363,14 +363,25 @@ class AdaptiveCursor(ThreadedCursor):
 
 
 class AdaptiveStream(ThreadedStream):
-    """A stream of sqlite3; to close it nothing has to be waited for."""
+    """A stream of sqlite3."""
 
     _link: AdaptiveLink
 
+    # Whether all rows were taken, and there is nothing to be ended; what was sorted for the others takes its time.
+    _is_over = False
+
+    def fetchmany(self, size: int) -> list[Row]:
+        rows = super().fetchmany(size)
+        self._is_over = len(rows) < size
+        return rows
+
     def close(self) -> None:
-        inner, self._inner = self._inner, None
-        if inner is not None:
-            self._link.here(inner.close)
+        if self._is_over:
+            inner, self._inner = self._inner, None
+            if inner is not None:
+                self._link.here(inner.close)
+        else:
+            super().close()
 
 
 def _is_locked(error: sqlite3.Error) -> bool:
