@@ -86,6 +86,21 @@ def test_a_reader_that_is_cancelled_leaves_nothing_open(read):
     asyncio.run(main())
 
 
+def test_a_reader_that_is_cancelled_while_it_ends_its_query_hears_of_it():
+    async def main():
+        some = rows()
+        await anext(some)
+        ending = asyncio.create_task(some.aclose())
+        await asyncio.sleep(0)
+        if not ending.done():  # the query has to be ended in a thread, or by the server
+            ending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await ending
+        assert await Tag.objects.acount() == 100
+
+    asyncio.run(main())
+
+
 def test_a_loop_that_is_left_without_closing_is_closed_when_python_comes_across_it():
     async def main():
         async for _ in rows():

@@ -9,7 +9,7 @@ tasks.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -165,7 +165,7 @@ class DatabaseWrapper(Placing):
                 return matched
             return self._perform("run_many", sql, rows)  # type: ignore[no-any-return]
 
-    def iterate(self, sql: str, params: Params = (), chunk_size: int = 2000) -> Iterator[list[Row]]:
+    def iterate(self, sql: str, params: Params = (), chunk_size: int = 2000) -> Generator[list[Row], None, None]:
         """The rows of a query in lists of up to `chunk_size`, taken from the database as they are asked for."""
         stream: Stream = (
             self._watched("stream", sql, params, size=chunk_size)

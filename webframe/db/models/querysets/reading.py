@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from webframe._lazy import LateModule
@@ -172,13 +173,15 @@ class Reading(Chaining):
             return
         if self._for_write:
             self._check_lock(wrapper)
-        for rows in wrapper.iterate(plan.sql, plan.arguments(self._literals()), chunk_size):
-            found = _all_in_turns(plan, rows, alias)
-            if self._known_related is not None:
-                self._remember_related(found)
-            if self._prefetch_related_lookups:
-                prefetch_related_objects(found, *self._prefetch_related_lookups)
-            yield from found
+        # To be closed here: what happens while Python closes it by itself, nobody would hear of, nor of a cancellation.
+        with closing(wrapper.iterate(plan.sql, plan.arguments(self._literals()), chunk_size)) as chunks:
+            for rows in chunks:
+                found = _all_in_turns(plan, rows, alias)
+                if self._known_related is not None:
+                    self._remember_related(found)
+                if self._prefetch_related_lookups:
+                    prefetch_related_objects(found, *self._prefetch_related_lookups)
+                yield from found
 
     # --- one row ------------------------------------------------------------------------------------------------
 
