@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 import pytest
 
 from webframe.db import transaction
+from webframe.db.models.twins import AsyncRows
 from webframe.greenlets import bridge
 from webframe.waiting import TURN
 
@@ -136,6 +137,20 @@ class Turns:
         self.task.cancel()
 
 
+@pytest.mark.parametrize("size", [1, 500, 3 * TURN])
+def test_other_tasks_have_their_turn_while_an_iterator_hands_out_what_is_there_already(library, size):
+    class Known(AsyncRows):
+        def iterator(self, chunk_size):
+            return iter(range(5 * TURN))
+
+    async def main():
+        async with Turns() as turns:
+            assert [row async for row in Known().aiterator(size)] == list(range(5 * TURN))
+            assert turns.number >= 4
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("shape", ["objects", "tuples", "narrow"])
 def test_very_many_rows_are_made_and_handed_out_in_turns_with_other_tasks(many, shape):
     asked = {"objects": many.all, "tuples": lambda: many.values_list("pk", "name"), "narrow": lambda: many.only("name")}
@@ -187,6 +202,63 @@ def test_very_many_rows_of_one_iterator_are_shared_by_tasks(many):
         assert found == [f"y{number:05}" for number in range(2 * TURN + 10)]
 
     asyncio.run(main())
+
+
+def test_no_row_is_lost_where_one_task_takes_all_rows_of_a_turn_while_another_waits_for_them(many):
+    async def main():
+        rows = aiter(many)
+        found = [(await anext(rows)).name]
+
+        async def take():
+            while (row := await anext(rows, None)) is not None:
+                found.append(row.name)
+
+        if sys.version_info >= (3, 12):  # an asynchronous generator is for one task at a time
+            await asyncio.gather(take(), take(), take())
+        else:
+            await take()
+        assert found == names
+
+    names = [f"y{number:05}" for number in range(5 * TURN)]
+    Tag.objects.bulk_create([Tag(name=name) for name in names[2 * TURN + 10 :]])
+    asyncio.run(main())
+
+
+def test_a_task_that_is_cancelled_while_others_have_their_turn_leaves_the_rows_to_the_next(many):
+    async def main():
+        rows = aiter(many)
+        for _ in range(TURN):
+            await anext(rows)
+        waiting = asyncio.create_task(anext(rows, None))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        assert (await anext(rows)).name == f"y{TURN:05}"
+
+    if sys.version_info >= (3, 12):  # an asynchronous generator has ended then
+        asyncio.run(main())
+
+
+def test_an_iterator_of_very_many_rows_that_was_closed_hands_out_no_more(many):
+    async def main():
+        rows = aiter(many)
+        await anext(rows)
+        await rows.aclose()
+        assert await anext(rows, None) is None
+
+    async def others():
+        rows = aiter(many)
+        for _ in range(TURN):
+            await anext(rows)
+        waiting = asyncio.create_task(anext(rows, None))
+        await asyncio.sleep(0)
+        await rows.aclose()
+        assert await waiting is None
+
+    asyncio.run(main())
+    if sys.version_info >= (3, 12):  # an asynchronous generator is for one task at a time
+        asyncio.run(others())
 
 
 def test_making_very_many_rows_can_be_cancelled_and_done_again(many):

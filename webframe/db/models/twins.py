@@ -145,20 +145,20 @@ class _OneByOne:
             if len(rows) > TURN:
                 self._pieces = _pieces_of(rows)
                 self._rows = next(self._pieces)
-        for row in self._rows:
-            return row
-        for piece in self._pieces:
-            self._rows = piece
-            await _others()
-            for row in piece:
+        while True:
+            for row in self._rows:
                 return row
-        raise StopAsyncIteration
+            piece = next(self._pieces, None)
+            if piece is None:
+                raise StopAsyncIteration
+            self._rows = piece
+            await _others()  # one of them may take all of these, and put the next ones here, or close
 
     async def aclose(self) -> None:
         """Hand out no more. While somebody waits for the first row it is a `RuntimeError`, as of a generator."""
         if self._source is None and self._rows is None:
             raise RuntimeError(_BEGINNING)
-        self._rows = iter(())
+        self._rows = self._pieces = iter(())
 
 
 def _pieces_of(rows: Sequence[Any]) -> Iterator[Iterator[Any]]:
@@ -225,11 +225,17 @@ class AsyncRows:
 
         try:
             size = chunk_size
+            given = 0
             while size == chunk_size:
                 chunk = await bridge(next_rows)
                 size = len(chunk)
-                for row in chunk:
-                    yield row
+                for start in range(0, size, TURN):
+                    for row in chunk[start : start + TURN]:
+                        yield row
+                    given += min(size - start, TURN)
+                    if given >= TURN:  # nor need there be anything to wait for until the next rows come
+                        given = 0
+                        await _others()
         finally:
             close = getattr(rows, "close", None)
             if close is not None:
