@@ -16,7 +16,7 @@ the scopes; expressions and lookups know them by the protocol here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -72,6 +72,13 @@ class Scope(Protocol):
         self, value: Any, sql_type: TypeEngine[Any], convert: Callable[[Any], Any] | None = None
     ) -> ColumnElement[Any]:
         """Like `value`, for a given SQL type, without a field."""
+        ...
+
+    def values(self, literals: Sequence[Any], make: Callable[[Any], ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        """The parameters for the next literals, each of which `make` would make in the same way.
+
+        For many of them it is one element that stands for all.
+        """
         ...
 
     def build(self, value: Any, field: Any = None) -> Built:

@@ -278,7 +278,7 @@ class In(Lookup):
             return lhs.element.in_(selected)
         expressions, literals = cls.split(value)
         operands = [scope.build(expression, lhs.field).element for expression in expressions]
-        operands += [cls.literal(lhs, literal, scope) for literal in literals]
+        operands += scope.values(literals, lambda literal: cls.literal(lhs, literal, scope))
         return lhs.element.in_(operands) if operands else sqlalchemy.false()
 
     @classmethod

@@ -8,7 +8,7 @@ saved. Names cannot lead to another table, and literals are constants.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
@@ -85,6 +85,10 @@ class Row:
     ) -> ColumnElement[Any]:
         """A constant of a given type."""
         return sqlalchemy.literal(value if convert is None else convert(value), sql_type)
+
+    def values(self, literals: Sequence[Any], make: Callable[[Any], ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        """Constants."""
+        return [make(literal) for literal in literals]
 
     def build(self, value: Any, field: Any = None) -> Built:
         """Any operand."""

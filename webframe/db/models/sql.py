@@ -20,6 +20,7 @@ from sqlalchemy.types import String, TypeEngine
 from webframe.db.errors import DataError, NotSupportedError
 
 __all__ = [
+    "Repeated",
     "Template",
     "as_text",
     "compare_text",
@@ -275,3 +276,27 @@ def _template(element: Template, compiler: Any, **options: Any) -> str:
     texts = [compiler.escape_literal_column(text) for text in element.texts]
     inner = [compiler.process(clause, **options) for clause in element.clauses]
     return "".join([text + part for text, part in zip(texts, [*inner, ""], strict=True)])
+
+
+class Repeated(ColumnElement[Any]):
+    """An element a number of times, with commas between: parameters in a list."""
+
+    __visit_name__ = "repeated"
+    inherit_cache = False
+
+    def __init__(self, element: Element, count: int) -> None:
+        self.element = element
+        self.count = count
+        self.type = element.type
+
+    def get_children(self, **options: Any) -> Iterable[Any]:
+        return (self.element,)
+
+    def self_group(self, against: Any = None) -> Any:
+        return self
+
+
+@compiles(Repeated)
+def _repeated(element: Repeated, compiler: Any, **options: Any) -> str:
+    options.pop("add_to_result_map", None)
+    return ", ".join([compiler.process(element.element, **options)] * element.count)

@@ -37,6 +37,8 @@ class Slot(NamedTuple):
     convert: Convert | None
     # Values of exactly this type need no `convert`.
     exact_type: type | None
+    # How many literals it stands for: that one and those that follow it, as often as the parameter is repeated.
+    repeats: int = 1
 
 
 class Plan:
@@ -83,47 +85,73 @@ def make_plan(
 
 def parameter_maker(compiled: Any, dialect: Dialect, slots: dict[str, Slot], literals: int) -> MakeParameters | None:
     """A function from literals to positional parameters; None if they are the same."""
-    namespace: list[Any] = []
+    namespace = _Namespace()
     terms: list[str] = []
     plain = True
-    for position, name in enumerate(compiled.positiontup or ()):
-        bind = compiled.binds[name]
+    position, names = 0, compiled.positiontup or ()
+    while position < len(names):
+        bind = compiled.binds[names[position]]
         process = bind.type.dialect_impl(dialect).bind_processor(dialect)
         slot = slots.get(bind.key)
         if slot is None:
             value = bind.effective_value
-            terms.append(_name(namespace, value if process is None else process(value)))
-            plain = False
-            continue
-        term = f"v[{slot.literal!r}]"
-        convert = slot.convert
-        if slot.exact_type is bool and convert is not None and process is not None:
-            # Every driver takes True and False as they are.
-            text = f"{_name(namespace, process)}({_name(namespace, convert)}(x))"
-            terms.append(f"(x if type(x := {term}) is {_name(namespace, bool)} else {text})")
-            plain = False
-            continue
-        if convert is not None:
-            call = f"{_name(namespace, convert)}({term})"
-            if slot.exact_type is not None:
-                kind = _name(namespace, slot.exact_type)
-                call = f"(x if type(x := {term}) is {kind} else {_name(namespace, convert)}(x))"
-            term = call
-        if process is not None:
-            term = f"{_name(namespace, process)}({term})"
-        terms.append(term)
+            term = namespace.name(value if process is None else process(value))
+        elif slot.repeats == 1:
+            term = _term(slot, process, namespace)
+        else:
+            term = _term_of_many(slot, process, namespace)
+            position += slot.repeats - 1
         plain = plain and term == f"v[{position}]"
+        terms.append(term)
+        position += 1
     if plain and len(terms) == literals:
         return None
-    names = ", ".join(f"c{index}" for index in range(len(namespace)))
-    source = f"def factory({names}):\n    return lambda v: ({''.join(f'{term}, ' for term in terms)})\n"
-    made: MakeParameters = compile_factory(source)(*namespace)
+    source = f"def factory({namespace}):\n    return lambda v: ({''.join(f'{term}, ' for term in terms)})\n"
+    made: MakeParameters = compile_factory(source)(*namespace.values)
     return made
 
 
-def _name(namespace: list[Any], value: Any) -> str:
-    namespace.append(value)
-    return f"c{len(namespace) - 1}"
+class _Namespace:
+    """What the source of a function refers to, under names."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._names: dict[int, str] = {}
+
+    def name(self, value: Any) -> str:
+        """The name of a value, the same one each time."""
+        name = self._names.get(id(value))
+        if name is None:
+            name = self._names[id(value)] = f"c{len(self.values)}"
+            self.values.append(value)
+        return name
+
+    def __str__(self) -> str:
+        return ", ".join(self._names.values())
+
+
+def _term(slot: Slot, process: Convert | None, namespace: _Namespace) -> str:
+    """The source of one parameter."""
+    term, convert = f"v[{slot.literal!r}]", slot.convert
+    if slot.exact_type is bool and convert is not None and process is not None:
+        # Every driver takes True and False as they are.
+        text = f"{namespace.name(process)}({namespace.name(convert)}(x))"
+        return f"(x if type(x := {term}) is {namespace.name(bool)} else {text})"
+    if convert is not None:
+        call = namespace.name(convert)
+        if slot.exact_type is None:
+            term = f"{call}({term})"
+        else:
+            term = f"(x if type(x := {term}) is {namespace.name(slot.exact_type)} else {call}(x))"
+    return term if process is None else f"{namespace.name(process)}({term})"
+
+
+def _term_of_many(slot: Slot, process: Convert | None, namespace: _Namespace) -> str:
+    """The source of the parameters that are made of a row of literals."""
+    assert isinstance(slot.literal, int)
+    some = f"v[{slot.literal}:{slot.literal + slot.repeats}]"
+    one = _term(slot._replace(literal=0), process, namespace).replace("v[0]", "y")
+    return f"*{some}" if one == "y" else f"*[{one} for y in {some}]"
 
 
 # Column types as drivers know them, for those processors of SQLAlchemy that ask: PostgreSQL's numeric and float8.

@@ -19,6 +19,7 @@ from webframe.db.models.compiler.literals import Names
 from webframe.db.models.compiler.plans import Slot, exact_type_of
 from webframe.db.models.compiler.where import Part, build_condition
 from webframe.db.models.paths import Path, is_forward, resolve_column, scalar
+from webframe.db.models.sql import Repeated
 from webframe.db.models.tables import column_type, table_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from webframe.db.models.options import JoinStep
+
+
+# Of so many parameters of one kind one is made.
+MANY = 16
 
 
 class Statement:
@@ -64,6 +69,24 @@ class Statement:
             convert = None
         self.slots[name] = Slot(index, convert, exact_type)
         return bindparam(name, type_=sql_type)
+
+    def take_many(self, values: Sequence[Any], make: Callable[[Any], ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        """The parameters for the next literals, which must be these, as `make` makes one by `take`; of many, one.
+
+        SQLAlchemy takes its time for each parameter, and forgets nothing of it.
+        """
+        start = self.position
+        if len(values) < MANY or self.constants:
+            return [make(value) for value in values]
+        one, end = make(values[0]), start + len(values)
+        taken = self.slots.get(f"_literal_{start}")
+        if taken is None or self.position != start + 1:
+            return [one, *[make(value) for value in values[1:]]]
+        if not all(map(_same, self.literals[start:end], values)):
+            raise AssertionError("An expression builds the literals of a list in another order than it keys them.")
+        self.slots[f"_literal_{start}"] = taken._replace(repeats=len(values))
+        self.position = end
+        return [Repeated(one, len(values))]
 
     def named(self, table: FromClause) -> FromClause:
         """The table under a name that the statement has not used yet."""
@@ -189,6 +212,10 @@ class QueryScope:
         if convert is not None:
             return self.statement.take(value, sql_type, convert, None)
         return self.statement.take(value, sql_type, field.get_prep_value, exact_type_of(field))
+
+    def values(self, literals: Sequence[Any], make: Callable[[Any], ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        """The parameters for the next literals, each of which is made in the same way."""
+        return self.statement.take_many(literals, make)
 
     def typed_value(
         self, value: Any, sql_type: TypeEngine[Any], convert: Callable[[Any], Any] | None = None
