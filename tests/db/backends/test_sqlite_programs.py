@@ -108,7 +108,6 @@ def test_ordinary_questions_can_be_interrupted(raw: sqlite3.Connection, question
         "SELECT upper(text) FROM note",  # somebody has replaced it
         "SELECT printf('%.*c', 10, 'x')",
         "SELECT value FROM json_each('[1, 2]')",
-        f"SELECT 1 FROM note WHERE id IN ({', '.join(['1'] * LONG)})",
     ],
 )
 def test_what_may_take_long_in_one_step_goes_to_a_thread(raw: sqlite3.Connection, question: str) -> None:
@@ -123,6 +122,44 @@ def test_what_may_take_long_in_one_step_goes_to_a_thread(raw: sqlite3.Connection
     raw.create_aggregate("total_of_mine", 1, Mine)
     assert pace(raw, question) is Pace.UNSURE
     assert asked(raw, question, question) == [(question, False)] * 2
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "SELECT id FROM note ORDER BY text COLLATE mine",
+        "SELECT id FROM note WHERE text = 'first' COLLATE Mine",
+        "SELECT text COLLATE mine, count(*) FROM note GROUP BY 1",
+        "SELECT DISTINCT text COLLATE mine FROM note",
+        "SELECT max(text COLLATE mine) FROM note",
+        "SELECT id FROM page WHERE title > 'a'",
+        "SELECT id FROM page ORDER BY title LIMIT 3",
+        "SELECT id FROM note WHERE text > 'a' COLLATE one_that_has_a_very_long_name",
+    ],
+)
+def test_a_collation_of_somebody_elses_compares_in_a_thread(raw: sqlite3.Connection, question: str) -> None:
+    for name in ("mine", "one_that_has_a_very_long_name"):
+        raw.create_collation(name, lambda one, other: (one > other) - (one < other))
+    raw.execute("CREATE TABLE page (id INTEGER PRIMARY KEY, title TEXT COLLATE mine)")
+    raw.execute("CREATE INDEX page_title ON page (title)")
+    assert pace(raw, question) is Pace.UNSURE
+    others = "SELECT id FROM note ORDER BY text COLLATE nocase, text COLLATE RTRIM DESC"
+    assert asked(raw, question, others) == [(question, False), (others, True)]
+
+
+def test_questions_that_take_long_to_be_understood_go_to_a_thread_and_are_not_remembered(
+    raw: sqlite3.Connection,
+) -> None:
+    line, here, ran = Line(30.0), threading.current_thread(), list[bool]()
+    raw.set_trace_callback(lambda sql: ran.append(threading.current_thread() is here))
+    question = f"SELECT 1 FROM note WHERE id IN ({', '.join(['1'] * LONG)})"
+
+    def ask() -> None:
+        link = AdaptiveLink(SQLiteLink(raw), asyncio.get_running_loop(), line)
+        assert link.fetch(question, ()) == link.fetch(question, ()) == [(1,)]
+
+    asyncio.run(bridge(ask))
+    assert True not in ran and not line.detours
 
 
 def test_full_text_search_goes_to_a_thread(raw: sqlite3.Connection) -> None:

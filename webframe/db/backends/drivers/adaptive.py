@@ -27,7 +27,7 @@ from webframe._lazy import late_pattern
 from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.base import Params, Row
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
-from webframe.db.backends.drivers.sqlite_programs import Pace, is_small, pace_of, quick_functions
+from webframe.db.backends.drivers.sqlite_programs import LONG, Pace, is_small, pace_of, quick_functions
 from webframe.db.backends.drivers.threaded import ThreadedCursor, ThreadedLink, ThreadedStream, quietly
 from webframe.db.errors import OperationalError
 from webframe.db.guard import Guard, WouldWaitForItself
@@ -220,7 +220,7 @@ class AdaptiveLink(ThreadedLink):
         """Whether a statement may be run on the loop until it is interrupted."""
         known = self._line.detours
         if detours is None:
-            if not _QUESTION.match(sql):
+            if len(sql) > LONG or not _QUESTION.match(sql):
                 return False
             try:
                 detours = self.here(self._detours_of, sql, params)
