@@ -522,3 +522,38 @@ def test_a_shared_connection_is_left_as_it_was_found(database: Database) -> None
         assert inner.fetch("SELECT text FROM note", ()) == []
 
     asyncio.run(main())
+
+
+def test_a_shared_connection_is_left_in_the_transaction_of_another(database: Database) -> None:
+    async def main() -> None:
+        inner = SQLiteLink(database.open())
+        links = [AdaptiveLink(inner, asyncio.get_running_loop(), database.line, shared=True) for _ in range(3)]
+        for link in links:
+            await bridge(link.fetch, "SELECT 1", ())
+            await bridge(link.begin, True)
+            await bridge(link.rollback)
+        inner.begin(False)
+        inner.run("UPDATE note SET text = 'kept'", ())
+        await bridge(links[0].close)
+        links[1].close()
+        links[2].terminate()
+        assert inner.raw.in_transaction and inner.begun
+        inner.commit()
+        assert inner.fetch("SELECT text FROM note", ()) == [("kept",)]
+
+    asyncio.run(main())
+
+
+def test_a_shared_connection_that_was_only_read_from_can_be_written_to_when_its_user_is_gone(
+    database: Database,
+) -> None:
+    async def main() -> None:
+        inner = SQLiteLink(database.open())
+        link = AdaptiveLink(inner, asyncio.get_running_loop(), database.line, shared=True)
+        await bridge(link.begin, True)
+        await bridge(link.command, "ROLLBACK")  # as SQLite does after some errors
+        link.terminate()
+        assert not inner.begun
+        inner.run("DELETE FROM note", ())
+
+    asyncio.run(main())

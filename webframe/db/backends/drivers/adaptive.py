@@ -117,6 +117,8 @@ class AdaptiveLink(ThreadedLink):
         self._shared = shared
         # Whether this connection has the turn to write.
         self._has_turn = False
+        # Whether the transaction of a shared connection is one that this link has begun.
+        self._is_within = False
         # Whether SQLite waits for locks now, and how many milliseconds it then does; it must not on the event loop.
         self._is_patient = not shared
         self._patience = 0
@@ -254,6 +256,8 @@ class AdaptiveLink(ThreadedLink):
 
     def _let_go(self) -> None:
         try:
+            if self._shared:
+                self._is_within = self.inner.begun or self.raw.in_transaction
             if self._has_turn and not self._abandoned and not self.raw.in_transaction:
                 self._leave_line()
         finally:
@@ -341,7 +345,8 @@ class AdaptiveLink(ThreadedLink):
 
     def _close(self) -> None:
         if self._shared:
-            quietly(self.inner.rollback)
+            if self._is_within:
+                quietly(self.inner.rollback)
             self._closed = True
         else:
             super()._close()
