@@ -17,7 +17,7 @@ from webframe.db.backends import sqlite_functions
 from webframe.db.backends.drivers import adaptive
 from webframe.db.backends.drivers.adaptive import AdaptiveLink, Line
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
-from webframe.db.backends.drivers.sqlite_programs import LONG, Pace, pace_of, quick_functions
+from webframe.db.backends.drivers.sqlite_programs import LONG, Pace, are_short, pace_of, quick_functions
 from webframe.greenlets import bridge
 
 
@@ -87,7 +87,7 @@ def pace(raw: sqlite3.Connection, sql: str, params: Any = ()) -> Pace:
         "SELECT id, text FROM note WHERE id = 1",
         "SELECT count(*) FROM note WHERE id > 1",
         "SELECT text, count(*), max(id) FROM note GROUP BY text",
-        "SELECT lower(text), length(text), text LIKE 'f%', json_array(id) ->> '$[0]' FROM note ORDER BY text",
+        "SELECT lower(text), length(text), replace(text, 'f', ''), json_array(id) ->> '$[0]' FROM note ORDER BY text",
         "SELECT webframe_fold(text), webframe_stddev_pop(id) FROM note WHERE text REGEXP 'f' GROUP BY text",
         "SELECT sum(id) OVER (ORDER BY text) FROM note",
         "SELECT DISTINCT text FROM note UNION SELECT 'x' EXCEPT SELECT 'y'",
@@ -167,6 +167,48 @@ def test_full_text_search_goes_to_a_thread(raw: sqlite3.Connection) -> None:
     raw.execute("INSERT INTO page (text) VALUES ('a word')")
     question = "SELECT text FROM page WHERE page MATCH 'word'"
     assert asked(raw, question) == [(question, False)]
+
+
+@pytest.mark.parametrize(
+    "condition", ["text LIKE ?", "text GLOB ?", "instr(text, ?)", "upper(text) NOT LIKE ? ESCAPE '!'"]
+)
+def test_long_patterns_are_looked_for_in_a_thread(raw: sqlite3.Connection, condition: str) -> None:
+    question = f"SELECT id FROM note WHERE {condition}"
+    here, ran = threading.current_thread(), list[bool]()
+    raw.set_trace_callback(
+        lambda sql: ran.append(threading.current_thread() is here) if sql.startswith("SELECT") else None
+    )
+    assert pace(raw, question, ("a",)) is Pace.MATCHING
+
+    def ask() -> None:
+        link = AdaptiveLink(SQLiteLink(raw), asyncio.get_running_loop(), Line(30.0))
+        for pattern in ("%a%", "%" + "a" * 100 + "b%", "a", b"a" * 100):
+            link.fetch(question, (pattern,))
+
+    asyncio.run(bridge(ask))
+    assert ran == [True, False, True, False]
+
+
+def test_a_long_pattern_goes_to_a_thread_also_when_the_question_took_long_before(raw: sqlite3.Connection) -> None:
+    question, line = "SELECT id FROM note WHERE text LIKE ?", Line(30.0)
+    line.detours[question] = 2
+    here, ran = threading.current_thread(), list[bool]()
+    raw.set_trace_callback(
+        lambda sql: ran.append(threading.current_thread() is here) if sql.startswith("SELECT") else None
+    )
+
+    def ask() -> None:
+        link = AdaptiveLink(SQLiteLink(raw), asyncio.get_running_loop(), line)
+        for pattern in ("a", "a", "a" * 100, "a"):
+            link.fetch(question, (pattern,))
+
+    asyncio.run(bridge(ask))
+    assert ran == [False, False, False, True]
+
+
+def test_parameters_by_name_may_be_long_patterns_too() -> None:
+    assert are_short({"p": "a"}) and are_short(None) and are_short((1, None, 2.5, "a"))
+    assert not are_short({"p": "a" * 100}) and not are_short(("a", "a" * 100))
 
 
 COUNT = "SELECT count(*) FROM note"

@@ -27,7 +27,7 @@ from webframe._lazy import late_pattern
 from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.base import Params, Row
 from webframe.db.backends.drivers.sqlite3 import SQLiteLink
-from webframe.db.backends.drivers.sqlite_programs import LONG, Pace, is_small, pace_of, quick_functions
+from webframe.db.backends.drivers.sqlite_programs import LONG, Pace, are_short, is_small, pace_of, quick_functions
 from webframe.db.backends.drivers.threaded import ThreadedCursor, ThreadedLink, ThreadedStream, quietly
 from webframe.db.errors import OperationalError
 from webframe.db.guard import Guard, WouldWaitForItself
@@ -55,8 +55,9 @@ TOO_MUCH = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_TOOBIG)
 # How many times a question that took too long on the loop is asked in a thread before it is tried there again.
 DETOURS = 50
 
-# The same for one that was never asked. One that counts is tried as long as the database is small.
-DETOURS_OF = {Pace.SURE: 0, Pace.COUNTING: -1, Pace.UNSURE: math.inf}
+# The same for one that was never asked. What is below zero depends: a question that counts is tried as long as the
+# database is small, one that looks for a pattern if that is short.
+DETOURS_OF = {Pace.SURE: 0, Pace.COUNTING: -1, Pace.MATCHING: -2, Pace.UNSURE: math.inf}
 
 # How many questions are remembered.
 MAX_QUESTIONS = 1_000
@@ -231,10 +232,15 @@ class AdaptiveLink(ThreadedLink):
             if len(known) >= MAX_QUESTIONS:
                 known.clear()
             known[sql] = detours
-        if detours > 0:
+        if detours > 1:
             known[sql] = detours - 1
             return False
-        return detours == 0 or self.here(is_small, self.raw)
+        if detours == 1:
+            known.pop(sql, None)  # it is looked at anew
+            return False
+        if detours == DETOURS_OF[Pace.COUNTING]:
+            return self.here(is_small, self.raw)
+        return detours == 0 or are_short(params)
 
     def _detours_of(self, sql: str, params: Any) -> float:
         """How often a question that nobody has asked yet is to be asked in a thread first."""

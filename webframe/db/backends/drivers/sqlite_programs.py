@@ -1,15 +1,17 @@
 """What SQLite would do to answer a question: whether it can be interrupted at any time.
 
 SQLite makes a program of each statement, and between the instructions of it one can
-interrupt. A few instructions take as long as they like: the one that counts a whole table, those
-of virtual tables (full-text search is one), and functions and collations that somebody
-else has written. EXPLAIN shows them.
+interrupt. A few instructions take as long as they like: the one that counts a whole
+table, those of virtual tables (full-text search is one), functions and collations
+that somebody else has written, and looking for a long pattern. EXPLAIN shows them.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 from webframe.db.backends.drivers.base import Params
 from webframe.db.backends.sqlite_functions import AGGREGATES, FUNCTIONS
@@ -25,6 +27,11 @@ CALLING = frozenset({"Function", "PureFunc", "AggStep", "AggStep1", "AggInverse"
 
 # SQLite's own functions that must not run where long values are refused: instead of an error they give NULL.
 SILENT = frozenset({"format", "printf"})
+
+# SQLite's own functions that look for one text in another: with a pattern like '%aaaaaab%' in many an "a" that takes as
+# long as one of the lengths times the other. The characters of a pattern that is looked for in no time.
+MATCHING = frozenset({"glob", "instr", "like"})
+SHORT = 32
 
 # SQLite's own collations. With any other one rows are sorted in a single instruction, too.
 COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
@@ -42,6 +49,9 @@ class Pace(Enum):
     COUNTING = "counting"
     """As long as it takes to go through a table."""
 
+    MATCHING = "matching"
+    """The longer the longer its parameters are."""
+
     UNSURE = "unsure"
     """As long as it takes."""
 
@@ -51,19 +61,25 @@ def pace_of(raw: sqlite3.Connection, sql: str, params: Params | None, quick: fro
 
     Reads no rows; takes as long as the statement takes to be understood. Raises what is wrong with it.
     """
-    pace = Pace.SURE
+    met: set[Pace] = set()
     databases: dict[int, int] = {}
     collations = [name[:SHOWN] for _, name in raw.execute("PRAGMA collation_list") if name not in COLLATIONS]
     for _, instruction, p1, _, p3, p4, *_ in raw.execute("EXPLAIN " + sql, params or ()):
         if instruction == "OpenRead":
             databases[p1] = p3
         elif instruction == "Count" and databases.get(p1) == 0:
-            pace = Pace.COUNTING
-        elif instruction in ("Count", "VFilter") or (instruction in CALLING and _name_in(p4) not in quick):
+            met.add(Pace.COUNTING)
+        elif instruction in ("Count", "VFilter"):
             return Pace.UNSURE
+        elif instruction in CALLING:
+            name = _name_in(p4)
+            if name not in quick:
+                return Pace.UNSURE
+            if name in MATCHING:
+                met.add(Pace.MATCHING)
         if collations and any(name in str(p4) for name in collations):
             return Pace.UNSURE
-    return pace
+    return Pace.UNSURE if len(met) > 1 else met.pop() if met else Pace.SURE
 
 
 def _name_in(function: object) -> str:
@@ -86,3 +102,9 @@ def is_small(raw: sqlite3.Connection) -> bool:
     except sqlite3.Error:
         return False
     return pages <= SMALL
+
+
+def are_short(params: Any) -> bool:
+    """Whether none of the parameters is a long pattern."""
+    values = params.values() if isinstance(params, Mapping) else params or ()
+    return all(len(value) <= SHORT for value in values if isinstance(value, (str, bytes)))
