@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 import threading
 from functools import partial
+from itertools import chain
 
 from webframe.core.exceptions import SynchronousOnlyOperation
 
@@ -82,6 +83,11 @@ def in_turns(things: Sequence[T]) -> Iterator[Sequence[T]]:
         if start:
             give_way()
         yield things[start : start + TURN]
+
+
+def each_in_turns(things: Sequence[T]) -> Iterator[T]:
+    """The same one by one."""
+    return chain.from_iterable(in_turns(things))
 
 
 # How many rows are made into objects, or handed out, in one turn of an event loop: about a millisecond.

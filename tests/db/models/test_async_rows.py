@@ -10,11 +10,12 @@ from contextlib import aclosing, suppress
 import pytest
 
 from webframe.db import transaction
+from webframe.db.models.related.prefetch import _keep_in_managers, keep_one
 from webframe.db.models.twins import AsyncRows
 from webframe.greenlets import bridge
 from webframe.waiting import TURN
 
-from .library import Tag
+from .library import Author, Book, Tag
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +168,23 @@ def test_very_many_rows_are_made_and_handed_out_in_turns_with_other_tasks(many, 
         assert all(one is other for one, other in zip(handed_out, kept, strict=True))
         names = [row[1] if shape == "tuples" else row.name for row in kept]
         assert names == [f"y{number:05}" for number in range(2 * TURN + 10)]
+
+    asyncio.run(main())
+
+
+def test_very_many_related_rows_are_kept_in_turns_with_other_tasks(library):
+    keys = range(2 * TURN + 10)
+    books = [Book(pk=key, title="x", author_id=key) for key in keys]
+    authors = {key: [Author(pk=key)] for key in keys}
+
+    async def main():
+        async with Turns() as turns:
+            await bridge(keep_one, books, authors, lambda book: book.author_id, "author", True, True)
+            one = turns.number
+            await bridge(_keep_in_managers, books, {}, lambda book: book.pk, "tags", "tags", None)
+            assert one >= 2 and turns.number >= one + 2
+        assert [book.author.pk for book in books] == list(keys)
+        assert [await book.tags.acount() for book in books[:3]] == [0, 0, 0]
 
     asyncio.run(main())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from webframe._lazy import LateModule
@@ -13,7 +12,7 @@ from webframe.db.models.paths import scalar
 from webframe.db.models.related.prefetch import prefetch_related_objects
 from webframe.db.models.tables import column_type
 from webframe.db.models.twins import AsyncRows
-from webframe.waiting import in_turns
+from webframe.waiting import each_in_turns
 
 if TYPE_CHECKING:
     from webframe.db.models.compiler import plans
@@ -102,7 +101,7 @@ class RawQuerySet(AsyncRows):
         ]
         names = [field.attname for field in ordered]
         others = [(name, place) for place, name in enumerate(self._columns) if place not in fields]
-        for row in chain.from_iterable(in_turns(rows)):
+        for row in each_in_turns(rows):
             values = [row[place] if convert is None else convert(row[place]) for place, convert in loaded]
             instance = self.model.from_db(alias, names, values)
             for name, place in others:

@@ -19,6 +19,7 @@ from typing import Any
 
 from webframe.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from webframe.greenlets import bridge
+from webframe.waiting import each_in_turns
 
 # Between the names of a path.
 LOOKUP_SEP = "__"
@@ -252,7 +253,7 @@ def _prefetch_one_level(
         related = list(queryset)
         found += related
         by_key: dict[Hashable, list[Any]] = {}
-        for obj in related:
+        for obj in each_in_turns(related):
             by_key.setdefault(key_of_related(obj), []).append(obj)
         if as_attr or single:
             keep_one(
@@ -280,7 +281,7 @@ def keep_one(
     as_attribute: bool,
 ) -> None:
     """Put the related object, or the list of them, into each instance: as an attribute, or as what it remembers."""
-    for instance in instances:
+    for instance in each_in_turns(instances):
         related = by_key.get(key_of_instance(instance), [])
         value = (related[0] if related else None) if single else related
         if as_attribute:
@@ -298,7 +299,7 @@ def _keep_in_managers(
     given: Any,
 ) -> None:
     """Let the manager of each instance answer `all()` with what was loaded."""
-    for instance in instances:
+    for instance in each_in_turns(instances):
         manager = getattr(instance, name)
         queryset = manager._apply_rel_filters(given) if given is not None else manager.get_queryset()
         queryset._result_cache = by_key.get(key_of_instance(instance), [])
