@@ -2,9 +2,9 @@
 
 A task goes round the loop without pause and notes the longest time between two of its turns, while the loop awaits
 nothing but the end of a second (`quiet`), a question of a second by `sqlite3` in a thread (`thread`), and questions by
-webframe, which asks on the loop first and goes to a thread when that takes more than a millisecond, or could not be
-interrupted: the same question of a second (`numbers`); counting a table of three million rows, and looking something up
-in 15 MB of JSON, each of which SQLite does in one step; and a function that sleeps for a second.
+webframe, which asks on the loop first and goes to a thread when that takes more than half a millisecond, or could not
+be interrupted: the same question of a second (`numbers`); counting a table of three million rows, and looking
+something up in 15 MB of JSON, each of which SQLite does in one step; and a function that sleeps for a second.
 
 `quiet` is what the machine does by itself: nothing shorter means anything. `busy` is the most that the thread of the
 loop computed in one turn; in what is missing of a stall it was waiting, for a processor or for Python's lock, or the

@@ -2,7 +2,7 @@
 
 Most questions that a program asks SQLite are answered in some microseconds, and
 going to a thread and back takes many times as long. So a SELECT runs on the
-event loop, for a millisecond at most: then it is interrupted, and asked again in
+event loop, for half a millisecond: then it is interrupted, and asked again in
 a thread. Reading can be interrupted at any time without harm. What SQLite cannot
 interrupt (see `sqlite_programs.py`) goes to a thread at once, and so does what
 meets a very long value. Nothing waits for a lock on the loop: what finds the
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Seconds that a question may take on the event loop.
-BUDGET = 0.001
+# Seconds that a question may run on the event loop. With looking at it first, and handing it over to a thread, that
+# makes a millisecond at the most.
+BUDGET = 0.0005
 
 # Instructions of SQLite's virtual machine between two looks at the clock. A row by its key takes about 20 of them, a
 # hundred rows of ten columns about 1,500.
