@@ -295,7 +295,8 @@ async def test_each_connection_is_announced_once_and_receivers_can_ask_on_it(con
     assert witness.connections() == 3
 
 
-async def test_receivers_find_the_new_connection_of_the_driver_in_the_wrapper(connect, witness):
+def connections_heard_of(connect: Any) -> list[Any]:
+    """The connections of the driver that a plain and an async receiver will find in the wrapper."""
     heard: list[Any] = []
 
     async def asynchronous(connection: Any, **kwargs: Any) -> None:
@@ -306,6 +307,11 @@ async def test_receivers_find_the_new_connection_of_the_driver_in_the_wrapper(co
 
     connect(connection_created, asynchronous)
     connect(connection_created, plain)
+    return heard
+
+
+async def test_receivers_find_the_new_connection_of_the_driver_in_the_wrapper(connect, witness):
+    heard = connections_heard_of(connect)
     await Note.objects.acount()
     async with atomic():
         assert await Note.objects.acount() == 0
@@ -314,16 +320,7 @@ async def test_receivers_find_the_new_connection_of_the_driver_in_the_wrapper(co
 
 
 def test_receivers_find_the_new_connection_of_plain_code_in_the_wrapper(connect, witness):
-    heard: list[Any] = []
-
-    async def asynchronous(connection: Any, **kwargs: Any) -> None:
-        heard.append(connection.connection)
-
-    def plain(connection: Any, **kwargs: Any) -> None:
-        heard.append(connection.connection)
-
-    connect(connection_created, asynchronous)
-    connect(connection_created, plain)
+    heard = connections_heard_of(connect)
     connection.close()
     connection.dispose()
     connection.ensure_connection()
