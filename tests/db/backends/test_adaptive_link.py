@@ -461,7 +461,7 @@ def test_a_stream_that_is_left_early_is_ended_in_a_thread(database: Database, ta
     def main() -> None:
         link = database.link()
         cursor = link.inner.stream
-        link.inner.stream = lambda *args: Watched(cursor(*args))  # type: ignore[method-assign]
+        link.inner.stream = lambda *args: Watched(cursor(*args))
         stream = link.stream("SELECT text FROM note", (), 10)
         assert len(stream.fetchmany(taken)) == 1
         stream.close()

@@ -202,27 +202,8 @@ def test_two_tasks_that_read_very_many_rows_of_one_queryset_have_the_same_instan
     asyncio.run(main())
 
 
-def test_very_many_rows_of_one_iterator_are_shared_by_tasks(many):
-    async def main():
-        rows = aiter(many)
-        found = [(await anext(rows)).name]
-
-        async def take():
-            with suppress(StopAsyncIteration):
-                while True:
-                    found.append((await anext(rows)).name)
-                    await asyncio.sleep(0)
-
-        if sys.version_info >= (3, 12):  # an asynchronous generator is for one task at a time
-            await asyncio.gather(take(), take(), take())
-        else:
-            await take()
-        assert found == [f"y{number:05}" for number in range(2 * TURN + 10)]
-
-    asyncio.run(main())
-
-
-def test_no_row_is_lost_where_one_task_takes_all_rows_of_a_turn_while_another_waits_for_them(many):
+@pytest.mark.parametrize("greedy", [False, True])
+def test_no_row_of_an_iterator_is_lost_that_tasks_share_also_where_one_takes_all_it_can_get(many, greedy):
     async def main():
         rows = aiter(many)
         found = [(await anext(rows)).name]
@@ -230,6 +211,8 @@ def test_no_row_is_lost_where_one_task_takes_all_rows_of_a_turn_while_another_wa
         async def take():
             while (row := await anext(rows, None)) is not None:
                 found.append(row.name)
+                if not greedy:
+                    await asyncio.sleep(0)
 
         if sys.version_info >= (3, 12):  # an asynchronous generator is for one task at a time
             await asyncio.gather(take(), take(), take())
