@@ -113,11 +113,14 @@ class WebSocket:
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Close the connection, or refuse the handshake if it was not accepted yet; nothing if it is closed."""
         if self.state != "closed":
-            self.state = "closed"
+            previous, self.state = self.state, "closed"
             try:
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
             except OSError:
                 pass  # the client was faster
+            except Exception:  # a server need not know every code
+                self.state = previous
+                raise
 
     async def refuse(self, response: Response) -> None:
         """Answer the handshake with a response instead of accepting it.
@@ -154,12 +157,16 @@ class WebSocket:
             return message
 
         async def send(message: MutableMapping[str, Any]) -> None:
-            self.state = {"websocket.accept": "open", "websocket.close": "closed"}.get(message["type"], self.state)
+            previous = self.state
+            self.state = {"websocket.accept": "open", "websocket.close": "closed"}.get(message["type"], previous)
             try:
                 await self._send(message)
             except OSError as error:
                 self.state = "closed"
                 raise ClientDisconnected("The WebSocket's client went away.") from error
+            except Exception:
+                self.state = previous
+                raise
 
         await app(scope, receive, send)
 
