@@ -17,10 +17,13 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from webframe import waiting
+from webframe._lazy import LateModule
 from webframe.waiting import wait
 
 if TYPE_CHECKING:
     import asyncio
+else:
+    asyncio = LateModule("asyncio")
 
 
 class WouldWaitForItself(Exception):
@@ -35,8 +38,6 @@ def flow() -> object:
     """
     if waiting.running_loop() is None:
         return get_ident()
-    import asyncio
-
     task = asyncio.current_task()
     return None if task is None else weakref.ref(task)
 

@@ -57,6 +57,8 @@ class Node:
     savepoints: list[tuple[str, int]] | tuple[()] = ()
     # Whether it was entered by a receiver of `connection_created`, whose thread has the guard already.
     guardless = False
+    # Whether the statement in it was started by `Link.start`.
+    is_started = False
 
     def __init__(self, holder: Holder, slot: Slot, parent: Node | None, outer: Node | None, read_only: bool) -> None:
         self.holder = holder
@@ -103,6 +105,19 @@ class Node:
                 self._begin()
             else:
                 self._begin_in(self.parent)
+
+    def take_at_once(self, loop: Any) -> bool:
+        """Take the guard for a statement on this event loop, if it can run at once; `finish` gives it back."""
+        if self.loop is not loop or self.link is None or not self.guard.try_acquire():
+            return False
+        if self.link is None or self.broken is not None:
+            self.guard.release()
+            return False
+        return True
+
+    def finish(self) -> None:
+        """Give the guard back."""
+        self.guard.release()
 
     def _begin(self) -> None:
         if not self.guardless:

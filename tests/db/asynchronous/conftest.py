@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from webframe import _greenlets, greenlets
 from webframe.db import connection
 from webframe.dispatch import Signal
 from webframe.test import override_settings
@@ -63,6 +64,20 @@ def connect() -> Iterator[Callable[..., None]]:
     yield do
     for signal, receiver, sender in connected:
         signal.disconnect(receiver, sender=sender)
+
+
+@pytest.fixture
+def bridged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what is run in greenlets."""
+    names: list[str] = []
+    original = _greenlets.bridge
+
+    def note(function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        names.append(function.__qualname__)
+        return original(function, *args, **kwargs)
+
+    monkeypatch.setattr(greenlets, "_bridge", note)
+    return names
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 from werkzeug.local import LocalProxy
 
-from webframe import _greenlets, greenlets
 from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db import DatabaseError, connection, connections, models, transaction
-from webframe.db.backends.pools import LoopPool
 from webframe.db.models.conditions import Q
 from webframe.db.models.query import QuerySet
 from webframe.db.models.querysets import asking, reading
@@ -24,6 +22,7 @@ from webframe.db.transaction import atomic
 from webframe.greenlets import bridge
 from webframe.test.blocking import DatabaseAccessBlocked, blocker
 
+from .answers import pool, result_of
 from .bank import Account, Entry, Note, registry
 
 pytestmark = pytest.mark.usefixtures("bank")
@@ -42,48 +41,12 @@ def rows(bank: Any) -> None:
     connections.close_all()
 
 
-@pytest.fixture
-def bridged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of what is run in greenlets."""
-    names: list[str] = []
-    original = _greenlets.bridge
-
-    def note(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        names.append(function.__qualname__)
-        return original(function, *args, **kwargs)
-
-    monkeypatch.setattr(greenlets, "_bridge", note)
-    return names
-
-
-def pool() -> LoopPool:
-    found: LoopPool = connection.loop_pool(asyncio.get_running_loop())
-    return found
-
-
-async def result_of(question: Callable[[], Any]) -> Any:
-    """What awaiting it gives, in terms that can be compared, or the error."""
-    try:
-        answer = question()
-        return told([row async for row in answer] if hasattr(answer, "__aiter__") else await answer)
-    except Exception as error:
-        return type(error), str(error)
-
-
 async def listed() -> tuple[list[Any], list[Any]]:
     """A list to which somebody adds something, and the rows that its queryset has then."""
     queryset = Account.objects.order_by("owner")
     mine = await queryset.alist()
     mine.append("mine")
     return mine, await queryset.alist()
-
-
-def told(value: Any) -> Any:
-    if isinstance(value, models.Model):
-        return type(value), {name: told(each) for name, each in sorted(vars(value).items())}
-    if isinstance(value, list):
-        return [told(each) for each in value]
-    return repr(value)
 
 
 QUESTIONS: dict[str, Callable[[], Any]] = {

@@ -71,56 +71,68 @@ class DatabaseWrapper(Placing):
         started = self.start_fetch(sql, params)
         if started is None:
             return await bridge(self.fetch, sql, params)
-        checkout, answer = started
+        place, answer = started
         try:
             rows: Sequence[Sequence[Any]] = (await answer)[0]
         except BaseException as error:
-            rows = await self.mend_fetch(checkout, error, sql, params)
-        checkout.pool.put(checkout)
+            rows = await self.mend_fetch(place, error, sql, params)
+        place.finish()
         return rows
 
-    def start_fetch(self, sql: str, params: Params) -> tuple[Checkout, Awaitable[Sequence[Any]]] | None:
-        """A connection, and what fetches rows on it once it is awaited: its answer begins with them.
+    def start_fetch(
+        self, sql: str, params: Params, *, in_greenlet: bool = True
+    ) -> tuple[Checkout | Node, Awaitable[Sequence[Any]]] | None:
+        """Where a statement can run at once, and what fetches its rows there when it is awaited: its answer begins
+        with them.
 
-        Who has the rows puts the connection back into its pool; an error goes to `mend_fetch`.
-        None in a transaction, while somebody watches, and where no connection is idle:
-        then the statement has to find its place in a greenlet.
+        Who has the rows calls `finish` of the place; an error goes to `mend_fetch`.
+        None while somebody watches, and where no connection is idle, or somebody else
+        is using the transaction here: then the statement has to find its place in a
+        greenlet. Without `in_greenlet` also None where the driver takes one.
         """
-        pool = self._last_pool
-        if (
-            pool is None
-            or pool.loop is not waiting.running_loop()
-            or _node_entered() is not None
-            or self.watchers
-            or self.announcing
-            # Where a guard lets those who share a connection wait for each other, the statement needs a place.
-            or self.guard_timeout is not None
-            or settings.DEBUG
-            or (checkout := pool.take_idle()) is None
-        ):
+        if self.watchers or self.announcing or settings.DEBUG:
             return None
-        link = checkout.link
+        loop = waiting.running_loop()
+        place: Checkout | Node | None
+        if _node_entered() is not None and (node := node_here(self.alias, holder_if_any())) is not None:
+            place, in_greenlet = node if node.take_at_once(loop) else None, False
+        else:
+            pool = self._last_pool
+            # Where a guard lets those who share a connection wait for each other, the statement needs a place.
+            is_known = pool is not None and pool.loop is loop and self.guard_timeout is None
+            place = pool.take_idle() if is_known else None  # type: ignore[union-attr]  # it is known
+        if place is None:
+            return None
+        link = place.link
         try:
             answer = link.start(sql, params)
         except BaseException as error:
-            self._fail_idle(checkout, error)
-        checkout.is_started = answer is not None
-        return checkout, answer or link.fetch_in_greenlet(sql, params)
+            place.finish()
+            if isinstance(error, Exception):
+                return None  # it will be raised there
+            raise
+        if answer is None and not in_greenlet:
+            place.finish()
+            return None
+        place.is_started = answer is not None
+        return place, answer or link.fetch_in_greenlet(sql, params)
 
     async def mend_fetch(
-        self, checkout: Checkout, error: BaseException, sql: str, params: Params
+        self, place: Checkout | Node, error: BaseException, sql: str, params: Params
     ) -> Sequence[Sequence[Any]]:
         """The rows all the same, if the driver knows what to do about an error.
 
-        Else the connection is given back, or closed, and the error raised as ours.
+        Else it is raised as ours, once it is noted what became of connection and transaction.
         """
-        link = checkout.link
+        link: Link | None = place.link
         try:
-            if not (checkout.is_started and isinstance(error, Exception) and isinstance(error, link.failures)):
+            if link is None or not (
+                place.is_started and isinstance(error, Exception) and isinstance(error, link.failures)
+            ):
                 raise error
             rows: Sequence[Sequence[Any]] = (await bridge(link.after, error, sql, params))[0]
         except BaseException as final:
-            self._fail_idle(checkout, final)
+            await bridge(self._fail, place, final)
         return rows
 
     def run(self, sql: str, params: Params = ()) -> int:

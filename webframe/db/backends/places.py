@@ -155,10 +155,15 @@ class Placing(Connecting):
         own.checkout.slot = own
         return own
 
-    def _fail_idle(self, checkout: Checkout, error: BaseException) -> NoReturn:
-        """Give a connection of a pool that ran one statement back after an error, which is raised as ours."""
-        slot = self.new_slot(checkout.pool.loop)
-        slot.link, slot.checkout, slot.pool = checkout.link, checkout, checkout.pool
+    def _fail(self, place: Checkout | Node, error: BaseException) -> NoReturn:
+        """Leave the place of a statement that ran at once, after an error, which is raised as ours; in a greenlet."""
+        if isinstance(place, Node):
+            try:
+                self.raise_ours(error, place)
+            finally:
+                place.finish()
+        slot = self.new_slot(place.pool.loop)
+        slot.link, slot.checkout, slot.pool = place.link, place, place.pool
         try:
             self.raise_ours(error, slot)
         finally:

@@ -46,6 +46,10 @@ class Checkout:
         # Whether the statement on it was started by `Link.start`.
         self.is_started = False
 
+    def finish(self) -> None:
+        """Give it back to the pool, in the thread of its loop."""
+        self.pool.put(self)
+
     def close(self) -> None:
         """Give it back to the pool."""
         pool = self.pool

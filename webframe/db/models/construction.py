@@ -247,23 +247,47 @@ def creator(model: type[Any]) -> Callable[..., Any] | None:
     if meta.quick is None or not meta.plain_values or type(model).__call__ is not type.__call__:
         return None
     code = _Code(model, deferred=False)
-    code.namespace.update(new__=object.__new__, model__=model)
-    parameters = ["*", *code.positional, *code.by_keyword, f"**{code.rest}"]
-    fields = meta.concrete_fields
-    names = [field.attname for field in fields if field is not meta.pk]
-    related = [f"{field.name} is MISSING__" for field in fields if field.name != field.attname]
-    plain = [f"{meta.pk.attname} is None", *related, f"not {code.rest}"]
     lines = [
         f"{code.this} = new__(model__)",
         *code.lines,
-        f"if {' and '.join(plain)}:",
-        f"    {code.this}._save_new(({''.join(f'{name}, ' for name in names)}))",
+        f"if {code.is_plain}:",
+        f"    {code.this}._save_new({code.values})",
         "else:",
         f"    {code.this}.save(force_insert=True)",
         f"return {code.this}",
     ]
-    created = meta.create = code.function("create", parameters, lines)
+    created = meta.create = code.function("create", code.of_create, lines)
     return created
+
+
+def beginner(model: type[Any]) -> Callable[..., Any]:
+    """The first half of what `creator` gives, for code that awaits the second: the instance, and its values.
+
+    It gives None, and has done nothing, if there is more to it than to make the instance and write these values, or
+    if that might call something that waits::
+
+        def begin(*, id=None, name='', customer_id=None, customer=MISSING, **kwargs):
+            if not (id is None and customer is MISSING and not kwargs):
+                return None
+            self = new(model)
+            ...  # as in the constructor
+            return self, (name, customer_id)
+    """
+    meta = model._meta
+    code = _Code(model, deferred=False)
+    making = [
+        f"if not ({code.is_plain}):",
+        "    return None",
+        f"{code.this} = new__(model__)",
+        *code.lines,
+        f"return {code.this}, {code.values}",
+    ]
+    made = meta.begin = code.function("begin", code.of_create, making if code.is_quiet else ["return None"])
+    return made
+
+
+# Modules whose callables, as defaults, never wait for anything.
+QUIET = frozenset({"builtins", "datetime", "random", "secrets", "time", "uuid", "webframe.utils.timezone"})
 
 
 class _Code:
@@ -281,9 +305,30 @@ class _Code:
         self.positional: list[str] = []
         self.by_keyword: list[str] = []
         self.lines: list[str] = []
+        # Whether no default has to be asked of somebody.
+        self.is_quiet = True
         for place, field in enumerate(fields):
             self._take(place, field, deferred)
         self.lines += [f"if {rest}:", f"    others__({this}, {rest})"]
+
+    @property
+    def of_create(self) -> list[str]:
+        """The parameters of functions that make an instance themselves."""
+        self.namespace.update(new__=object.__new__, model__=self.model)
+        return ["*", *self.positional, *self.by_keyword, f"**{self.rest}"]
+
+    @property
+    def is_plain(self) -> str:
+        """The condition that values were given for columns only, and none for the key."""
+        meta = self.model._meta
+        related = [f"{field.name} is MISSING__" for field in meta.concrete_fields if field.name != field.attname]
+        return " and ".join([f"{meta.pk.attname} is None", *related, f"not {self.rest}"])
+
+    @property
+    def values(self) -> str:
+        """The tuple of the values of all columns but the key."""
+        meta = self.model._meta
+        return f"({''.join(f'{field.attname}, ' for field in meta.concrete_fields if field is not meta.pk)})"
 
     def _take(self, place: int, field: Any, deferred: bool) -> None:
         name = field.attname
@@ -294,6 +339,7 @@ class _Code:
             self.positional.append(f"{name}=default__{place}")
         else:
             self.namespace[f"default__{place}"] = field.get_default
+            self.is_quiet = self.is_quiet and getattr(field.default, "__module__", "") in QUIET
             self.positional.append(f"{name}=MISSING__")
         assignment = [f"{self.this}.{name} = {name}"]
         if deferred:

@@ -18,13 +18,14 @@ from webframe._lazy import LateModule
 from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.operations import Slices
-from webframe.db.models.construction import creator
+from webframe.db.models.construction import beginner, creator
 from webframe.db.models.query import QuerySet
 from webframe.db.models.querysets import asking
 from webframe.db.models.querysets.chaining import NO_ORDER, Chaining
 from webframe.db.models.querysets.reading import MAX_GET_RESULTS, wrong_number
 from webframe.db.models.querysets.state import NOTHING, State
 from webframe.db.models.twins import Arguments, Asked, Keywords, is_twin, twin
+from webframe.greenlets import bridge
 
 if TYPE_CHECKING:
     from webframe.db.models.compiler import answers
@@ -325,6 +326,22 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         made = self.model(**kwargs)
         made.save(force_insert=True)
         return made
+
+    async def acreate(self, **kwargs: Any) -> Any:
+        """Like `create`, for use in async code.
+
+        Make an instance with these values and save it.
+        """
+        create, meta = self.create, self.model._meta
+        # The function that is generated for the model exists in two halves, too.
+        begun = (meta.begin or beginner(self.model))(**kwargs) if create is meta.create else None
+        if begun is None:
+            return await bridge(create, **kwargs)
+        made, values = begun
+        await made._asave_new(values)
+        return made
+
+    acreate.twin_of = "create"  # type: ignore[attr-defined]  # an attribute of the function
 
     def filter(self, *args: Any, **kwargs: Any) -> Any:
         """The rows for which all these conditions hold."""

@@ -121,6 +121,7 @@ class Options(FieldIndex):
         # How rows are saved, and what `create` comes to, worked out at the first need.
         self.writing: Any = None
         self.create: Callable[..., Any] | None = None
+        self.begin: Callable[..., Any] | None = None
         # What the names are that methods of querysets are called with most: the operation of each tuple of names.
         self.filters: dict[tuple[str, ...], Any] = {}
         self.filters_by_name: dict[str, Any] = {}
@@ -221,7 +222,7 @@ class Options(FieldIndex):
         known = self.__dict__
         for name in COMPUTED & known.keys():
             del known[name]
-        self.table = self.writing = self.create = None
+        self.table = self.writing = self.create = self.begin = None
         self.forget_names()
         for heir in self.heirs():
             heir._expire_cache()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
 from webframe.conf import close_match
+from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db import transaction
 from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
@@ -23,6 +24,7 @@ from webframe.db.models.related.fields import prepare_related_fields_for_save
 from webframe.db.models.sending import emit_model
 from webframe.db.models.signals import post_save, pre_save
 from webframe.db.models.state import DEFERRED, is_adding, mark_saved, state_db
+from webframe.greenlets import bridge
 
 if TYPE_CHECKING:
     from webframe.db.models.compiler import write
@@ -106,30 +108,62 @@ class Saving:
         They are those of all columns but the key, which is None. The instance is
         not asked for its dictionary, which it has none of until somebody does.
         """
+        insertion = self._insertion(values)
+        if insertion is None:
+            self.save(force_insert=True)
+            return
+        wrapper, plan, parameters = insertion
+        self._inserted(plan, wrapper.insert(plan.sql, parameters))
+
+    async def _asave_new(self, values: tuple[Any, ...]) -> None:
+        """The same for async code: where it is one statement that can run at once, it takes no greenlet."""
+        started = None
+        try:
+            insertion = self._insertion(values)
+            if insertion is not None:
+                wrapper, plan, parameters = insertion
+                started = wrapper.start_fetch(plan.sql, parameters, in_greenlet=False)
+        except SynchronousOnlyOperation:
+            pass  # something has to wait before it is known what to write
+        if started is None:
+            await bridge(self._save_new, values)
+            return
+        place, answer = started
+        try:
+            rows = (await answer)[0]
+        except BaseException as error:
+            rows = await wrapper.mend_fetch(place, error, plan.sql, parameters)
+        place.finish()
+        self._inserted(plan, rows[0] if rows else None)
+
+    def _insertion(self, values: tuple[Any, ...]) -> tuple[Any, Any, Any] | None:
+        """The one statement that `_save_new` comes to: wrapper, plan and parameters; None if there is more to it."""
         cls = self.__class__
         writing = cls._meta.writing
         if (
-            writing is not None
-            and writing.is_made_simply
-            and router.has_none
-            and cls.save is Saving.save
-            and not (pre_save.active or post_save.active)
+            writing is None
+            or not writing.is_made_simply
+            or not router.has_none
+            or cls.save is not Saving.save
+            or pre_save.active
+            or post_save.active
         ):
-            wrapper = connections[DEFAULT_ALIAS]
-            columns = writing.without_key
-            plan = wrapper.plans.get(columns.values_key) or columns.values_plan(cls, wrapper)
-            parameters_of = plan.parameters
-            try:
-                parameters = values if parameters_of is None else parameters_of(values)
-            except write.NotPlain:
-                pass
-            else:
-                row = wrapper.insert(plan.sql, parameters)
-                if row:
-                    setattr(self, writing.pk_name, row[0] if plan.answer is None else plan.answer[0](row[0]))
-                self._db = DEFAULT_ALIAS
-                return
-        self.save(force_insert=True)
+            return None
+        wrapper = connections[DEFAULT_ALIAS]
+        columns = writing.without_key
+        plan = wrapper.plans.get(columns.values_key) or columns.values_plan(cls, wrapper)
+        parameters_of = plan.parameters
+        try:
+            return wrapper, plan, values if parameters_of is None else parameters_of(values)
+        except write.NotPlain:
+            return None
+
+    def _inserted(self, plan: Any, row: Any) -> None:
+        """Note what has become of the instance, from the row that the database returned."""
+        if row:
+            key = row[0]
+            setattr(self, self._meta.writing.pk_name, key if plan.answer is None else plan.answer[0](key))
+        self._db = DEFAULT_ALIAS
 
     def save_base(
         self,

@@ -86,7 +86,7 @@ class AsyncpgLink(PostgreSQLLink):
     def insert(self, sql: str, params: Params) -> Row | None:
         rows = self.execute(sql, params)[0]
         if rows:
-            return tuple(rows[0])
+            return as_tuple(rows[0])
         return None if self.last.describe() else (None,)  # without RETURNING PostgreSQL does not tell the key
 
     def run_many(self, sql: str, rows: Sequence[Params]) -> int:

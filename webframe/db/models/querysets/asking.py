@@ -63,12 +63,12 @@ async def all_rows(queryset: Any) -> list[Any]:
                 pass  # something has to wait before it is known what to ask
     if started is None:
         return await _kept(queryset)
-    checkout, answer = started
+    place, answer = started
     try:
         found = (await answer)[0]
     except BaseException as error:
-        found = await wrapper.mend_fetch(checkout, error, plan.sql, values)
-    checkout.pool.put(checkout)
+        found = await wrapper.mend_fetch(place, error, plan.sql, values)
+    place.finish()
     kept: list[Any]
     if not (pre_init.active or post_init.active or len(found) > TURN or "_result_cache" in attributes):
         try:
