@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +35,16 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(runner: str, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the tests of a project; warnings are errors."""
-    known = any(point.value == "webframe.test.pytest_plugin" for point in entry_points(group="pytest11"))
-    plugin = [] if known else ["-p", "webframe.test.pytest_plugin"]
-    options = ["-q"] if runner == "unittest" else ["-p", "no:cacheprovider", "-q", *plugin]
+    """Run the tests of a project, with no plugin for pytest but ours; warnings are errors."""
+    ours = ["-p", "no:cacheprovider", "-p", "webframe.test.pytest_plugin"]
+    options = ["-q"] if runner == "unittest" else ["-q", *ours]
     command = [sys.executable, "-W", "error", "-m", runner, *options, *arguments]
     path = {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
     sqlite = {f"CASES_{alias}": f"sqlite:///{folder / alias}.sqlite3" for alias in ("DEFAULT", "ARCHIVE")}
     return subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **path, **sqlite, **environment},
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **path, **sqlite, **environment},
         capture_output=True,
         text=True,
         timeout=100,
@@ -84,7 +82,7 @@ def test_the_options_of_the_plugin_for_pytest_hold_for_them(
         f"CASES_{alias.upper()}": server.create_database(f"cases_side_by_side_{alias}")
         for alias in ("default", "archive")
     }
-    done = run("pytest", project, "-n", "2", "-k", "not Live", **environment)
+    done = run("pytest", project, "-p", "xdist", "-n", "2", "-k", "not Live", **environment)
     assert done.returncode == 0, output(done)
 
 
