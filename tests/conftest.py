@@ -29,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Thousands of tests are found, and stay: the collector of garbage need not look at them, neither now nor later."""
+    # Which plugins we run with is said for us alone, not for those that tests start.
+    os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD", None)
     gc.disable()
     try:
         return (yield)

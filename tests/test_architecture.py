@@ -84,11 +84,12 @@ def test_nothing_is_pickled() -> None:
         assert not re.search(r"^\s*(import|from) (pickle|marshal|shelve)\b", path.read_text(), re.MULTILINE), path
 
 
-def loaded_by(code: str) -> set[str]:
+@cache
+def loaded_by(code: str) -> frozenset[str]:
     """The modules that a fresh process has loaded after running some code."""
     script = f"{code}\nimport sys\nprint(*sorted(sys.modules))"
     command = [sys.executable, "-W", "error", "-c", script]
-    return set(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split())
+    return frozenset(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split())
 
 
 ANSWER = """
