@@ -203,6 +203,147 @@ async def test_what_a_transport_tells_of_writing_reaches_the_protocol() -> None:
     other.close()
 
 
+# --- who has waited -----------------------------------------------------------------------------------------------
+
+
+class Rounds:
+    """Counts how often a loop looks for events."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]  # asyncio's own
+        self._select = selector.select
+        monkeypatch.setattr(selector, "select", self._count)
+
+    def _count(self, timeout: float | None = None) -> Any:
+        self.count += 1
+        return self._select(timeout)
+
+
+async def answered(monkeypatch: pytest.MonkeyPatch, *also: Callable[[list[str]], object]) -> tuple[list[str], int]:
+    """Who has run when an answer is there, what `also` does when it comes, and the rounds of the loop from then on."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[None] = loop.create_future()
+    told: list[str] = []
+    rounds = Rounds(monkeypatch)
+
+    def come(recorder: Recorder, other: socket.socket) -> None:
+        rounds.count = 0
+        answer.set_result(None)
+        for each in also:
+            each(told)
+
+    recorder, other = await connected(come)
+    loop.call_soon(other.sendall, b"answer")
+    await answer
+    told.append("who has waited")
+    count = rounds.count
+    await asyncio.sleep(0)
+    recorder.transport.close()
+    other.close()
+    return told, count
+
+
+async def test_who_waits_for_an_answer_runs_in_the_same_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await answered(monkeypatch) == (["who has waited"], 0)
+
+
+async def test_others_who_are_woken_run_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wake(told: list[str]) -> None:
+        asyncio.get_running_loop().call_soon(told.append, "another")
+
+    assert await answered(monkeypatch, wake) == (["who has waited", "another"], 0)
+
+
+async def test_who_is_woken_by_those_who_are_woken_waits_for_the_next_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    told: list[int] = []
+
+    def again(number: int) -> None:
+        told.append(number)
+        loop.call_soon(again, number + 1)
+
+    recorder, other = await connected(lambda recorder, other: loop.call_soon(again, 0))
+    recorder.transport.get_protocol().data_received(b"answer")
+    assert told == [0]
+    await asyncio.sleep(0)
+    assert told == [0, 1]
+    recorder.transport.close()
+    other.close()
+
+
+async def test_who_was_to_run_before_does_so() -> None:
+    loop = asyncio.get_running_loop()
+    told: list[str] = []
+    recorder, other = await connected(lambda recorder, other: loop.call_soon(told.append, "who has waited"))
+    loop.call_soon(told.append, "who was to run before")
+    recorder.transport.get_protocol().data_received(b"answer")
+    assert told == []
+    await asyncio.sleep(0)
+    assert told == ["who was to run before", "who has waited"]
+    recorder.transport.close()
+    other.close()
+
+
+async def test_a_call_that_was_cancelled_is_not_made() -> None:
+    loop = asyncio.get_running_loop()
+    told: list[str] = []
+    recorder, other = await connected(lambda recorder, other: loop.call_soon(told.append, "cancelled").cancel())
+    other.sendall(b"answer")
+    await recorder.has(1)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert told == []
+    recorder.transport.close()
+    other.close()
+
+
+async def test_an_error_of_who_is_called_is_reported_by_the_loop_and_the_connection_goes_on() -> None:
+    loop = asyncio.get_running_loop()
+    reported: list[Any] = []
+    loop.set_exception_handler(lambda loop, context: reported.append(context["exception"]))
+    recorder, other = await connected(lambda recorder, other: loop.call_soon(lambda: 1 / 0))
+    other.sendall(b"answer")
+    await recorder.has(1)
+    await asyncio.sleep(0)
+    assert [type(error) for error in reported] == [ZeroDivisionError]
+    other.sendall(b"next")
+    assert await recorder.has(2) == [b"answer", b"next"]
+    recorder.transport.close()
+    other.close()
+
+
+def test_a_loop_that_is_debugged_times_each_call_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    with asyncio.Runner(debug=True) as runner:
+        told, rounds = runner.run(answered(monkeypatch))
+    assert (told, rounds) == (["who has waited"], 1)
+
+
+async def test_tasks_on_connections_of_their_own_all_have_their_turns() -> None:
+    async def talk(number: int) -> list[int]:
+        answers: asyncio.Queue[bytes] = asyncio.Queue()
+        mine, other = socket.socketpair()
+
+        class Client(asyncio.Protocol):
+            def data_received(self, data: bytes) -> None:
+                answers.put_nowait(data)
+
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(Client, sock=mine)
+        read_on(SimpleNamespace(_transport=transport))
+        heard = []
+        for word in range(50):
+            other.sendall(b"%d" % word)
+            heard.append(int(await answers.get()))
+            assert asyncio.current_task() is not None
+        transport.close()
+        other.close()
+        return heard
+
+    for count in (1, 2, 20):
+        assert await asyncio.gather(*(talk(number) for number in range(count))) == [list(range(50))] * count
+
+
 # --- where it is left alone ---------------------------------------------------------------------------------------
 
 
