@@ -189,6 +189,8 @@ def runs(
 def _run(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WEBFRAME_")}
     environment["PYTHONPATH"] = str(Path(webframe.__file__).parent.parent)
+    # Where a page runs pytest: found by itself, our plugin would have the assertions of all of webframe rewritten.
+    environment.update(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_PLUGINS="webframe.test.pytest_plugin")
     # -P: the folders beside this file have the names of modules.
     command = [sys.executable, "-P", "-W", "error", __file__, str(page)]
     return subprocess.run(

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from .conftest import environment
+from .conftest import ROOT, environment
 
 # The fixtures of webframe, wherever it is found, and no others.
 PLUGINS = ("-p", "no:cacheprovider", "-p", "webframe.test.pytest_plugin")
+
+# What Hypothesis has read in the source of webframe is read once for all engines, and for the tests that run this one.
+STORAGE = {"HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis")}
 
 
 @pytest.mark.timeout(300)
@@ -25,7 +28,7 @@ def test_its_own_tests_pass(tmp_path: Path, engine: str, database_server: Callab
     run = subprocess.run(
         [sys.executable, "-W", "error", "-m", "pytest", "-q", "--tb=short", *PLUGINS],
         cwd=tests,
-        env={**environment(), "DATABASE_URL": url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={**environment(), **STORAGE, "DATABASE_URL": url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
