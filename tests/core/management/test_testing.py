@@ -11,6 +11,8 @@ import pytest
 
 from webframe.core.management import testing
 
+from ... import interrupts
+
 APP = """
 from webframe import Webframe
 
@@ -85,15 +87,16 @@ def test_an_interrupted_run_tidies_up(project):
             time.sleep(60)
         """,
     )
-    process = subprocess.Popen(
-        project.command("--app", "shop", "test", "-p", "no:cacheprovider"),
-        cwd=project.path,
-        env=project.environ(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    with interrupts.heeded():
+        process = subprocess.Popen(
+            project.command("--app", "shop", "test", "-p", "no:cacheprovider"),
+            cwd=project.path,
+            env=project.environ(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
     deadline = time.monotonic() + 30
     while not (project.path / "begun").exists():
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
