@@ -108,7 +108,8 @@ class Node:
 
     def take_at_once(self, loop: Any) -> bool:
         """Take the guard for a statement on this event loop, if it can run at once; `finish` gives it back."""
-        if self.loop is not loop or self.link is None or not self.guard.try_acquire():
+        link = self.link
+        if self.loop is not loop or link is None or not link.starts or not self.guard.try_acquire():
             return False
         if self.link is None or self.broken is not None:
             self.guard.release()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
+import uuid
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -151,6 +154,81 @@ async def test_a_default_that_asks_the_database_is_called_once():
     Memo.asked.clear()
     assert [(await Memo.objects.acreate()).text for _ in range(3)] == ["memo 0", "memo 1", "memo 2"]
     assert Memo.asked == [0, 1, 2]
+
+
+class Reading(models.CharField):
+    """Values that can be read once, as of a file."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return super().get_prep_value(value.read() if hasattr(value, "read") else value)
+
+
+class Asking(models.BigAutoField):
+    """Keys that are looked up in the database when they are read."""
+
+    def from_db_value(self, value: Any, expression: Any, wrapper: Any) -> Any:
+        return value if Account.objects.count() else None
+
+
+class Written(models.Model):
+    id = Asking(primary_key=True)
+    text = Reading(max_length=100)
+
+    class Meta:
+        app_label = "bank"
+        apps = registry
+        managed = False
+        db_table = "bank_note"
+
+
+async def test_a_value_is_converted_once_and_a_key_may_have_to_wait():
+    async def write(word: str) -> Any:
+        return (await Written.objects.acreate(text=io.StringIO(word))).pk
+
+    keys = [await write("first"), await write("second")]
+    keys += await asyncio.gather(*(write(f"{number}") for number in range(5)))
+    async with atomic():
+        keys += [await write("begun"), *await asyncio.gather(write("one"), write("other"))]
+    with connection.execute_wrapper(lambda execute, *args: execute(*args)):
+        keys.append(await write("watched"))
+    assert all(isinstance(key, int) for key in keys) and len(set(keys)) == 11
+    words = {"first", "second", *"01234", "begun", "one", "other", "watched"}
+    assert {note.text async for note in Note.objects.order_by("pk")} == words
+
+
+class Looking(models.CharField):
+    def get_default(self) -> Any:
+        return f"{super().get_default()}{Note.objects.count()}"
+
+
+@wraps(uuid.uuid4)
+def counted() -> str:
+    """Looks like a function of the library that never waits."""
+    return f"counted {Note.objects.count()}"
+
+
+async def test_a_default_that_looks_as_if_it_asked_nobody_may_ask():
+    for field in (Looking(max_length=100, default=str), models.CharField(max_length=100, default=counted)):
+        attributes = {"Meta": type("Meta", (Note.Meta,), {"db_table": "bank_note", "managed": False}), "text": field}
+        attributes["Meta"].apps = models_of_a_test("bank")
+        model = type("Default", (models.Model,), {"__module__": __name__, **attributes})
+        before = await Note.objects.acount()
+        for more in range(3):
+            assert (await model.objects.acreate()).text.endswith(f"{before + more}")
+
+
+async def test_a_field_may_be_called_self():
+    class Selfish(models.Model):
+        self = models.CharField(max_length=100, db_column="text")
+
+        class Meta:
+            app_label = "bank"
+            apps = models_of_a_test("bank")
+            managed = False
+            db_table = "bank_note"
+
+    for _ in range(2):
+        assert (await Selfish.objects.acreate(self="x")).self == "x"
 
 
 class Loud(models.Model):

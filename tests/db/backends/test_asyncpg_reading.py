@@ -313,6 +313,25 @@ async def test_an_error_of_who_is_called_is_reported_by_the_loop_and_the_connect
     other.close()
 
 
+async def test_a_loop_that_is_debugged_from_now_on_times_each_call_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    assert await answered(monkeypatch) == (["who has waited"], 0)
+    loop.set_debug(True)
+    assert await answered(monkeypatch) == (["who has waited"], 1)
+
+
+class Nested(asyncio.SelectorEventLoop):
+    """A loop that can be run within one of its own calls, as notebooks make it."""
+
+    def _run_once(self) -> None:
+        super()._run_once()  # type: ignore[misc]  # asyncio's own
+
+
+def test_a_loop_that_may_run_within_itself_is_left_to_do_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with asyncio.Runner(loop_factory=Nested) as runner:
+        assert runner.run(answered(monkeypatch)) == (["who has waited"], 1)
+
+
 def test_a_loop_that_is_debugged_times_each_call_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     with asyncio.Runner(debug=True) as runner:
         told, rounds = runner.run(answered(monkeypatch))

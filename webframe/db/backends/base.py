@@ -79,6 +79,12 @@ class DatabaseWrapper(Placing):
         place.finish()
         return rows
 
+    @property
+    def starts(self) -> bool:
+        """Whether statements may be started here without a greenlet: it is an event loop whose driver is up to it."""
+        pool = self._last_pool
+        return pool is not None and pool.starts
+
     def start_fetch(
         self, sql: str, params: Params, *, in_greenlet: bool = True
     ) -> tuple[Checkout | Node, Awaitable[Sequence[Any]]] | None:
@@ -99,8 +105,9 @@ class DatabaseWrapper(Placing):
         else:
             pool = self._last_pool
             # Where a guard lets those who share a connection wait for each other, the statement needs a place.
-            is_known = pool is not None and pool.loop is loop and self.guard_timeout is None
-            place = pool.take_idle() if is_known else None  # type: ignore[union-attr]  # it is known
+            if pool is None or pool.loop is not loop or self.guard_timeout is not None:
+                return None
+            place = pool.take_idle() if in_greenlet or pool.starts else None
         if place is None:
             return None
         link = place.link

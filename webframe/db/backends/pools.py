@@ -96,6 +96,8 @@ class LoopPool:
         self._max_age = max_age
         self._ping = ping
         self._ended = ended
+        # Whether statements may be started on its connections without a greenlet (`Link.starts`).
+        self.starts = False
         # Connections that nobody uses, the one that was used last at the end.
         self.resting: list[Checkout] = []
         # Those who wait. They get a connection, or None, which is the right to make one.
@@ -197,6 +199,7 @@ class LoopPool:
                 # waits for comes at the same moment.
                 link.terminate()
                 raise asyncio.CancelledError
+            self.starts = link.starts
             return Checkout(self, link)
         except BaseException:
             self._let_make()

@@ -290,6 +290,13 @@ def beginner(model: type[Any]) -> Callable[..., Any]:
 QUIET = frozenset({"builtins", "datetime", "random", "secrets", "time", "uuid", "webframe.utils.timezone"})
 
 
+def _is_quiet(field: Any) -> bool:
+    """Whether the default of a field, a callable, never waits for anything."""
+    default = field.default
+    is_known = getattr(default, "__module__", "") in QUIET and not hasattr(default, "__wrapped__")
+    return is_known and type(field).get_default.__module__ == "webframe.db.models.fields.base"
+
+
 class _Code:
     """The parts of the functions that are generated for a model."""
 
@@ -339,7 +346,7 @@ class _Code:
             self.positional.append(f"{name}=default__{place}")
         else:
             self.namespace[f"default__{place}"] = field.get_default
-            self.is_quiet = self.is_quiet and getattr(field.default, "__module__", "") in QUIET
+            self.is_quiet = self.is_quiet and _is_quiet(field)
             self.positional.append(f"{name}=MISSING__")
         assignment = [f"{self.this}.{name} = {name}"]
         if deferred:

@@ -319,7 +319,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
     aget = twin(get, _asked_for_one)
 
     @_Create
-    def create(self, **kwargs: Any) -> Any:
+    def create(self, /, **kwargs: Any) -> Any:
         """Make an instance with these values and save it."""
         if self._beginning is None:
             return self.get_queryset().create(**kwargs)
@@ -327,14 +327,16 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         made.save(force_insert=True)
         return made
 
-    async def acreate(self, **kwargs: Any) -> Any:
+    async def acreate(self, /, **kwargs: Any) -> Any:
         """Like `create`, for use in async code.
 
         Make an instance with these values and save it.
         """
         create, meta = self.create, self.model._meta
-        # The function that is generated for the model exists in two halves, too.
-        begun = (meta.begin or beginner(self.model))(**kwargs) if create is meta.create else None
+        begun = None
+        if create is meta.create and connections[DEFAULT_ALIAS].starts:
+            # The function that is generated for the model exists in two halves, too.
+            begun = (meta.begin or beginner(self.model))(**kwargs)
         if begun is None:
             return await bridge(create, **kwargs)
         made, values = begun

@@ -141,6 +141,7 @@ class AsyncpgLink(PostgreSQLLink):
             return self.after(error, sql, params)
 
     failures = FAILURES
+    starts = True
 
     def start(self, sql: str, params: Params | None) -> Coroutine[Any, Any, Any] | None:
         # None if it has to be prepared, or its values looked at closely.

@@ -26,6 +26,10 @@ MOST = 16 * PIECE
 UNKNOWN: Sized = (None,)
 
 
+# One round of asyncio's own loop; others run rounds within rounds, for notebooks.
+RUN_ONCE: Any = getattr(asyncio.BaseEventLoop, "_run_once", None)
+
+
 def read_on(raw: Any) -> None:
     """Have a connection of asyncpg read on; nothing is changed where its loop reads in another way.
 
@@ -51,8 +55,9 @@ class ReadingOn(asyncio.Protocol):
         self._receive = protocol.data_received
         self._is_reading = transport.is_reading
         self._file: int = transport.get_extra_info("socket").fileno()
-        # What is to run in this round of the loop and the next; a loop that is debugged shall time each by itself.
-        self._ready: Any = UNKNOWN if loop.get_debug() else getattr(loop, "_ready", UNKNOWN)
+        self._loop = loop
+        # What is to run in this round of the loop and the next.
+        self._ready: Any = getattr(loop, "_ready", UNKNOWN)
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came, and what has come since; then run those whom it has woken, if it is their turn."""
@@ -61,11 +66,16 @@ class ReadingOn(asyncio.Protocol):
         self._receive(data)
         if len(data) % PIECE == 0:
             self._look_for_more()
-        if nobody_waits:
+        if nobody_waits and ready and self._runs_as_ever():
             for _ in range(len(ready)):
                 handle = ready.popleft()
                 if not handle.cancelled():
                     handle._run()
+
+    def _runs_as_ever(self) -> bool:
+        """Whether the loop is asyncio's own: not one that times each call, nor one that may run again within one."""
+        loop = self._loop
+        return not loop.get_debug() and type(loop)._run_once is RUN_ONCE  # type: ignore[attr-defined]
 
     def _look_for_more(self) -> None:
         # The protocol may have closed the transport meanwhile, whose file is another's then, or may want no more.

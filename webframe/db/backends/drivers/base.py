@@ -51,6 +51,9 @@ class Link:
         finally:
             cursor.close()
 
+    # Whether `start` is ever able to.
+    starts: ClassVar[bool] = False
+
     def start(self, sql: str, params: Params) -> Coroutine[Any, Any, Sequence[Any]] | None:
         """What fetches rows without a greenlet, once it is awaited on the loop of the link; None: it cannot be done.
 

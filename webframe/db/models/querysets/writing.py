@@ -29,7 +29,7 @@ class Writing(Reading):
 
     # --- one row ------------------------------------------------------------------------------------------------
 
-    def create(self, **kwargs: Any) -> Any:
+    def create(self, /, **kwargs: Any) -> Any:
         """Make an instance with these values and save it."""
         made = self.model(**kwargs)
         made.save(force_insert=True, using=self._write_alias())

@@ -243,7 +243,7 @@ class ReverseManager(RelatedManager):
         if not isinstance(obj, self.model):
             raise TypeError(f"{self.model._meta.object_name!r} instance expected, got {obj!r}")
 
-    def create(self, **kwargs: Any) -> Any:
+    def create(self, /, **kwargs: Any) -> Any:
         """Make an object that points here, and save it."""
         self._remove_prefetched_objects()
         made = self._to_write(self._alias_to_write(self.model))

@@ -256,7 +256,7 @@ class ManyRelatedManager(RelatedManager):
             if new:
                 self._add(new, through_defaults, raw)
 
-    def create(self, *, through_defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
+    def create(self, /, *, through_defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
         """Make an object, save it and relate it."""
         created = super(ManyRelatedManager, self._for_writing()).create(**kwargs)
         self.add(created, through_defaults=through_defaults)
