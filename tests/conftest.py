@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg  # noqa: F401  # before any test of pytester, which forgets what was imported within; its part in C would not
 import pytest
 
 from webframe import Webframe
