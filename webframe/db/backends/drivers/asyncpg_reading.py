@@ -61,21 +61,17 @@ class ReadingOn(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came, and what has come since; then run those whom it has woken, if it is their turn."""
-        ready = self._ready
+        ready, loop = self._ready, self._loop
         nobody_waits = not ready
         self._receive(data)
         if len(data) % PIECE == 0:
             self._look_for_more()
-        if nobody_waits and ready and self._runs_as_ever():
+        # A loop that is debugged times each call; one that is not asyncio's own may run again within a call.
+        if nobody_waits and type(loop)._run_once is RUN_ONCE and not loop.get_debug():  # type: ignore[attr-defined]
             for _ in range(len(ready)):
                 handle = ready.popleft()
                 if not handle.cancelled():
                     handle._run()
-
-    def _runs_as_ever(self) -> bool:
-        """Whether the loop is asyncio's own: not one that times each call, nor one that may run again within one."""
-        loop = self._loop
-        return not loop.get_debug() and type(loop)._run_once is RUN_ONCE  # type: ignore[attr-defined]
 
     def _look_for_more(self) -> None:
         # The protocol may have closed the transport meanwhile, whose file is another's then, or may want no more.
