@@ -19,6 +19,7 @@ from webframe.db.models.query import QuerySet
 from webframe.db.models.signals import post_save
 from webframe.db.transaction import atomic
 from webframe.greenlets import bridge
+from webframe.test import override_settings
 from webframe.test.blocking import DatabaseAccessBlocked, blocker
 
 from ..registries import models_of_a_test
@@ -292,6 +293,27 @@ async def test_where_the_database_is_blocked_nothing_is_created():
     with blocker.block(), pytest.raises(DatabaseAccessBlocked):
         await Note.objects.acreate(text="y")
     assert await Note.objects.acount() == 1
+
+
+async def test_a_model_whose_fields_change_while_it_is_inserted_has_its_key():
+    for _ in range(2):
+        await Note.objects.acreate(text="x")
+    task = asyncio.create_task(Note.objects.acreate(text="y"))
+    await asyncio.sleep(0)
+    Note._meta._expire_cache()  # what a field that is added does
+    assert isinstance((await task).pk, int)
+
+
+async def test_where_a_router_says_which_database_no_other_is_looked_for(engine, monkeypatch):
+    class Elsewhere:
+        def db_for_write(self, model: Any, **hints: Any) -> str:
+            return "main"
+
+    with override_settings(DATABASES={"main": engine.databases["default"]}, DATABASE_ROUTERS=[Elsewhere()]):
+        for _ in range(3):
+            assert (await Note.objects.acreate(text="x"))._state.db == "main"
+        assert await Note.objects.using("main").acount() == 3
+        await bridge(connections.close_all)
 
 
 # --- in a transaction ---------------------------------------------------------------------------------------------

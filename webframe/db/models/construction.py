@@ -308,6 +308,7 @@ class _Code:
         this = self.this = "self" if "self" not in names else "self__"
         rest = self.rest = "kwargs" if "kwargs" not in names else "kwargs__"
         self.namespace: dict[str, Any] = {"MISSING__": MISSING, "DEFERRED__": DEFERRED, "others__": _set_others}
+        self.namespace.update(new__=object.__new__, model__=model)
         # Parameters for values and for related objects; and what is done with them.
         self.positional: list[str] = []
         self.by_keyword: list[str] = []
@@ -321,7 +322,6 @@ class _Code:
     @property
     def of_create(self) -> list[str]:
         """The parameters of functions that make an instance themselves."""
-        self.namespace.update(new__=object.__new__, model__=self.model)
         return ["*", *self.positional, *self.by_keyword, f"**{self.rest}"]
 
     @property

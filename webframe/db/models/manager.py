@@ -334,7 +334,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         """
         create, meta = self.create, self.model._meta
         begun = None
-        if create is meta.create and connections[DEFAULT_ALIAS].starts:
+        if create is meta.create and router.has_none and connections[DEFAULT_ALIAS].starts:
             # The function that is generated for the model exists in two halves, too.
             begun = (meta.begin or beginner(self.model))(**kwargs)
         if begun is None:

@@ -187,7 +187,7 @@ class Saving:
         """Note what has become of the instance, from the row that the database returned."""
         if row:
             key = row[0]
-            setattr(self, self._meta.writing.pk_name, key if plan.answer is None else plan.answer[0](key))
+            setattr(self, self._meta.pk.attname, key if plan.answer is None else plan.answer[0](key))
         self._db = DEFAULT_ALIAS
 
     def save_base(
