@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Sequence
-from itertools import repeat, starmap
+from itertools import islice, repeat, starmap
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -175,12 +175,13 @@ class _Writer:
 
     def loop(self, root: str) -> list[str]:
         """The lines for all rows."""
-        each, lines = "row in rows", self.lines
-        if self.blanks:
-            # The first line makes an empty instance; C does that more quickly, one by one as the rows come.
-            each, lines = f"row, {root} in zip(rows, {self.blanks})", lines[1:]
-        inner = [f"    {line}" for line in [*lines, f"found.append({root})"]]
-        return ["found = []", f"for {each}:", *inner, "return found"]
+        if not self.blanks:
+            found, each, lines = "[]", "row in rows", [*self.lines, f"found.append({root})"]
+        else:
+            # The first line makes an empty instance; C does that more quickly, and puts them all into a list.
+            blanks = f"{self.constant(islice)}({self.blanks}, len(rows))"
+            found, each, lines = f"list({blanks})", f"row, {root} in zip(rows, found)", self.lines[1:]
+        return [f"found = {found}", f"for {each}:", *[f"    {line}" for line in lines], "return found"]
 
     def constant(self, value: Any) -> str:
         self.constants.append(value)
