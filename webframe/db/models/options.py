@@ -332,11 +332,6 @@ class Options(FieldIndex):
         )
 
     @cached_property
-    def has_relations(self) -> bool:
-        """Whether a column refers to another row."""
-        return any(field.is_relation for field in self.concrete_fields)
-
-    @cached_property
     def property_names(self) -> frozenset[str]:
         """The names of properties of the class, which the constructor can set."""
         return frozenset(

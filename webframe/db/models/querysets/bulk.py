@@ -55,9 +55,7 @@ class Bulk(Writing):
         if not objs:
             return objs
         alias = self._write_alias()
-        if meta.has_relations:
-            for instance in objs:
-                _prepare_related(instance, meta)
+        _prepare_related(objs, meta.local_concrete_fields)
         pk = meta.pk
         new, keyed = _by_key(objs, pk)
         with transaction.atomic(using=alias, savepoint=False):
@@ -117,7 +115,6 @@ class Bulk(Writing):
         if not names:
             raise ValueError("Field names must be given to bulk_update().")
         objs = list(objs)
-        meta = self.model._meta
         chosen = [_field(self.model, name) for name in names]
         if any(not field.concrete or field.many_to_many for field in chosen):
             raise ValueError("bulk_update() can only be used with concrete fields.")
@@ -128,8 +125,7 @@ class Bulk(Writing):
         alias = self._write_alias()
         if not objs:
             return 0
-        for instance in objs:
-            _prepare_related(instance, meta, chosen, "bulk_update")
+        _prepare_related(objs, chosen, "bulk_update")
         tables: dict[Any, list[Any]] = {}
         for field in chosen:
             tables.setdefault(field.model._meta.concrete_model, []).append(field)
@@ -171,23 +167,23 @@ def _without(meta: Any, pk: Any) -> Fields:
     return fields
 
 
-def _prepare_related(
-    instance: Any, meta: Any, fields: Sequence[Any] | None = None, method: str = "bulk_create"
-) -> None:
+def _prepare_related(instances: Sequence[Any], fields: Iterable[Any], method: str = "bulk_create") -> None:
     """Take over the keys of related objects that were saved after they were assigned."""
-    for field in fields or meta.local_concrete_fields:
-        if not field.is_relation or not field.is_cached(instance):
-            continue
-        related = field.get_cached_value(instance)
-        if related is None:
-            continue
-        key = getattr(related, field.target_field.attname)
-        if key is None:
-            raise ValueError(
-                f"{method}() prohibited to prevent data loss due to unsaved related object {field.name!r}."
-            )
-        if getattr(instance, field.attname) in field.empty_values:
-            setattr(instance, field.attname, key)
+    relations = [field for field in fields if field.is_relation]
+    for instance in instances if relations else ():
+        for field in relations:
+            if not field.is_cached(instance):
+                continue
+            related = field.get_cached_value(instance)
+            if related is None:
+                continue
+            key = getattr(related, field.target_field.attname)
+            if key is None:
+                raise ValueError(
+                    f"{method}() prohibited to prevent data loss due to unsaved related object {field.name!r}."
+                )
+            if getattr(instance, field.attname) in field.empty_values:
+                setattr(instance, field.attname, key)
 
 
 def _by_defaults(instances: Sequence[Any], fields: Fields) -> Iterable[tuple[Sequence[Any], Fields]]:
