@@ -43,6 +43,9 @@ Batch = Callable[[int], object]
 BATCH_NANOSECONDS = 3_000_000
 """About 3 ms a batch: 10,000 times the clock's resolution, yet shorter than a scheduler's slice."""
 
+MOST_NOISE = 0.05
+"""How far the control may be from 1 for a ratio to the baseline to mean anything."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -288,6 +291,8 @@ def _verdicts(results: Sequence[Result], growth: Sequence[Growth]) -> list[Verdi
             if result.has(goal.subject, goal.peer):
                 ratio = result.ratio(goal.subject, goal.peer)
                 found.append(_verdict(result.case.name, f"{goal.subject}/{goal.peer}", ratio, goal.at_most))
+                if goal.peer == result.case.bare:
+                    found[-1] = _doubted(found[-1], result)
     by_name = {result.case.name: result for result in results}
     for rule in growth:
         case, against = by_name.get(rule.case), by_name.get(rule.against)
@@ -303,6 +308,16 @@ def _verdict(case: str, what: str, ratio: float, at_most: float) -> Verdict:
     digits = 2 if at_most >= 0.5 else 3
     word = "ok" if reached else f"MISSED by {ratio / at_most - 1:.0%}"
     return case, f"{what} {ratio:.{digits}f} (goal <= {at_most:.{digits}f}) {word}", reached
+
+
+def _doubted(verdict: Verdict, result: Result) -> Verdict:
+    """The same, with a word about the control where it is so far from 1 that the ratio says nothing."""
+    case = result.case
+    control = result.ratio(case.control, case.bare) if result.has(case.control) else 1.0
+    if abs(control - 1) <= MOST_NOISE:
+        return verdict
+    name, text, reached = verdict
+    return name, f"{text}, which means nothing: {case.control} is {control:.2f}", reached
 
 
 def _print_verdicts(verdicts: Sequence[Verdict], report: TextIO) -> None:
