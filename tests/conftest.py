@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import psycopg  # noqa: F401  # before any test of pytester, which forgets what was imported within; its part in C would not
 import pytest
 
@@ -20,6 +21,11 @@ from .turns import turn
 
 if TYPE_CHECKING:
     from .db.servers import Server, SQLite
+
+
+# How long an example takes says more of what else the machine does than of us.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

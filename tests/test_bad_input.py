@@ -291,7 +291,7 @@ def test_a_query_with_too_many_fields_is_a_413(app: Webframe, ask: Ask) -> None:
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_query_and_no_cookie_is_an_error_of_ours(query: bytes, cookie: bytes) -> None:
     app = Webframe("testapp")
     app.get("/")(lambda request: f"{len(request.args)} {len(request.cookies)} {len(request.url)}")

@@ -153,7 +153,7 @@ parts = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(parts, max_size=4), st.integers(1, 200))
 def test_forms_are_parsed_as_werkzeug_parses_them(form: list[Any], size: int) -> None:
     data = b"".join(part(*each) for each in form) + END
@@ -167,7 +167,7 @@ def test_forms_are_parsed_as_werkzeug_parses_them(form: list[Any], size: int) ->
         assert ours == theirs
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_damaged_form_is_a_4xx_or_what_werkzeug_sees(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(FORM)))
@@ -182,7 +182,7 @@ def test_a_damaged_form_is_a_4xx_or_what_werkzeug_sees(data: st.DataObject) -> N
         assert ours == contents(StockInMemory(environ(damaged)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=60), st.text(max_size=30))
 def test_rubbish_is_a_4xx(data: bytes, parameters: str) -> None:
     made = request(data, f"multipart/form-data; {parameters}")

@@ -170,7 +170,7 @@ def outcome(build, deliver):
         return type(error)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     bodies,
     statuses,

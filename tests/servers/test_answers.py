@@ -123,7 +123,7 @@ def test_text_that_is_not_ascii_arrives_in_path_and_query(visit: Visit, style: s
 @STYLES
 def test_a_slow_view_keeps_nobody_else_waiting(server: Server, visit: Visit, style: str) -> None:
     wire = visit.wire()
-    wire.request("GET", f"{style}/slow", "seconds=0.5", headers={"Connection": "close"})
+    wire.request("GET", f"{style}/slow", "seconds=1", headers={"Connection": "close"})
     visit.wait_for("view_began")
     with server.visit() as other:
         assert other.get("/plain").text == "plain"
