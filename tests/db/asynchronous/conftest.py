@@ -11,6 +11,7 @@ import pytest
 
 from webframe import _greenlets, greenlets
 from webframe.db import connection
+from webframe.db.configuration import configuration
 from webframe.dispatch import Signal
 from webframe.test import override_settings
 
@@ -50,6 +51,18 @@ def with_options(engine: Any) -> Iterator[Callable[..., None]]:
     yield use
     for override in reversed(overrides):
         override.disable()
+
+
+ASYNC_DRIVERS = {"postgresql": ("asyncpg", "psycopg"), "mysql": ("asyncmy", "aiomysql")}
+
+
+@pytest.fixture(params=[0, 1], ids=["first driver", "second driver"])
+def each_driver(request: pytest.FixtureRequest, engine: Any) -> Iterator[str]:
+    """Each driver that async code may use on a server."""
+    driver = ASYNC_DRIVERS[connection.vendor][request.param]
+    entry = {**configuration("default", engine.databases["default"]), "ASYNC_DRIVER": driver}
+    with override_settings(DATABASES={**engine.databases, "default": entry}):
+        yield driver
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from webframe.db import IntegrityError, connection, transaction
+from webframe.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from webframe.db.models.signals import post_save
 from webframe.db.transaction import TransactionManagementError, atomic
 from webframe.greenlets import bridge
@@ -421,3 +421,28 @@ async def test_what_a_task_sets_stays_in_it():
     async with atomic():
         assert await asyncio.gather(*(work(name) for name in "abc")) == ["a", "b", "c"]
     assert language.get() == "none"
+
+
+@pytest.mark.engines("postgresql", "mysql")
+async def test_a_block_may_be_cancelled_while_it_waits_for_the_statement_of_another_task(each_driver, witness):
+    sleep = "SELECT pg_sleep(20)" if connection.vendor == "postgresql" else "SELECT SLEEP(20)"
+    others: list[asyncio.Task[Any]] = []
+
+    async def leave() -> None:
+        async with atomic():
+            await add("within")
+            others.append(asyncio.create_task(bridge(connection.fetch, sleep)))
+            await asyncio.sleep(0.05)
+
+    leaving = asyncio.create_task(leave())
+    await asyncio.sleep(0.2)
+    assert not leaving.done()
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    await asyncio.gather(*(add(number) for number in range(5)))
+    async with asyncio.timeout(10):
+        with pytest.raises((OperationalError, TransactionManagementError, InterfaceError)):
+            await others[0]
+    assert await texts() == ["0", "1", "2", "3", "4"]
+    await witness.comes(lambda: witness.transactions() == 0, "a transaction is open")

@@ -102,6 +102,24 @@ def test_reading_again_leaves_out_what_is_missing(Pizza, pizza):
     assert found.get_deferred_fields() == set()
 
 
+def test_reading_again_reads_what_the_database_has_computed(Pizza, pizza, count):
+    found = Pizza.objects.only("price").get()
+    found.price = models.F("price") + 1
+    found.save()
+    before = count()
+    found.refresh_from_db()
+    assert (found.price, count()) == (2, before + 1)
+    assert found.get_deferred_fields() == {"name"}
+
+
+async def test_async_code_reads_again_what_the_database_has_computed(Pizza):
+    pizza = await Pizza.objects.acreate(name="a", price=1)
+    pizza.price = models.F("price") + 1
+    await pizza.asave()
+    await pizza.arefresh_from_db()
+    assert pizza.price == 2
+
+
 def test_a_missing_field_may_be_set(Pizza, pizza, count):
     found = Pizza.objects.defer("price").get()
     before = count()

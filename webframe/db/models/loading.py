@@ -101,7 +101,8 @@ class Loading:
             queryset = cls._base_manager.db_manager(alias, hints={"instance": self}).all()  # type: ignore[attr-defined]
         queryset = queryset.filter(pk=self.pk)  # type: ignore[attr-defined]
         if names is None:
-            deferred = self.get_deferred_fields()
+            # What the database has computed when the instance was saved was loaded before.
+            deferred = self.get_deferred_fields() - self.__dict__.get("_computed", set())
             if deferred:
                 names = {name for name in self._meta.attnames if name not in deferred}
         if names is not None:

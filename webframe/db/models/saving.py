@@ -19,7 +19,7 @@ from webframe.db import transaction
 from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
 from webframe.db.models.fields.base import DATABASE_DEFAULT
-from webframe.db.models.related.fields import prepare_related_fields_for_save
+from webframe.db.models.late_keys import prepare_related_fields_for_save
 from webframe.db.models.sending import emit_model
 from webframe.db.models.signals import post_save, pre_save
 from webframe.db.models.state import DEFERRED, is_adding, mark_saved, state_db
@@ -430,10 +430,11 @@ def _update(
 
 
 def _forget_expressions(instance: Any, fields: Fields, values: Any) -> None:
-    """Let values that the database has computed be loaded when they are read."""
+    """Let values that the database has computed be loaded when they are read, or when all are read again."""
     names = [field.attname for field, value in zip(fields, values, strict=True) if is_expression(value)]
     if names:
         _forget(instance, names)
+        instance.__dict__["_computed"] = {*instance.__dict__.get("_computed", ()), *names}
 
 
 def _forget(instance: Any, names: list[str]) -> None:

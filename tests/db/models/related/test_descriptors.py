@@ -65,6 +65,61 @@ def test_a_new_object_may_be_assigned_and_saved_later(world):
     assert world.Book.objects.get(pk=book.pk).author == author
 
 
+@pytest.mark.parametrize("remembered", ["assigned", "read", "selected"])
+@pytest.mark.parametrize("way", ["save", "update_fields", "bulk_update"])
+def test_a_key_that_is_set_to_none_is_saved_whatever_object_is_remembered(world, book, author, remembered, way):
+    book.editor = author
+    book.save()
+    if remembered == "read":
+        book = world.Book.objects.get()
+        assert book.editor == author
+    elif remembered == "selected":
+        book = world.Book.objects.select_related("editor").get()
+    book.editor_id = None
+    if way == "bulk_update":
+        assert world.Book.objects.bulk_update([book], ["editor"]) == 1
+    else:
+        book.save(update_fields=["editor"] if way == "update_fields" else None)
+    assert (book.editor_id, book.editor) == (None, None)
+    assert world.Book.objects.get().editor_id is None
+
+
+def test_a_new_object_whose_key_was_set_to_none_is_saved_so(world, author):
+    books = [world.Book(title=title, author=author, editor=author) for title in "xyz"]
+    for book in books:
+        book.editor_id = None
+    books[0].save()
+    world.Book.objects.bulk_create(books[1:])
+    assert [book.editor_id for book in world.Book.objects.all()] == [None, None, None]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_whether_an_object_is_saved_is_told_by_its_primary_key_where_the_relation_uses_another(world, many):
+    def save(author):
+        if many:
+            world.Author.objects.bulk_create([author])
+        else:
+            author.save()
+
+    unsaved = world.Author(name="A", country=world.Country(code="it"))
+    with pytest.raises(ValueError, match="unsaved related object 'country'"):
+        save(unsaved)
+    assert not world.Author.objects.exists()
+    unsaved.country.save()
+    save(unsaved)
+    assert world.Author.objects.get().country_id == "it"
+
+
+def test_an_object_forgets_the_one_that_was_deleted_when_it_is_saved(world, book, author):
+    editor = world.Author.objects.create(name="E")
+    book.editor = editor
+    book.save()
+    editor.delete()
+    book.editor_id = None
+    book.save()
+    assert world.Book.objects.get().editor_id is None
+
+
 def test_to_field(world, questions):
     country = world.Country.objects.create(code="it")
     author = world.Author.objects.create(name="A", country=country)

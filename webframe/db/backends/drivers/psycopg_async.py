@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +35,7 @@ class PsycopgAsyncLink(PostgreSQLLink):
 
     def __init__(self, raw: psycopg.AsyncConnection[Any], isolation_level: str = "") -> None:
         super().__init__(raw, isolation_level)
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._formats = Formats()
         self._cursor: psycopg.AsyncCursor[Any] = self._formats.prepare(raw.cursor())
 
@@ -130,8 +132,31 @@ class PsycopgAsyncLink(PostgreSQLLink):
         return not self.raw.closed
 
     def terminate(self) -> None:
-        # psycopg has cancelled what the server was doing before the cancellation came here.
-        self.raw.pgconn.finish()
+        if not self.raw.lock.locked():
+            # psycopg has cancelled what the server was doing before the cancellation came here.
+            self.raw.pgconn.finish()
+            return
+        # Another task is waiting for an answer, and would go on with what is freed here. It shall hear that there will
+        # be none; the connection ends with what it then raises.
+        pgconn = self.raw.pgconn
+        try:
+            canceller = pgconn.get_cancel()
+            with socket.socket(fileno=os.dup(pgconn.socket)) as waited_for:
+                waited_for.shutdown(socket.SHUT_RDWR)
+        except (OSError, psycopg.OperationalError):
+            return  # it has ended already
+        try:
+            self.loop.run_in_executor(None, _cancel, canceller)
+        except RuntimeError:
+            pass  # the loop is closed, and soon the process: the server sees that, too
+
+
+def _cancel(canceller: Any) -> None:
+    """Have the server end what nobody waits for any more."""
+    try:
+        canceller.cancel()
+    except psycopg.OperationalError:
+        pass  # it finds out by itself when it has something to say
 
 
 class PsycopgAsyncCursor:

@@ -13,6 +13,7 @@ from webframe.db.connections import connections
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
 from webframe.db.models.fields.defaults import DATABASE_DEFAULT
+from webframe.db.models.late_keys import prepare_related_fields_for_save
 from webframe.db.models.paths import find
 from webframe.db.models.querysets.writing import Writing
 from webframe.db.models.state import mark_saved
@@ -171,19 +172,7 @@ def _prepare_related(instances: Sequence[Any], fields: Iterable[Any], method: st
     """Take over the keys of related objects that were saved after they were assigned."""
     relations = [field for field in fields if field.is_relation]
     for instance in instances if relations else ():
-        for field in relations:
-            if not field.is_cached(instance):
-                continue
-            related = field.get_cached_value(instance)
-            if related is None:
-                continue
-            key = getattr(related, field.target_field.attname)
-            if key is None:
-                raise ValueError(
-                    f"{method}() prohibited to prevent data loss due to unsaved related object {field.name!r}."
-                )
-            if getattr(instance, field.attname) in field.empty_values:
-                setattr(instance, field.attname, key)
+        prepare_related_fields_for_save(instance, method, relations)
 
 
 def _by_defaults(instances: Sequence[Any], fields: Fields) -> Iterable[tuple[Sequence[Any], Fields]]:

@@ -107,8 +107,7 @@ class ForwardManyToOneDescriptor(_OneDescriptor):
     def __init__(self, field: Any) -> None:
         self.field = self.relation = field
         self._cache_name: str = field.cache_name
-        # Marks a remembered object that had no key when it was assigned, so that it may get one later.
-        self._unsaved_name = f"_unsaved_{field.name}"
+        self._unsaved_name: str = field.unsaved_name
         self._attname: str = field.attname
         self._single = field.one_to_one
 

@@ -58,6 +58,11 @@ class RelatedField(Cached, Field):
         """Where instances remember the related object."""
         return f"_cached_{self.name}"
 
+    @property
+    def unsaved_name(self) -> str:
+        """What marks instances whose related object had no key when it was assigned, so that it may get one later."""
+        return f"_unsaved_{self.name}"
+
     def related_query_name(self) -> str:
         """What questions call this relation from the other end."""
         rel = self.remote_field
@@ -372,32 +377,3 @@ class OneToOneField(ForeignKey):
         name, path, args, keywords = super().deconstruct()
         keywords.pop("unique", None)
         return name, path, args, keywords
-
-
-# --- saving -------------------------------------------------------------------------------------------------------
-
-
-def prepare_related_fields_for_save(instance: Any, operation_name: str = "save", fields: Any = None) -> None:
-    """Take over the keys of related objects that were saved after they were assigned.
-
-    Raises ValueError for one that is not saved: the row would refer to nothing.
-    """
-    attributes = instance.__dict__
-    for field in instance._meta.concrete_fields:
-        if not field.is_relation or (fields is not None and field not in fields):
-            continue
-        related = attributes.get(field.cache_name)
-        if related is None:
-            continue
-        attname, target = field.attname, field.target_field.attname
-        key = getattr(related, target)
-        if key is None and attributes.get(attname) is None:
-            if not field.remote_field.multiple:
-                field.remote_field.delete_cached_value(related)
-            raise ValueError(
-                f"{operation_name}() prohibited to prevent data loss due to unsaved related object {field.name!r}."
-            )
-        if attributes.get(attname) in field.empty_values:
-            setattr(instance, field.name, related)
-        elif key != attributes[attname]:
-            field.delete_cached_value(instance)
