@@ -133,6 +133,10 @@ class Node:
         slot, wrapper = self.slot, self.slot.wrapper
         try:
             self.link = self._begin_on(slot)
+            if self.lost is not None:
+                # Who left the block did not wait for the end of this: nobody would end what begins here.
+                wrapper.discard(slot)
+                raise broken_error(self.lost)
             if self.savepoint_name:
                 wrapper.control(self, self.link, "savepoint", self.savepoint_name)
         except BaseException:
@@ -184,6 +188,9 @@ class Node:
             self.slot = parent.slot
             self.savepoint_name = self._new_name()
             self.slot.wrapper.control(parent, parent.link, "savepoint", self.savepoint_name)
+            lost = self.lost or parent.lost
+            if lost is not None:  # as above
+                raise broken_error(lost)
         except BaseException:
             parent.guard.release()
             raise

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from webframe.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from webframe.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 from webframe.db.models.signals import post_save
 from webframe.db.transaction import TransactionManagementError, atomic
 from webframe.greenlets import bridge
@@ -445,4 +445,31 @@ async def test_a_block_may_be_cancelled_while_it_waits_for_the_statement_of_anot
         with pytest.raises((OperationalError, TransactionManagementError, InterfaceError)):
             await others[0]
     assert await texts() == ["0", "1", "2", "3", "4"]
+    await witness.comes(lambda: witness.transactions() == 0, "a transaction is open")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_block_may_be_cancelled_while_it_waits_for_another_task_to_begin_it(nested, witness):
+    async def leave(tasks: list[asyncio.Task[Any]]) -> None:
+        async with atomic():
+            if nested:
+                await add("outer")
+            async with atomic():
+                tasks.append(asyncio.create_task(add("inner")))
+                await asyncio.sleep(0)
+
+    for turns in range(60):
+        tasks: list[asyncio.Task[Any]] = []
+        leaving = asyncio.create_task(leave(tasks))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        async with asyncio.timeout(20):
+            await asyncio.wait([leaving])
+            while not all(task.done() for task in tasks):
+                await asyncio.wait(tasks)
+        for task in tasks:
+            assert isinstance(task.exception(), (type(None), DatabaseError, InterfaceError)), turns
+        await Note.objects.all().adelete()
+    assert await texts() == []
     await witness.comes(lambda: witness.transactions() == 0, "a transaction is open")
