@@ -15,6 +15,7 @@ from webframe.dispatch import Signal
 from webframe.greenlets import bridge
 
 from .bank import Account, Entry, Label, Note
+from .witness import INNODB_STATUS, innodb_transactions
 
 pytestmark = pytest.mark.usefixtures("bank")
 
@@ -34,15 +35,10 @@ def identity() -> tuple[object, object]:
         (mark,) = connection.fetch("SELECT text FROM bank_note WHERE substr(text, 1, 11) = 'transaction'")
         assert connection.connection.in_transaction
         return id(connection.connection), mark
-    for _ in range(20):
-        rows = connection.fetch(
-            "SELECT CONNECTION_ID(), trx_id FROM information_schema.INNODB_TRX "
-            "WHERE trx_mysql_thread_id = CONNECTION_ID() AND trx_id < (1 << 47)"
-        )
-        if rows:
-            return rows[0]
-        time.sleep(0.11)  # what is in there is brought up to date when nobody has read it for a tenth of a second
-    raise AssertionError("There is no transaction here.")
+    (own,) = connection.fetch("SELECT CONNECTION_ID()")[0]
+    (number,) = [number for number, thread in innodb_transactions(connection.fetch(INNODB_STATUS)) if thread == own]
+    assert number.isdigit(), f"nothing has been written in the transaction here: {number}"
+    return own, number
 
 
 class Receivers:
@@ -211,6 +207,14 @@ async def test_the_loop_is_free_while_receivers_wait(connect):
     start = time.monotonic()
     await asyncio.gather(*(Note.objects.acreate(text="") for _ in range(20)))
     assert time.monotonic() - start < 2
+
+
+async def test_the_witness_of_these_tests_sees_what_begins_and_ends_right_after_it_has_looked(witness):
+    for _ in range(3):
+        await witness.comes(lambda: witness.transactions() == 0, "a transaction is open")
+        async with atomic():
+            await Note.objects.acreate(text="one")
+            assert witness.transactions() == 1
 
 
 # --- many at the same time ----------------------------------------------------------------------------------------
