@@ -287,11 +287,15 @@ POSTGRESQL = "BENCH_POSTGRESQL"
 
 
 def postgresql_databases(names: Sequence[str]) -> dict[str, str]:
-    """A schema with the library for each contender, in the database that the environment names; URLs without driver."""
+    """A schema with the library for each contender, in the database that the environment names; URLs without driver.
+
+    The server is given cores of its own.
+    """
     import atexit
     import urllib.parse
 
     import psycopg
+    from _cores import part_from
 
     url = os.environ.get(POSTGRESQL)
     if not url:
@@ -307,6 +311,8 @@ def postgresql_databases(names: Sequence[str]) -> dict[str, str]:
 
     drop()
     atexit.register(drop)
+    with psycopg.connect(url) as connection:
+        part_from(connection.info.backend_pid, "postgres")
     urls = {}
     for name, schema in schemas.items():
         with psycopg.connect(url) as connection:
