@@ -425,17 +425,21 @@ async def test_what_a_task_sets_stays_in_it():
 
 @pytest.mark.engines("postgresql", "mysql")
 async def test_a_block_may_be_cancelled_while_it_waits_for_the_statement_of_another_task(each_driver, witness):
-    sleep = "SELECT pg_sleep(20)" if connection.vendor == "postgresql" else "SELECT SLEEP(20)"
+    sleep = "SELECT pg_sleep(60)" if connection.vendor == "postgresql" else "SELECT SLEEP(60)"
     others: list[asyncio.Task[Any]] = []
+    at_the_end = asyncio.Event()
 
     async def leave() -> None:
         async with atomic():
             await add("within")
             others.append(asyncio.create_task(bridge(connection.fetch, sleep)))
-            await asyncio.sleep(0.05)
+            await witness.comes(lambda: sleep in witness.statements(), "the other statement does not begin")
+            at_the_end.set()
 
     leaving = asyncio.create_task(leave())
-    await asyncio.sleep(0.2)
+    await at_the_end.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
     assert not leaving.done()
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -70,6 +70,13 @@ class Witness:
             )
         return len(innodb_transactions(self.ask(INNODB_STATUS)))
 
+    def statements(self) -> list[str]:
+        """What a server with several connections is running in it."""
+        if self.vendor == "postgresql":
+            active = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+            return [query for (query,) in self.ask(active)]
+        return [row[7] for row in self.ask("SHOW PROCESSLIST") if row[3] == self.url.database]
+
     def count(self, table: str) -> int:
         """How many rows of a table are committed."""
         return int(self.ask(f"SELECT count(*) FROM {table}")[0][0])

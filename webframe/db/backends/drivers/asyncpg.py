@@ -211,8 +211,9 @@ class AsyncpgLink(PostgreSQLLink):
         raw = self.raw
         if raw.is_closed():
             return
-        # asyncpg would cancel what the server is still doing in a task, and ends that task with the connection.
-        cancelling = bool(getattr(raw, "_cancellations", None))
+        # asyncpg would cancel what the server is still doing in a task, and ends that task with the connection. Within
+        # a transaction it may be the statement of a task that has not been cancelled.
+        cancelling = bool(getattr(raw, "_cancellations", None)) or self.is_in_transaction()
         protocol, address = getattr(raw, "_protocol", None), getattr(raw, "_addr", None)
         process, secret = getattr(protocol, "backend_pid", None), getattr(protocol, "backend_secret", None)
         raw.terminate()
