@@ -456,6 +456,10 @@ def test_bulk_create_with_conflicts(library):
         Country.objects.bulk_create([Country(name="CH"), Country(name="IT")])
     Country.objects.bulk_create([Country(name="CH"), Country(name="IT")], ignore_conflicts=True)
     assert Country.objects.filter(name__in=["CH", "IT"]).count() == 2
+    # Whether the row of one without a key was written, nobody has told.
+    new, known = Country.objects.bulk_create([Country(name="FR"), Country(pk=99_999, name="GR")], ignore_conflicts=True)
+    assert (new.pk, new._state.adding, new._state.db) == (None, True, None)
+    assert (known.pk, known._state.adding, known._state.db) == (99_999, False, "default")
     unique = {} if connection.vendor == "mysql" else {"unique_fields": ["id"]}
     Country.objects.bulk_create(
         [Country(pk=library.ch.pk, name="Schweiz")], update_conflicts=True, update_fields=["name"], **unique

@@ -139,6 +139,17 @@ def test_grouping_by_the_model():
     assert list(rows)[2] == {"name": "Cid", "n": 0}
 
 
+def test_rows_are_one_group_where_they_have_in_common_what_is_taken_of_another_table(library):
+    authors = Author.objects.annotate(n=Count("books")).order_by("name")
+    assert list(authors.values_list("books__author", "n")) == [(library.ann.pk, 2), (library.bob.pk, 2), (None, 0)]
+    years = {("Ann", 2020, 2), ("Bob", 2021, 1), ("Bob", None, 1), ("Cid", None, 0)}
+    found = list(authors.values_list("name", "books__published__year", "n"))
+    assert (len(found), set(found)) == (4, years)
+    assert authors.values("books__author").count() == 3
+    # The key of the other table is another matter.
+    assert authors.values("books", "n").count() == 5
+
+
 def test_grouping_by_values():
     rows = Book.objects.values("author__name").annotate(n=Count("id"), total=Sum("rating")).order_by("author__name")
     assert list(rows) == [{"author__name": "Ann", "n": 2, "total": 6}, {"author__name": "Bob", "n": 2, "total": 3}]

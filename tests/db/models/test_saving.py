@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db import connection, connections, models, transaction
 from webframe.db.errors import IntegrityError
-from webframe.db.models import F
+from webframe.db.models import Case, F, Subquery, When
+from webframe.db.models.functions import Coalesce
 from webframe.db.models.signals import post_save, pre_save
 from webframe.utils import timezone
 
@@ -202,6 +203,51 @@ def test_a_database_that_tells_nothing_but_the_key(define, create_tables, monkey
     assert thing.get_deferred_fields() == {"stars"}
     assert thing.stars == 3
     assert Thing.objects.get(pk=thing.pk) == thing
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [F("price") + 1, Coalesce(F("price"), 1), Case(When(price=3, then=2), default=1)],
+    ids=["F", "function", "condition"],
+)
+def test_a_new_row_cannot_be_computed_from_itself(Pizza, expression):
+    before = Pizza.objects.create(name="before")
+    copied = Pizza.objects.get()
+    copied.pk, copied.name, copied.price = None, "copied", expression
+    for insert in (
+        copied.save,
+        Pizza(name="new", price=expression).save,
+        lambda: Pizza.objects.create(name="made", price=expression),
+        lambda: Pizza.objects.bulk_create([Pizza(name="plain"), Pizza(name="bulk", price=expression)]),
+    ):
+        with pytest.raises(ValueError, match=r"price.*can only be used to update, not to insert"), transaction.atomic():
+            insert()
+    assert Pizza.objects.get() == before
+    before.price = expression
+    before.save()
+
+
+def test_a_new_row_may_be_computed_from_others(Pizza):
+    Pizza.objects.create(name="before", price=4)
+    highest = Pizza.objects.order_by("-price").values("price")[:1]
+    Pizza.objects.create(name="next", price=Subquery(highest) + 1)
+    assert list(Pizza.objects.order_by("pk").values_list("price", flat=True)) == [4, 5]
+
+
+def test_a_row_without_the_key_that_it_must_be_given_is_refused_by_the_database(define, create_tables):
+    Pizza = define("Pizza", name=models.CharField(max_length=5))
+    Menu = define("Menu", pizza=models.OneToOneField(Pizza, models.CASCADE, primary_key=True))
+    Coin = define("Coin", sign=models.CharField(max_length=5, primary_key=True), worth=models.IntegerField(default=1))
+    create_tables(Pizza, Menu, Coin)
+    for model in Menu, Coin:
+        for insert in (
+            model(pk=None).save,
+            lambda model=model: model.objects.create(pk=None),
+            lambda model=model: model.objects.bulk_create([model(pk=None)]),
+        ):
+            with pytest.raises(IntegrityError), transaction.atomic():
+                insert()
+        assert not model.objects.exists()
 
 
 def test_what_the_database_computes_is_loaded_when_it_is_read(Pizza, statements):

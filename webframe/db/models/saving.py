@@ -322,7 +322,7 @@ def _insert_simply(instance: Any, writing: Writing, key: Any, using: str) -> boo
     """
     attributes = instance.__dict__
     wrapper = connections[using]
-    columns = writing.without_key if key is None else writing.all
+    columns = writing.new if key is None else writing.all
     plan = wrapper.plans.get(columns.insert_key) or columns.insert_plan(writing.model, wrapper, key is None)
     if columns.clocks:
         columns.run_clocks(instance, True)
@@ -369,7 +369,7 @@ def _save_table(
     if key is None or key is DATABASE_DEFAULT:
         if force_update or update_fields:
             raise ValueError("Cannot force an update in save() with no primary key.")
-        _insert(instance, cls, writing, writing.without_key, writing.returning, raw, using)
+        _insert(instance, cls, writing, writing.new, writing.returning, raw, using)
         return False
     if writing.key_is_made and not (raw or force_update or update_fields) and is_adding(instance):
         force_insert = True  # a key that was made just now: there can be no such row

@@ -87,9 +87,10 @@ class Writing:
         fields = meta.local_concrete_fields
         self.pk = pk
         self.pk_name = pk.attname
-        # All columns; those of a row whose number the database gives out; those that an update writes.
+        # All columns; those that an update writes; those of a new row that has no key yet.
         self.all = Columns(fields)
         self.without_key = Columns(tuple(field for field in fields if field is not pk))
+        self.new = self.without_key if pk.db_returning else self.all
         self.returning = meta.db_returning_fields
         # An explicit number need not be asked for.
         self.returning_with_key = tuple(field for field in self.returning if field is not pk)
@@ -110,7 +111,7 @@ class Writing:
             and len(fields) > 1
         )
         # Whether for a new one these are the values that it was made of.
-        self.is_made_simply = self.is_simple and not self.without_key.clocks
+        self.is_made_simply = self.is_simple and pk.is_auto_field and not self.without_key.clocks
 
     def part(self, update_fields: frozenset[str] | tuple[str, ...] | None) -> Columns:
         """The columns that an update with these `update_fields` writes."""

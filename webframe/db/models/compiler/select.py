@@ -277,15 +277,21 @@ class Question:
         return _grouping(group, columns)
 
     def _keys(self, columns: Sequence[Column]) -> list[Any]:
-        """The primary keys of the instances in a row, on which their other columns depend; MariaDB wants those too."""
-        keys = [self.pk]
-        if self.statement.dialect_name == "mysql" or not self.model._meta.managed:
-            keys += [column.element for column in columns if getattr(column.element, "table", None) is not None]
-            return keys
+        """The primary keys of the instances in a row, on which their other columns depend; MariaDB wants those too.
+
+        What values() takes from another table is no instance: rows that have it in common are one group.
+        """
+        root, keys = self.scope.root, [self.pk]
+        depend = self.statement.dialect_name != "mysql" and self.model._meta.managed
+        annotations = {id(built.element) for built in self.scope.annotations.values()}
         for column in columns:
             join = self.scope.join_of(getattr(column.element, "table", None))
-            if join is not None:
+            if depend and join is root:
+                continue
+            if depend and join is not None and self.values is None:
                 keys.append(join.table.c[join.model._meta.concrete_model._meta.pk.column])
+            elif join is not None or id(_bare(column.element)) not in annotations:
+                keys.append(column.element)
         return keys
 
     @property

@@ -277,8 +277,8 @@ def _keyed(model: Any, values: Sequence[Any]) -> tuple[Hashable, QueryLiterals]:
     return tuple(marks), literals
 
 
-def _set(scope: QueryScope, fields: Fields, values: Sequence[Any]) -> dict[Any, Any]:
-    """The columns and what they are set to."""
+def _set(scope: QueryScope, fields: Fields, values: Sequence[Any], *, is_new: bool = False) -> dict[Any, Any]:
+    """The columns and what they are set to; a row that is new has no values yet that others could be made of."""
     table = scope.root.table
     named: dict[Any, Any] = {}
     for field, value in zip(fields, values, strict=True):
@@ -290,6 +290,11 @@ def _set(scope: QueryScope, fields: Fields, values: Sequence[Any]) -> dict[Any, 
         if getattr(value, "contains_aggregate", False):
             raise FieldError(f"Aggregate functions are not allowed in this query ({field.name}={value!r}).")
         named[table.c[field.column]] = scope.build(value, field).element
+        if is_new and scope.met:
+            raise ValueError(
+                f"Failed to insert expression {value!r} on {field}. F() expressions can only be used to update, not to "
+                "insert."
+            )
     if len(scope.tables()) > 1:
         raise FieldError("Joined field references are not permitted in this query.")
     return named
@@ -303,7 +308,7 @@ def _insert_expressions(
     plan = wrapper.plans.get(key)
     if plan is None:
         scope = QueryScope(model, Statement(wrapper, literals))
-        statement = table_of(model).insert().values(_set(scope, fields, values)).inline()
+        statement = table_of(model).insert().values(_set(scope, fields, values, is_new=True)).inline()
         columns, converters = returned_columns(model, wrapper, returning)
         if columns:
             statement = statement.returning(*columns)

@@ -60,7 +60,7 @@ class Bulk(Writing):
         pk = meta.pk
         new, keyed = _by_key(objs, pk)
         with transaction.atomic(using=alias, savepoint=False):
-            for instances, fields in ((keyed, meta.local_concrete_fields), (new, _without(meta, pk))):
+            for instances, fields in ((keyed, meta.local_concrete_fields), (new, _of_new(meta))):
                 for part, names in _by_defaults(instances, fields):
                     inserting = _Inserting(self.model, names, alias, ignore_conflicts, updated, unique, batch_size)
                     inserting.insert(part)
@@ -160,10 +160,12 @@ def _by_key(objs: Sequence[Any], pk: Any) -> tuple[list[Any], list[Any]]:
     return new, keyed
 
 
-def _without(meta: Any, pk: Any) -> Fields:
+def _of_new(meta: Any) -> Fields:
+    """The fields to write of instances that have no key: all but the key, where the database makes it."""
     known = meta.plans.get("bulk without key")
     if known is None:
-        known = meta.plans["bulk without key"] = tuple(field for field in meta.local_concrete_fields if field is not pk)
+        made = meta.pk if meta.pk.db_returning else None
+        known = meta.plans["bulk without key"] = tuple(each for each in meta.local_concrete_fields if each is not made)
     fields: Fields = known
     return fields
 
@@ -229,8 +231,10 @@ class _Inserting:
         )
         alias = self.alias
         if len(returned) != len(instances):
-            for instance in instances:
-                mark_saved(instance, alias)
+            # Where the database has not told the keys that it made, nobody knows whose rows there are.
+            if self.model._meta.pk in self.fields:
+                for instance in instances:
+                    mark_saved(instance, alias)
         elif len(self.returning) == 1:
             name = self.returning[0].attname
             for instance, (value,) in zip(instances, returned, strict=True):
