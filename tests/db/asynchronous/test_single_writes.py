@@ -432,22 +432,27 @@ async def test_a_statement_that_is_cancelled_takes_its_transaction_along(work, w
 @pytest.mark.engines("postgresql", "mysql")
 async def test_a_block_that_ends_while_a_task_of_it_inserts_leaves_nothing(witness):
     await Note.objects.acount()
-    slow = "SELECT pg_sleep(5)" if connection.vendor == "postgresql" else "SELECT SLEEP(5)"
+    slow = "SELECT pg_sleep(60)" if connection.vendor == "postgresql" else "SELECT SLEEP(60)"
     tasks: list[asyncio.Task[Any]] = []
+    at_the_end = asyncio.Event()
 
     async def block() -> None:
         async with atomic():
             await Note.objects.acreate(text="lost")
             tasks.append(asyncio.create_task(connection.afetch(slow)))
-            await asyncio.sleep(0.05)
+            await witness.comes(lambda: slow in witness.statements(), "the task's statement does not begin")
+            at_the_end.set()
 
     outer = asyncio.create_task(block())
-    await asyncio.sleep(0.2)
+    await at_the_end.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not outer.done()
     outer.cancel()
     with pytest.raises(asyncio.CancelledError):
         await outer
     with pytest.raises(Exception) as raised:
-        await asyncio.wait_for(tasks[0], 3)
+        await asyncio.wait_for(tasks[0], 10)
     assert not isinstance(raised.value, (TimeoutError, AttributeError))
     assert await Note.objects.acount() == 0
     await witness.comes(lambda: witness.connections() == 1, "a connection is left behind")
