@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -148,6 +149,11 @@ def test_what_is_no_value_is_refused(driver: str, value: Any) -> None:
         run(ask)
 
 
+def test_an_array_of_bytes_is_a_value(driver: str) -> None:
+    assert run(connection.fetch, "SELECT %s", (bytearray(b"x'"),)) == [(b"x'",)]
+    assert run(connection.fetch, "SELECT %s, %s", ([bytearray(b"x")], 3)) == [(b"x", 3)]
+
+
 def test_lists_may_be_values(driver: str) -> None:
     def ask() -> Any:
         return connection.fetch("SELECT 'b' IN %s, %s", (["a", "b'"], "x")), connection.fetch(
@@ -279,6 +285,105 @@ def test_procedures(driver: str) -> None:
         assert run(call) == ([(42, "x'")], [(1,)])
     finally:
         connection.run("DROP PROCEDURE twice")
+
+
+def test_a_procedure_that_fails_late_fails_itself_and_leaves_nothing_to_others(driver: str) -> None:
+    connection.run(
+        "CREATE PROCEDURE late() BEGIN SELECT 1; INSERT INTO note (n) VALUES (7); SIGNAL SQLSTATE '45000'; END"
+    )
+    connection.run("CREATE PROCEDURE begins() BEGIN START TRANSACTION; SELECT 1; SELECT 2; END")
+
+    def call(name: str) -> Any:
+        with connection.cursor() as cursor:
+            return cursor.execute(f"CALL {name}()").fetchall()
+
+    async def main() -> None:
+        for _ in range(3):
+            with pytest.raises(OperationalError, match="user-defined"):
+                await bridge(call, "late")
+            assert await bridge(connection.fetch, "SELECT 2") == [(2,)]
+            assert await bridge(call, "begins") == [(1,)]
+            await bridge(add, None, 8)
+        with pytest.raises(OperationalError, match="user-defined"):
+            async with transaction.atomic():
+                await bridge(call, "late")
+        assert await bridge(connection.fetch, "SELECT n FROM note ORDER BY id") == [(7,), (8,)] * 3
+
+    try:
+        asyncio.run(main())
+        assert connection.fetch("SELECT n FROM note ORDER BY id") == [(7,), (8,)] * 3
+    finally:
+        connection.run("DROP PROCEDURE late")
+        connection.run("DROP PROCEDURE begins")
+
+
+@pytest.fixture
+def largest(driver: str) -> Iterator[Callable[[int], None]]:
+    """Sets how many bytes a statement or a value may have, for connections that are opened then."""
+    ((before,),) = connection.fetch("SELECT @@max_allowed_packet")
+
+    def limit(size: int) -> None:
+        connection.run(f"SET GLOBAL max_allowed_packet = {size}")
+        connections.close_all()
+
+    yield limit
+    limit(before)
+
+
+def test_a_value_of_many_megabytes_is_not_taken_for_the_end(driver: str, largest: Callable[[int], None]) -> None:
+    largest(64 << 20)
+    size = 1 << 24
+
+    async def main() -> None:
+        rows = await bridge(connection.fetch, f"SELECT REPEAT('x', {size}), 1 UNION ALL SELECT 'y', 2")
+        assert [(len(text), number) for text, number in rows] == [(size, 1), (1, 2)]
+        for number in range(5):
+            assert await bridge(connection.fetch, f"SELECT {number}") == [(number,)]
+
+    asyncio.run(main())
+
+
+def test_a_statement_that_is_too_large_is_refused_and_the_next_one_works(
+    driver: str, largest: Callable[[int], None]
+) -> None:
+    largest(1 << 20)
+
+    async def main() -> None:
+        for size in (1 << 20) + 10, 3 << 20, 17 << 20:
+            with pytest.raises(OperationalError):
+                await bridge(connection.fetch, "SELECT LENGTH(%s)", ("x" * size,))
+            assert await bridge(connection.fetch, "SELECT 1") == [(1,)]
+            with pytest.raises(OperationalError):
+                async with transaction.atomic():
+                    await bridge(add, "lost")
+                    await bridge(connection.fetch, "SELECT LENGTH(%s)", ("x" * size,))
+            assert await bridge(connection.fetch, "SELECT count(*) FROM note") == [(0,)]
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_is_out_of_step_is_not_used_again(driver: str) -> None:
+    if driver == "threads":
+        pytest.skip("PyMySQL closes such a connection itself.")
+
+    errors = import_module("asyncmy.errors" if driver == "asyncmy" else "pymysql.err")
+
+    async def query(sql: str) -> None:
+        raise errors.InternalError("Packet sequence number wrong - got 5 expected 1")
+
+    def out_of_step() -> None:
+        with transaction.atomic():
+            connection.fetch("SELECT 1")
+            connection.connection.query = query
+            connection.fetch("SELECT 2")
+
+    async def main() -> None:
+        with pytest.raises(OperationalError, match="sequence number wrong"):
+            await bridge(out_of_step)
+        for number in range(3):
+            assert await bridge(connection.fetch, f"SELECT {number}") == [(number,)]
+
+    asyncio.run(main())
 
 
 def test_a_stream_can_be_left_early(driver: str) -> None:

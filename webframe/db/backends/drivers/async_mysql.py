@@ -14,7 +14,7 @@ from typing import Any
 
 from pymysql import converters, err
 from pymysql.connections import Connection
-from pymysql.constants import CR, SERVER_STATUS
+from pymysql.constants import CR, ER, SERVER_STATUS
 from pymysql.cursors import RE_INSERT_VALUES
 
 from webframe import waiting
@@ -25,6 +25,9 @@ from webframe.waiting import wait
 
 # The longest statement that many rows are put into, in letters; as in PyMySQL.
 LONGEST = 1_024_000
+
+# What both drivers say when the next piece of an answer is not the one that should come.
+OUT_OF_STEP = "Packet sequence number wrong"
 
 # How values of Python are written in SQL.
 ENCODERS = {kind: write for kind, write in converters.conversions.items() if not isinstance(kind, int)}
@@ -94,11 +97,21 @@ class AsyncMySQLLink(Link):
         self._is_asking = True
         try:
             wait(raw.query(sql))
-        except Exception:
+            answer = raw._result
+            # A procedure has done its work, or failed, when its last answer is there.
+            while raw._result.has_next:
+                wait(raw.next_result())
+        except Exception as error:
             self._is_asking = False
+            if not _is_answered(error):
+                self.terminate()
+                if OUT_OF_STEP in str(error):
+                    raise err.OperationalError(
+                        CR.CR_SERVER_LOST, f"Lost connection to MySQL server: {error}"
+                    ) from error
             raise
         self._is_asking = False
-        return raw._result
+        return answer
 
     def written(self, params: Params) -> Any:
         """Values as SQL."""
@@ -113,6 +126,8 @@ class AsyncMySQLLink(Link):
         """A value as SQL; as in PyMySQL it may be a list, such as IN wants."""
         if type(value) in (tuple, list, set, frozenset):
             return f"({','.join(map(self._literal, value))})"
+        if type(value) is bytearray:
+            value = bytes(value)
         literal: str = self.raw.literal(value)
         return literal
 
@@ -184,7 +199,7 @@ class AsyncMySQLCursor:
         return list(rows)
 
     def close(self) -> None:
-        """Nothing is open; further answers of a procedure are read, and dropped, before the next statement."""
+        """Nothing is open."""
 
     def _take(self, answer: Any) -> None:
         self.description = answer.description
@@ -230,6 +245,15 @@ def without_tls(model: Connection[Any]) -> err.OperationalError | None:
 def sql_mode(model: Connection[Any]) -> str | None:
     """The option of that name as SQL."""
     return None if model.sql_mode is None else f"'{converters.escape_string(model.sql_mode)}'"
+
+
+def _is_answered(error: Exception) -> bool:
+    """Whether a statement failed because the server says so, or before it was asked: then the connection goes on."""
+    if isinstance(error, UnicodeEncodeError):
+        return True
+    code = error.args[0] if error.args and isinstance(as_in_pymysql(error), err.MySQLError) else None
+    # Numbers from 2000 on are those of clients; after a statement that is too large the server ends the connection.
+    return isinstance(code, int) and not 2000 <= code < 3000 and code != ER.NET_PACKET_TOO_LARGE
 
 
 def as_in_pymysql(error: BaseException) -> BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import asyncmy.connection
+from asyncmy.constants.CLIENT import DEPRECATE_EOF
 from asyncmy.converters import conversions
 from asyncmy.cursors import SSCursor
 from pymysql.connections import Connection
@@ -69,4 +70,6 @@ class _Connection(asyncmy.connection.Connection):  # type: ignore[misc]  # annot
             self._ssl_context = None
             self._client_flag &= ~CLIENT.SSL
         self._client_flag &= ~CLIENT.MULTI_STATEMENTS
+        # Where rows end in the newer way, asyncmy takes a row for their end whose first value has 16 MB.
+        self.server_capabilities &= ~DEPRECATE_EOF
         return await super()._request_authentication()
