@@ -237,7 +237,7 @@ def creator(model: type[Any]) -> Callable[..., Any] | None:
             if id is None and customer is MISSING and not kwargs:
                 self._save_new((name, price, customer_id))
             else:
-                self.save(force_insert=True)
+                self._save_made()
             return self
 
     None for a model whose instances are made in a way of its own. As the quick constructor, it sends no signals of
@@ -253,7 +253,7 @@ def creator(model: type[Any]) -> Callable[..., Any] | None:
         f"if {code.is_plain}:",
         f"    {code.this}._save_new({code.values})",
         "else:",
-        f"    {code.this}.save(force_insert=True)",
+        f"    {code.this}._save_made()",
         f"return {code.this}",
     ]
     created = meta.create = code.function("create", code.of_create, lines)

@@ -324,7 +324,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         if self._beginning is None:
             return self.get_queryset().create(**kwargs)
         made = self.model(**kwargs)
-        made.save(force_insert=True)
+        made._save_made()
         return made
 
     async def acreate(self, /, **kwargs: Any) -> Any:

@@ -129,7 +129,14 @@ class Saving:
                     setattr(self, writing.pk_name, row[0] if plan.answer is None else plan.answer[0](row[0]))
                 self._db = DEFAULT_ALIAS
                 return
-        self.save(force_insert=True)
+        self._save_made()
+
+    def _save_made(self) -> None:
+        """The same for any instance that a manager made, which belongs to the database that its model is written to.
+
+        An instance alone would belong to that of the objects it refers to.
+        """
+        self.save(force_insert=True, using=router.db_for_write(type(self)))
 
     async def _asave_new(self, values: tuple[Any, ...]) -> None:
         """The same for async code: where it is one statement that can run at once, it takes no greenlet."""
@@ -139,7 +146,7 @@ class Saving:
             await bridge(self._save_new, values)  # something has to wait before it is known what to write
             return
         if insertion is None:
-            await bridge(self.save, force_insert=True)
+            await bridge(self._save_made)
             return
         wrapper, plan, parameters = insertion
         started = wrapper.start_fetch(plan.sql, parameters, in_greenlet=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 
 import pytest
@@ -166,6 +167,28 @@ def test_the_link_to_a_parent_costs_no_question(world, questions):
         place = restaurant.place_ptr
     assert type(place) is world.Place and place.name == "R" and place.pk == restaurant.pk
     assert world.Place.objects.get().restaurant == restaurant
+
+
+@pytest.mark.parametrize("how", ["manager", "queryset", "with a key", "asynchronous", "get_or_create"])
+def test_a_manager_creates_where_its_model_is_written_to_and_not_where_a_related_object_is(world, tables, how):
+    tables(world.registry)
+    tables(world.registry, using="other")
+    author = world.Author.objects.using("other").create(pk=1, name="A")
+    world.Author.objects.create(pk=1, name="B")
+    books = world.Book.objects
+    made = {
+        "manager": lambda: books.create(author=author),
+        "queryset": lambda: books.all().create(author=author),
+        "with a key": lambda: books.create(id=50, author=author),
+        "asynchronous": lambda: asyncio.run(books.acreate(author=author)),
+        "get_or_create": lambda: books.get_or_create(author=author)[0],
+    }[how]()
+    assert made._state.db == "default"
+    assert (books.count(), books.using("other").count()) == (1, 0)
+    # One without a manager goes where its author is.
+    alone = world.Book(author=author)
+    alone.save()
+    assert alone._state.db == "other"
 
 
 def test_objects_in_different_databases_cannot_be_related(world, tables):
