@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,27 @@ def test_closing_within_a_transaction_rolls_it_back(numbers: None) -> None:
         with pytest.raises(transaction.TransactionManagementError, match="close"):
             connection.fetch("SELECT 1")
     assert connection.fetch("SELECT id FROM numbers") == []
+
+
+@pytest.mark.parametrize("how", ["stream", "cursor"])
+def test_closing_in_the_middle_of_rows_keeps_no_lock(numbers: None, how: str) -> None:
+    for number in range(300):
+        connection.run(f"INSERT INTO numbers (id, name) VALUES ({number}, 'some')")
+    with transaction.atomic():
+        connection.run("UPDATE numbers SET name = 'lost'")
+        if how == "stream":
+            rows: Any = connection.iterate("SELECT id FROM numbers", (), 10)
+            assert len(next(rows)) == 10
+        else:
+            rows = connection.cursor()
+            rows.execute("SELECT id FROM numbers")
+            assert len(rows.fetchone()) == 1
+        connection.close()
+        start = time.monotonic()
+        in_thread(lambda: connection.run("UPDATE numbers SET name = 'kept'"))
+        assert time.monotonic() - start < 4  # SQLite would have waited for 5 seconds
+    assert connection.fetch("SELECT DISTINCT name FROM numbers") == [("kept",)]
+    del rows
 
 
 def test_the_connection_of_a_thread_that_has_ended_goes_back_to_the_pool(engine: Any) -> None:

@@ -22,7 +22,7 @@ from threading import get_ident
 from typing import Any
 
 from webframe.db.errors import Error, TransactionManagementError
-from webframe.db.guard import Guard, WouldWaitForItself
+from webframe.db.guard import Guard, WouldWaitForItself, flow
 from webframe.db.holder import Holder, Slot, entered
 from webframe.waiting import on_running_loop
 
@@ -73,8 +73,9 @@ class Node:
         # Held by whatever runs in this node: a statement, or a child from its beginning to its end.
         self.guard = Guard()
         self.read_only = read_only
-        # The thread that entered it.
+        # The thread that entered it; and of a block on an event loop the task, or else the thread of a worker.
         self.thread = get_ident()
+        self.flow = None if self.loop is None else flow()
         # A slot gives its connection back after each statement when it is over; within a transaction that has to wait.
         self.over = False
         # The connection, once it has begun; None before, and when it is lost or all is over.
@@ -196,6 +197,9 @@ class Node:
             raise
         parent.child = self
         self.link = parent.link
+        if self.flow is not None:
+            # Whoever entered it will leave it. A worker in which it begins goes on to what others want of it.
+            parent.guard.owner = self.flow
 
     def _new_name(self) -> str:
         slot = self.slot

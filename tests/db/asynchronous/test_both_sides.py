@@ -85,6 +85,34 @@ async def test_tasks_and_workers_take_turns_in_one_transaction():
     assert await Note.objects.acount() == 20
 
 
+async def test_blocks_beside_each_other_whose_plain_code_shares_a_worker_take_turns():
+    async def beside(number: int) -> None:
+        async with atomic():
+            await workers.run(add, f"plain {number}")
+            await Note.objects.acreate(text=f"async {number}")
+            if number == 2:
+                raise Oops
+
+    async with atomic():
+        results = await asyncio.gather(*map(beside, range(4)), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), type(None), Oops, type(None)]
+    assert sorted(await workers.run(texts)) == [
+        f"{kind} {number}" for kind in ("async", "plain") for number in (0, 1, 3)
+    ]
+
+
+async def test_a_block_that_ends_before_one_within_whose_plain_code_began_it_says_so():
+    outer, inner = atomic(), atomic()
+    await outer.__aenter__()
+    await inner.__aenter__()
+    await workers.run(add, "lost")
+    async with asyncio.timeout(10):
+        with pytest.raises(TransactionManagementError, match="still open"):
+            await outer.__aexit__(None, None, None)
+    await inner.__aexit__(None, None, None)
+    assert await workers.run(texts) == []
+
+
 async def test_workers_that_wait_for_each_other_within_blocks_are_told_so_and_do_not_hang(monkeypatch):
     monkeypatch.setattr(nodes, "PATIENCE", 0.2)
     entered = asyncio.Event()

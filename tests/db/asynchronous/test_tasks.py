@@ -452,6 +452,29 @@ async def test_a_block_may_be_cancelled_while_it_waits_for_the_statement_of_anot
     await witness.comes(lambda: witness.transactions() == 0, "a transaction is open")
 
 
+async def test_a_block_that_is_cancelled_while_it_iterates_keeps_no_lock(witness):
+    await Note.objects.abulk_create(Note(text=str(number)) for number in range(100))
+    iterators: list[Any] = []  # which somebody else may still have
+
+    async def iterate() -> None:
+        async with atomic():
+            await add("lost")
+            iterators.append(Note.objects.aiterator(chunk_size=1))
+            async for _ in iterators[-1]:
+                pass
+
+    for turns in range(0, 120, 3):
+        iterating = asyncio.create_task(iterate())
+        for _ in range(turns):
+            await asyncio.sleep(0 if connection.vendor == "sqlite" else 0.0002)
+        iterating.cancel()
+        await asyncio.wait([iterating])
+        async with asyncio.timeout(4):
+            await add("kept")
+    assert await Note.objects.filter(text="kept").acount() == 40
+    await witness.comes(lambda: witness.transactions() == 0, "a transaction is open")
+
+
 @pytest.mark.parametrize("nested", [False, True])
 async def test_a_block_may_be_cancelled_while_it_waits_for_another_task_to_begin_it(nested, witness):
     async def leave(tasks: list[asyncio.Task[Any]]) -> None:

@@ -247,6 +247,8 @@ class Connecting(Watched):
         if link is not None:
             link.begun = False
             link.streams.clear()
+            if link.loop is None:
+                link.let_go()  # the pool of plain code closes the connection itself
         if checkout is not None:
             checkout.invalidate()
 

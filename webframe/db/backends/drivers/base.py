@@ -176,7 +176,11 @@ class Link:
 
     def close(self) -> None:
         """Close the connection."""
+        self.let_go()
         self.raw.close()
+
+    def let_go(self) -> None:
+        """Give up what would outlive the connection of the driver, before it is closed; raises nothing."""
 
     def is_open(self) -> bool:
         """Whether the driver knows of nothing, without asking the database, that has ended the connection."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Sequence
-from typing import Any
 
 from webframe.db.backends.drivers.base import Link, Params, Row
 
@@ -21,6 +21,8 @@ class SQLiteLink(Link):
         self._begin = f"BEGIN {begin}"
         self.is_deferred = begin == "DEFERRED"
         self._execute = raw.execute
+        # Those that may be in the middle of their answer, wherever they have got to.
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
 
     # A function that is an attribute is called more quickly by way of a variable.
 
@@ -43,8 +45,13 @@ class SQLiteLink(Link):
     def run_many(self, sql: str, rows: Sequence[Params]) -> int:
         return self.raw.executemany(sql, rows).rowcount
 
-    def stream(self, sql: str, params: Params, size: int) -> Any:
+    def cursor(self) -> sqlite3.Cursor:
         cursor = self.raw.cursor()
+        self._cursors.add(cursor)
+        return cursor
+
+    def stream(self, sql: str, params: Params, size: int) -> sqlite3.Cursor:
+        cursor = self.cursor()
         cursor.execute(sql, params)
         return cursor
 
@@ -84,3 +91,13 @@ class SQLiteLink(Link):
 
     def is_in_transaction(self) -> bool:
         return self.raw.in_transaction
+
+    def let_go(self) -> None:
+        # SQLite keeps a connection that is closed, and its locks, until the last of its cursors has gone.
+        try:
+            for cursor in list(self._cursors):
+                cursor.close()
+            if self.raw.in_transaction:
+                self._execute("ROLLBACK")
+        except sqlite3.Error:
+            pass  # it is closed already, or of no use
