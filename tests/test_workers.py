@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -346,6 +347,30 @@ def test_thread_sensitive_calls_of_asgiref_run_in_the_worker_of_the_request() ->
             leave()
 
     asyncio.run(main())
+
+
+def test_who_gives_up_a_thread_sensitive_call_of_asgiref_leaves_no_error_behind() -> None:
+    told: list[dict[str, Any]] = []
+    goes_on = threading.Event()
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+        with leased() as request:
+            leave = workers.adopt_asgiref(request)
+            assert leave is not None
+            for outcome in (lambda: goes_on.wait(10), lambda: goes_on.wait(10) and 1 / 0):
+                goes_on.clear()
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await asgiref.sync.sync_to_async(outcome)()
+                goes_on.set()
+                assert await asgiref.sync.sync_to_async(lambda: "next")() == "next"
+            leave()
+        gc.collect()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert told == []
 
 
 def test_interrupting_a_thread_that_waits_cancels_what_it_waits_for() -> None:

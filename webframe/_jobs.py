@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 from _queue import SimpleQueue
 from functools import partial
+from time import monotonic
 
 from webframe._leases import current_lease
 from webframe.waiting import here
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class Job:
     """A plain call on its way to a worker and back."""
 
-    __slots__ = ("context", "function", "future", "handling", "lease", "loop", "running")
+    __slots__ = ("began", "context", "function", "future", "handling", "lease", "loop", "outer", "running")
 
     def __init__(
         self,
@@ -47,11 +48,23 @@ class Job:
         self.handling = handling
         self.future: asyncio.Future[Any] = loop.create_future()
         self.running = True
+        # When it was asked for, in seconds of the monotonic clock; and the job whose code asked, if it was one.
+        self.began = monotonic()
+        self.outer: Job | None = None
+
+    def is_forsaken(self) -> bool:
+        """Whether somebody has been cancelled who waits for this job, or for one that waits for it."""
+        job: Job | None = self
+        while job is not None and job.running:
+            if job.future.cancelled():
+                return True
+            job = job.outer
+        return False
 
     def run(self) -> None:
         """Run the call in this thread and send its outcome to the loop that waits for it."""
-        previous = here.strategy
-        here.strategy = partial(wait_on, self.loop, self.lease)
+        previous = here.strategy, here.job
+        here.strategy, here.job = partial(wait_on, self.loop, self.lease), self
         settle: Callable[[Any], None] = self.future.set_result
         outcome: Any
         try:
@@ -62,13 +75,14 @@ class Job:
             settle, outcome = self.future.set_exception, error
         finally:
             self.running = False
-            here.strategy = previous
+            here.strategy, here.job = previous
         try:
             self.loop.call_soon_threadsafe(_settle, self.future, settle, outcome)
         except RuntimeError:
             pass  # the loop is closed: nobody waits any more
 
     def _call(self) -> Any:
+        self.outer = current_job.get()
         current_job.set(self)
         if self.handling is None:
             return self.function()
@@ -83,6 +97,11 @@ class Job:
 
 # The job in which this context began, if any.
 current_job: contextvars.ContextVar[Job | None] = contextvars.ContextVar("webframe.inside_job", default=None)
+
+
+def job_here() -> Job | None:
+    """The job that the code here is part of, if any; plain code may have been given another context meanwhile."""
+    return here.job or current_job.get()
 
 
 def _settle(future: asyncio.Future[Any], settle: Callable[[Any], None], outcome: Any) -> None:

@@ -189,13 +189,23 @@ def _executor_of(lessee: Lessee) -> Executor:
 
             async def forward() -> None:
                 try:
-                    outcome.set_result(await run(function, *args, **kwargs))
+                    result = await run(function, *args, **kwargs)
                 except BaseException as error:
-                    outcome.set_exception(error)
+                    if outcome.set_running_or_notify_cancel():  # else nobody waits for it
+                        outcome.set_exception(error)
+                else:
+                    if outcome.set_running_or_notify_cancel():
+                        outcome.set_result(result)
+
+            def stop(outcome: Future[T]) -> None:
+                if outcome.cancelled() and not loop.is_closed():
+                    loop.call_soon_threadsafe(task.cancel)
 
             context = contextvars.copy_context()
             context.run(current_lessee.set, lessee)
-            asyncio.get_running_loop().create_task(forward(), context=context)
+            loop = asyncio.get_running_loop()
+            task = loop.create_task(forward(), context=context)
+            outcome.add_done_callback(stop)
             return outcome
 
     return WorkerExecutor()

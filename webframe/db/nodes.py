@@ -19,8 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import get_ident
+from time import monotonic
 from typing import Any
 
+from webframe._jobs import job_here
 from webframe.db.errors import Error, TransactionManagementError
 from webframe.db.guard import Guard, WouldWaitForItself, flow
 from webframe.db.holder import Holder, Slot, entered
@@ -83,6 +85,8 @@ class Node:
         # Why nothing but rolling back is possible any more: an error, or a text.
         self.broken: BaseException | str | None = None if parent is None else parent.broken
         self.closed = False
+        # When it was closed, in seconds of the monotonic clock.
+        self.ended = 0.0
 
     def add_hook(self, hook: Hook) -> None:
         """Register a function to be called after the commit."""
@@ -267,6 +271,7 @@ class Node:
                 self._end_in(self.parent, ok)
         finally:
             self.closed = True
+            self.ended = monotonic()
             self.link = None
             if interruption is None:
                 self.guard.release()
@@ -291,6 +296,7 @@ class Node:
         child = self.child
         while child is not None:
             child.closed = True
+            child.ended = monotonic()
             child.link = None
             child.broken = self.broken
             if child.child is not None:
@@ -395,13 +401,30 @@ class Mark:
 
 
 def node_here(alias: str, holder: Holder | None) -> Node | None:
-    """The innermost open transaction of a database that the code here is in."""
+    """The innermost open transaction of a database that the code here is in.
+
+    Raises `TransactionManagementError` in plain code that has lost it because nobody waits for that code any more.
+    """
     node: Node | None = entered.get()
     while node is not None:
-        if node.holder is holder and node.alias == alias and not node.closed:
+        if node.closed:
+            if node.alias == alias:
+                _refuse_if_forsaken(node)
+        elif node.holder is holder and node.alias == alias:
             return node
         node = node.outer
     return None
+
+
+def _refuse_if_forsaken(node: Node) -> None:
+    """What began in a transaction that has ended since shall not go on outside of it: that would be half of it."""
+    job = job_here()
+    if job is not None and node.ended > job.began and job.is_forsaken():
+        raise TransactionManagementError(
+            "The atomic block in which this code was called has ended: the task that waited for it was cancelled, by a "
+            "timeout or because a client went away. What this code does from here on would not be part of the "
+            "transaction, so nothing is done."
+        )
 
 
 # Seconds that plain code in a worker waits for its turn in a transaction of async code. What it waits for may, by way

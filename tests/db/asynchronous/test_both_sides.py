@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from webframe import Webframe, workers
 from webframe.contrib.atomic import atomic_requests
@@ -18,6 +20,7 @@ from webframe.dispatch import Signal
 from webframe.greenlets import bridge
 from webframe.test.client import Client
 from webframe.test.db import rolled_back
+from webframe.waiting import wait
 
 from .bank import Account, Entry, Label, Note
 
@@ -99,6 +102,109 @@ async def test_blocks_beside_each_other_whose_plain_code_shares_a_worker_take_tu
     assert sorted(await workers.run(texts)) == [
         f"{kind} {number}" for kind in ("async", "plain") for number in (0, 1, 3)
     ]
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("how", ["run", "in a block", "by way of async code"])
+async def test_plain_code_that_nobody_waits_for_any_more_does_not_write_half_of_its_transaction(how, inner):
+    began, goes_on, over = threading.Event(), threading.Event(), threading.Event()
+    raised: list[BaseException] = []
+
+    def plain() -> None:
+        try:
+            add("first")
+            began.set()
+            assert goes_on.wait(10)
+            if how == "in a block":
+                with atomic():
+                    add("second")
+            else:
+                add("second")
+        except BaseException as error:
+            raised.append(error)
+            raise
+        finally:
+            over.set()
+
+    def by_way_of_async_code() -> None:
+        wait(workers.run(plain))
+
+    async def work() -> None:
+        async with atomic():
+            await Note.objects.acreate(text="before")
+            async with atomic() if inner else nullcontext():
+                await workers.run(by_way_of_async_code if how == "by way of async code" else plain)
+
+    working = asyncio.create_task(work())
+    while not began.is_set():
+        await asyncio.sleep(0.001)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    goes_on.set()
+    while not over.is_set():
+        await asyncio.sleep(0.001)
+    assert "nothing is done" in str(raised[0])
+    assert await Note.objects.acount() == 0
+
+
+@pytest.mark.parametrize("call", [workers.run, lambda function: sync_to_async(function)()], ids=["run", "asgiref"])
+def test_a_view_that_takes_too_long_leaves_nothing_half_done(call):
+    app = Webframe(__name__)
+    goes_on, over = threading.Event(), threading.Event()
+
+    def plain() -> None:
+        try:
+            add("first")
+            assert goes_on.wait(10)
+            add("second")
+        finally:
+            over.set()
+
+    @app.get("/")
+    async def view(request: Any) -> str:
+        try:
+            async with asyncio.timeout(0.2), atomic():
+                await Note.objects.acreate(text="before")
+                await call(plain)
+        except TimeoutError:
+            goes_on.set()
+            return await workers.run(lambda: str(over.wait(10)))
+        return "in time"
+
+    assert Client(app, protocol="asgi").get("/").text == "True"
+    assert not Note.objects.exists()
+
+
+async def test_plain_code_that_was_called_after_its_transaction_ended_goes_on_whoever_waits():
+    began, goes_on, over = threading.Event(), threading.Event(), threading.Event()
+
+    def plain() -> None:
+        add("first")
+        began.set()
+        assert goes_on.wait(10)
+        add("second")
+        over.set()
+
+    async def outlives(ended: asyncio.Event) -> None:
+        await ended.wait()
+        await workers.run(plain)
+
+    ended = asyncio.Event()
+    async with atomic():
+        await Note.objects.acreate(text="before")
+        task = asyncio.create_task(outlives(ended))
+        await asyncio.sleep(0)
+    ended.set()
+    while not began.is_set():
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    goes_on.set()
+    while not over.is_set():
+        await asyncio.sleep(0.001)
+    assert sorted(await workers.run(texts)) == ["before", "first", "second"]
 
 
 async def test_a_block_that_ends_before_one_within_whose_plain_code_began_it_says_so():
