@@ -387,6 +387,29 @@ async def test_after_a_restart_of_the_server_work_goes_on(server, witness):
 
 
 @pytest.mark.engines("postgresql", "mysql")
+async def test_connections_that_the_server_has_just_ended_are_replaced(each_driver, witness):
+    for _ in range(3):
+        await warm_up(4)
+        witness.end_connections()
+        await asyncio.sleep(0.1)  # not as long that a connection is tried before it is used
+        assert await asyncio.gather(*(Note.objects.acount() for _ in range(4))) == [0] * 4
+    assert pool().count == pool().idle
+
+
+@pytest.mark.engines("postgresql", "mysql")
+async def test_a_transaction_whose_connection_the_server_ends_is_an_operational_error(each_driver, witness):
+    for turns in range(20):
+        with pytest.raises(OperationalError):
+            async with atomic():
+                await Note.objects.acreate(text="lost")
+                witness.end_connections()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await Note.objects.acount()
+    assert await Note.objects.acount() == 0
+
+
+@pytest.mark.engines("postgresql", "mysql")
 async def test_a_transaction_ends_with_its_server_and_the_next_one_works(server):
     await Note.objects.acreate(text="kept")
     with pytest.raises(Error):

@@ -77,6 +77,19 @@ class Witness:
             return [query for (query,) in self.ask(active)]
         return [row[7] for row in self.ask("SHOW PROCESSLIST") if row[3] == self.url.database]
 
+    def end_connections(self) -> None:
+        """Have the server end all connections but the witness's own."""
+        if self.vendor == "postgresql":
+            self.ask(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            return
+        (own,) = self.ask("SELECT CONNECTION_ID()")[0]
+        for number in [row[0] for row in self.ask("SHOW PROCESSLIST") if row[3] == self.url.database]:
+            if number != own:
+                self.ask(f"KILL {number}")
+
     def count(self, table: str) -> int:
         """How many rows of a table are committed."""
         return int(self.ask(f"SELECT count(*) FROM {table}")[0][0])

@@ -141,6 +141,10 @@ def _uuid_of(data: bytes) -> UUID:
 _GOING = ("57P01", "57P02", "57P03", "57P05")
 
 
+# How asyncpg says that the server has sent an error while nothing was asked; nothing can be asked after that.
+_ENDING = "another operation (2) is in progress"
+
+
 def is_refusal(error: BaseException) -> bool:
     """Whether asyncpg itself has refused a value, and not the server."""
     return isinstance(error, DataError) and error.severity is None
@@ -161,6 +165,8 @@ def as_psycopg(error: BaseException) -> psycopg.Error | None:
         closed = "connection is closed" in str(error) or "underlying connection" in str(error)
         return psycopg.OperationalError(str(error)) if closed else psycopg.InterfaceError(str(error))
     if isinstance(error, InternalClientError):
+        if _ENDING in str(error):
+            return psycopg.OperationalError("the server has ended the connection, or is about to")
         return psycopg.InternalError(str(error))
     if isinstance(error, OSError):
         return psycopg.OperationalError(str(error) or type(error).__name__)
@@ -178,5 +184,7 @@ def is_lost(error: BaseException, raw: Any) -> bool:
     """Whether an error means that the connection is gone."""
     if raw.is_closed() or (isinstance(error, OSError) and not isinstance(error, TimeoutError)):
         return True
+    if isinstance(error, InternalClientError):
+        return _ENDING in str(error)
     state = getattr(error, "sqlstate", None) or ""
     return state in _GOING or state.startswith("08")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,9 @@ from webframe.db.backends.drivers.formats import Formats, NotReadable
 from webframe.db.backends.drivers.postgresql import PostgreSQLLink
 from webframe.db.backends.drivers.psycopg import MANY_ROWS, gives_rows, new_stream_name
 from webframe.waiting import wait
+
+# How often what a server has said meanwhile is looked at: the last words of a connection come before its end.
+NEWS = 3
 
 
 class AsyncStreamCursor(psycopg.AsyncServerCursor[Any]):
@@ -38,6 +42,9 @@ class PsycopgAsyncLink(PostgreSQLLink):
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._formats = Formats()
         self._cursor: psycopg.AsyncCursor[Any] = self._formats.prepare(raw.cursor())
+        self._news = select.poll() if hasattr(select, "poll") else None
+        if self._news is not None:
+            self._news.register(raw.fileno(), select.POLLIN)
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -129,7 +136,16 @@ class PsycopgAsyncLink(PostgreSQLLink):
         wait(self.raw.close())
 
     def is_open(self) -> bool:
-        return not self.raw.closed
+        raw = self.raw
+        try:
+            # psycopg looks at what a server says while nothing is asked only when it is made to.
+            for _ in range(NEWS):
+                if raw.closed or self._news is None or not self._news.poll(0):
+                    break
+                raw.pgconn.consume_input()
+        except psycopg.OperationalError:
+            return False
+        return not raw.closed
 
     def terminate(self) -> None:
         if not self.raw.lock.locked():
