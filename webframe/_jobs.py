@@ -8,6 +8,7 @@ travel both ways.
 from __future__ import annotations
 
 import contextvars
+import threading
 from _queue import SimpleQueue
 from functools import partial
 from time import monotonic
@@ -63,8 +64,8 @@ class Job:
 
     def run(self) -> None:
         """Run the call in this thread and send its outcome to the loop that waits for it."""
-        previous = here.strategy, here.job
-        here.strategy, here.job = partial(wait_on, self.loop, self.lease), self
+        previous = here.strategy, _running.job
+        here.strategy, _running.job = partial(wait_on, self.loop, self.lease), self
         settle: Callable[[Any], None] = self.future.set_result
         outcome: Any
         try:
@@ -75,7 +76,7 @@ class Job:
             settle, outcome = self.future.set_exception, error
         finally:
             self.running = False
-            here.strategy, here.job = previous
+            here.strategy, _running.job = previous
         try:
             self.loop.call_soon_threadsafe(_settle, self.future, settle, outcome)
         except RuntimeError:
@@ -99,9 +100,18 @@ class Job:
 current_job: contextvars.ContextVar[Job | None] = contextvars.ContextVar("webframe.inside_job", default=None)
 
 
+class _Running(threading.local):
+    """What this thread is running: plain code may have been given another context meanwhile."""
+
+    job: Job | None = None
+
+
+_running = _Running()
+
+
 def job_here() -> Job | None:
-    """The job that the code here is part of, if any; plain code may have been given another context meanwhile."""
-    return here.job or current_job.get()
+    """The job that the code here is part of, if any."""
+    return _running.job or current_job.get()
 
 
 def _settle(future: asyncio.Future[Any], settle: Callable[[Any], None], outcome: Any) -> None:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
     from typing import Any, Protocol, TypeVar
 
-    from webframe._jobs import Job
-
     T = TypeVar("T")
 
     class Suspending(Protocol):
@@ -46,9 +44,6 @@ class Here(threading.local):
 
     # How to wait in this thread: on the class for threads that nobody prepared, on the instance where somebody did.
     strategy: Strategy | None = None
-
-    # The call from an event loop that it is running (`_jobs.py`).
-    job: Job | None = None
 
 
 here = Here()

@@ -323,7 +323,7 @@ def test_create_saves_with_the_save_of_the_class(Cake, monkeypatch):
     saved = []
     monkeypatch.setattr(Cake, "save", lambda self, **arguments: saved.append((self.name, arguments)))
     Cake.objects.create(name="b")
-    assert saved == [("b", {"force_insert": True})]
+    assert saved == [("b", {"force_insert": True, "using": "default"})]
 
 
 def test_create_uses_a_constructor_that_comes_later(Cake, monkeypatch):
@@ -371,14 +371,14 @@ def test_create_asks_routers_and_tells_the_signals_of_saving_once_there_are_any(
 
     class Router:
         def db_for_write(self, model, **hints):
-            heard.append(hints["instance"].name)
+            heard.append((model, hints))
 
     router.routers = [Router()]
     try:
         Cake.objects.create(name="d")
     finally:
         router.routers = None
-    assert heard[-1] == "d"
+    assert heard[-1] == (Cake, {})
 
 
 def test_create_of_an_owner_and_what_it_owns(define, create_tables):
