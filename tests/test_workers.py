@@ -19,6 +19,7 @@ import asgiref.sync
 import pytest
 
 from webframe import _leases, waiting, workers
+from webframe._jobs import Job, job_here
 from webframe.workers import Lease, Pool, current_lessee, end_lease, run
 
 from . import interrupts
@@ -347,6 +348,25 @@ def test_thread_sensitive_calls_of_asgiref_run_in_the_worker_of_the_request() ->
             leave()
 
     asyncio.run(main())
+
+
+def test_a_job_knows_the_one_that_waits_for_it_as_long_as_it_runs_and_no_longer() -> None:
+    jobs: list[Job | None] = []
+    outer: list[Job | None] = []
+
+    def inner() -> None:
+        jobs.append(job_here())
+        outer.append(jobs[1].outer if jobs[1] else None)
+
+    def function() -> None:
+        jobs.append(job_here())
+        waiting.wait(run(inner))
+
+    asyncio.run(run(function))
+    assert jobs[0] is not None
+    assert outer == [jobs[0]]
+    assert [job.outer for job in jobs if job] == [None, None]
+    assert job_here() is None
 
 
 def test_who_gives_up_a_thread_sensitive_call_of_asgiref_leaves_no_error_behind() -> None:

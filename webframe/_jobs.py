@@ -53,11 +53,11 @@ class Job:
         self.began = monotonic()
         self.outer: Job | None = None
 
-    def is_forsaken(self) -> bool:
-        """Whether somebody has been cancelled who waits for this job, or for one that waits for it."""
+    def is_forsaken(self, moment: float) -> bool:
+        """Whether a task was cancelled that had asked, before a moment, for this job or for one that waits for it."""
         job: Job | None = self
         while job is not None and job.running:
-            if job.future.cancelled():
+            if job.future.cancelled() and job.began < moment:
                 return True
             job = job.outer
         return False
@@ -76,6 +76,7 @@ class Job:
             settle, outcome = self.future.set_exception, error
         finally:
             self.running = False
+            self.outer = None  # contexts that began here may keep this one for long, but not all before it
             here.strategy, _running.job = previous
         try:
             self.loop.call_soon_threadsafe(_settle, self.future, settle, outcome)

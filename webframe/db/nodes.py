@@ -419,7 +419,7 @@ def node_here(alias: str, holder: Holder | None) -> Node | None:
 def _refuse_if_forsaken(node: Node) -> None:
     """What began in a transaction that has ended since shall not go on outside of it: that would be half of it."""
     job = job_here()
-    if job is not None and node.ended > job.began and job.is_forsaken():
+    if job is not None and job.is_forsaken(node.ended):
         raise TransactionManagementError(
             "The atomic block in which this code was called has ended: the task that waited for it was cancelled, by a "
             "timeout or because a client went away. What this code does from here on would not be part of the "

@@ -39,6 +39,12 @@ def texts() -> list[str]:
     return sorted(Note.objects.values_list("text", flat=True))
 
 
+async def until(event: threading.Event) -> None:
+    """Wait for what a thread sets."""
+    while not event.is_set():
+        await asyncio.sleep(0.001)
+
+
 # --- plain code in the transaction of async code ------------------------------------------------------------------
 
 
@@ -105,7 +111,7 @@ async def test_blocks_beside_each_other_whose_plain_code_shares_a_worker_take_tu
 
 
 @pytest.mark.parametrize("inner", [False, True])
-@pytest.mark.parametrize("how", ["run", "in a block", "by way of async code"])
+@pytest.mark.parametrize("how", ["run", "in a block", "by way of async code", "async code", "another worker's code"])
 async def test_plain_code_that_nobody_waits_for_any_more_does_not_write_half_of_its_transaction(how, inner):
     began, goes_on, over = threading.Event(), threading.Event(), threading.Event()
     raised: list[BaseException] = []
@@ -118,6 +124,10 @@ async def test_plain_code_that_nobody_waits_for_any_more_does_not_write_half_of_
             if how == "in a block":
                 with atomic():
                     add("second")
+            elif how == "async code":
+                wait(Note.objects.acreate(text="second"))
+            elif how == "another worker's code":
+                wait(workers.run(add, "second"))
             else:
                 add("second")
         except BaseException as error:
@@ -136,14 +146,12 @@ async def test_plain_code_that_nobody_waits_for_any_more_does_not_write_half_of_
                 await workers.run(by_way_of_async_code if how == "by way of async code" else plain)
 
     working = asyncio.create_task(work())
-    while not began.is_set():
-        await asyncio.sleep(0.001)
+    await until(began)
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
     goes_on.set()
-    while not over.is_set():
-        await asyncio.sleep(0.001)
+    await until(over)
     assert "nothing is done" in str(raised[0])
     assert await Note.objects.acount() == 0
 
@@ -196,14 +204,12 @@ async def test_plain_code_that_was_called_after_its_transaction_ended_goes_on_wh
         task = asyncio.create_task(outlives(ended))
         await asyncio.sleep(0)
     ended.set()
-    while not began.is_set():
-        await asyncio.sleep(0.001)
+    await until(began)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     goes_on.set()
-    while not over.is_set():
-        await asyncio.sleep(0.001)
+    await until(over)
     assert sorted(await workers.run(texts)) == ["before", "first", "second"]
 
 
