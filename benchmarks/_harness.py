@@ -6,6 +6,9 @@ the machine hits them alike; what is reported is therefore the median of the rat
 on a noisy machine where absolute times do not. A second, identical baseline (`control`) shows the noise: its ratio
 should be 1.00, and no difference smaller than its distance from 1.00 means anything.
 
+What the control cannot show is what differs between processes, and from minute to minute: where objects lie in memory,
+and who else empties the caches. Ratios near a goal are therefore measured in several processes, one after another.
+
     def build():
         return {"bare": repeat(bare), "bare again": repeat(bare_twin), "webframe": loop("send(Sender)", send=send)}
 
@@ -24,9 +27,11 @@ import json
 import platform
 import random
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -83,11 +88,22 @@ class Result:
 
     case: Case
     times: dict[str, list[float]] = field(default_factory=dict)
+    # In how many processes; the rounds of each follow those of the one before.
+    processes: int = 1
 
     def ratio(self, subject: str, peer: str) -> float:
         """The median over the rounds of `subject`'s time by `peer`'s in the same round."""
+        return statistics.median(self._ratios(subject, peer))
+
+    def ratios(self, subject: str, peer: str) -> list[float]:
+        """The same of the rounds of each process."""
+        found = self._ratios(subject, peer)
+        size = len(found) // self.processes
+        return [statistics.median(found[start : start + size]) for start in range(0, len(found), size)]
+
+    def _ratios(self, subject: str, peer: str) -> list[float]:
         pairs = zip(self.times[subject], self.times[peer], strict=True)
-        return statistics.median(mine / theirs for mine, theirs in pairs)
+        return [mine / theirs for mine, theirs in pairs]
 
     def has(self, *names: str) -> bool:
         """Whether all these contenders took part."""
@@ -133,15 +149,17 @@ def run(
     growth: Sequence[Growth] = (),
     packages: Sequence[str] = (),
     rounds: int = 60,
+    processes: int = 1,
     arguments: Sequence[str] | None = None,
 ) -> list[Result]:
     """Measure the cases the command line selects and print them, as tables or, with --json, as one JSON object.
 
     `subject` is the contender that the tables compare with each other one, `packages` are the distributions whose
-    versions belong to the figures.
+    versions belong to the figures. `rounds` are those of each of the `processes`; with more than one the file is run
+    that many times, and this process measures nothing itself.
     """
     cases = list(cases)
-    options = _options(doc, rounds, arguments)
+    options = _options(doc, rounds, processes, arguments)
     chosen = [case for case in cases if _selected(case.name, options.only)]
     if not chosen:
         names = ", ".join(case.name for case in cases)
@@ -150,15 +168,42 @@ def run(
     title = (doc or "Benchmark").strip().splitlines()[0]
     print(f"{title}\n{_circumstances(options, packages)}", file=report, flush=True)
     results = []
-    for case in chosen:
-        result = measure(case, options.rounds, random.Random(options.seed), options.peers)
+    for result in _measured_apart(chosen, options) if options.processes > 1 else _measured(chosen, options):
         _print_table(result, subject, report)
         results.append(result)
+    if options.times:
+        times = {result.case.name: result.times for result in results}
+        Path(options.times).write_text(json.dumps(times), encoding="utf-8")
     verdicts = _verdicts(results, growth)
     _print_verdicts(verdicts, report)
     if options.json:
         json.dump(_as_json(title, options, packages, results, verdicts), sys.stdout, indent=1)
         print()
+    return results
+
+
+def _measured(cases: Sequence[Case], options: argparse.Namespace) -> Iterator[Result]:
+    for case in cases:
+        yield measure(case, options.rounds, random.Random(options.seed), options.peers)
+
+
+def _measured_apart(cases: Sequence[Case], options: argparse.Namespace) -> list[Result]:
+    """The times of all cases from so many processes, which run this file one after another."""
+    results = [Result(case, processes=options.processes) for case in cases]
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        times = Path(folder) / "times"
+        for number in range(options.processes):
+            command = [sys.executable, sys.argv[0], "--processes=1", f"--rounds={options.rounds}", f"--times={times}"]
+            # Each in an order of its own.
+            command += [f"--seed={options.seed + number}", f"--only={','.join(case.name for case in cases)}"]
+            command += [f"--peers={','.join(options.peers)}"]
+            ended = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+            if ended.returncode:
+                raise SystemExit(ended.returncode)
+            measured = json.loads(times.read_text(encoding="utf-8"))
+            for result in results:
+                for name, taken in measured[result.case.name].items():
+                    result.times.setdefault(name, []).extend(taken)
     return results
 
 
@@ -224,17 +269,21 @@ def _calibrate(batch: Batch) -> int:
 # --- the command line ---------------------------------------------------------------------------------------------
 
 
-def _options(doc: str | None, rounds: int, arguments: Sequence[str] | None) -> argparse.Namespace:
+def _options(doc: str | None, rounds: int, processes: int, arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--rounds", type=int, default=rounds, help="how often every contender is timed (default %(default)s)")
+    add("--processes", type=int, default=processes, help="in how many, one after another (default %(default)s)")
     add("--only", type=_patterns, default=[], metavar="CASES", help="cases to run, with wildcards: json,route_*")
     add("--peers", type=_patterns, default=[], metavar="NAMES", help="contenders to time beside the baselines")
     add("--seed", type=int, default=1, help="of the order within the rounds (default %(default)s)")
     add("--json", action="store_true", help="print one JSON object; the tables go to standard error")
+    add("--times", metavar="FILE", help="write the nanoseconds of each round there, as JSON")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: there must be at least one round")
+    if options.processes < 1:
+        parser.error(f"--processes {options.processes}: there must be at least one process")
     return options
 
 
@@ -249,7 +298,8 @@ def _selected(name: str, patterns: Sequence[str]) -> bool:
 def _circumstances(options: argparse.Namespace, packages: Sequence[str]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in _versions(packages).items())
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{python}{versions and ', '}{versions}; {options.rounds} rounds, seed {options.seed}, CPU time"
+    each = f" in each of {options.processes} processes" if options.processes > 1 else ""
+    return f"{python}{versions and ', '}{versions}; {options.rounds} rounds{each}, seed {options.seed}, CPU time"
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:
@@ -289,8 +339,8 @@ def _verdicts(results: Sequence[Result], growth: Sequence[Growth]) -> list[Verdi
     for result in results:
         for goal in result.case.goals:
             if result.has(goal.subject, goal.peer):
-                ratio = result.ratio(goal.subject, goal.peer)
-                found.append(_verdict(result.case.name, f"{goal.subject}/{goal.peer}", ratio, goal.at_most))
+                ratio, each = result.ratio(goal.subject, goal.peer), result.ratios(goal.subject, goal.peer)
+                found.append(_verdict(result.case.name, f"{goal.subject}/{goal.peer}", ratio, goal.at_most, each))
                 if goal.peer == result.case.bare:
                     found[-1] = _doubted(found[-1], result)
     by_name = {result.case.name: result for result in results}
@@ -302,12 +352,14 @@ def _verdicts(results: Sequence[Result], growth: Sequence[Growth]) -> list[Verdi
     return found
 
 
-def _verdict(case: str, what: str, ratio: float, at_most: float) -> Verdict:
+def _verdict(case: str, what: str, ratio: float, at_most: float, each: Sequence[float] = ()) -> Verdict:
+    """`each`: the ratios within each process."""
     reached = ratio <= at_most
     # Two digits say enough, except of small ratios, whose goals are fractions such as an eighth.
     digits = 2 if at_most >= 0.5 else 3
     word = "ok" if reached else f"MISSED by {ratio / at_most - 1:.0%}"
-    return case, f"{what} {ratio:.{digits}f} (goal <= {at_most:.{digits}f}) {word}", reached
+    among = f", {min(each):.{digits}f} to {max(each):.{digits}f} in a process" if len(each) > 1 else ""
+    return case, f"{what} {ratio:.{digits}f}{among} (goal <= {at_most:.{digits}f}) {word}", reached
 
 
 def _doubted(verdict: Verdict, result: Result) -> Verdict:
@@ -342,6 +394,7 @@ def _as_json(
         "python": platform.python_version(),
         "packages": _versions(packages),
         "rounds": options.rounds,
+        "processes": options.processes,
         "seed": options.seed,
         "cases": {
             result.case.name: {

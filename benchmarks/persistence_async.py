@@ -217,11 +217,7 @@ def main() -> None:
         Case(f"sqlite_{name}", lambda name=name: build_sqlite(name), goals(3) if name == "get" else [])
         for name in ("get", "filter_100")
     ]
-    run(
-        __doc__,
-        cases,
-        packages=["asyncpg", "django", "sqlalchemy", "tortoise-orm"],
-    )
+    run(__doc__, cases, packages=["asyncpg", "django", "sqlalchemy", "tortoise-orm"], processes=5)
 
 
 if __name__ == "__main__":
