@@ -214,6 +214,17 @@ def folder_of(module: ModuleType | None) -> str:
     )
 
 
+def how_to_install(model: ModelClass) -> str:
+    """What to do about a model that belongs to no installed app."""
+    module = model.__module__
+    package, models, _ = f"{module}.".partition(".models.")
+    if models:
+        return f"Put {package!r} into INSTALLED_APPS"
+    if module == "__main__":
+        return "Write Webframe(__name__), which makes an app of the program"
+    return f"Put {module!r} into INSTALLED_APPS, or write Webframe(__name__) if that module makes an app"
+
+
 def _config_class_at(entry: str) -> type[AppConfig]:
     """The class that an entry like "shop.apps.ShopConfig" names."""
     module_name, _, class_name = entry.rpartition(".")

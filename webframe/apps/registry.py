@@ -311,6 +311,17 @@ class Apps:
             self._models_cache[key] = [model for config in configs for model in config.get_models(*key)]
         return list(self._models_cache[key])
 
+    def get_stray_models(self) -> list[ModelClass]:
+        """Models with a table of their own that belong to no installed app, so that nobody creates that table."""
+        self.check_models_ready()
+        strays = [models for label, models in list(self.all_models.items()) if label not in self._state.configs]
+        return [
+            model
+            for models in strays
+            for model in list(models.values())
+            if model._meta.managed and not model._meta.proxy and not model._meta.auto_created
+        ]
+
     def get_model(self, app_label: str, model_name: str | None = None, require_ready: bool = True) -> ModelClass:
         """The model "label.Model", or the two parts of that, the name in upper or lower case.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, overload
 
-from webframe.apps.config import AppConfig, ImplicitAppConfig
+from webframe.apps.config import AppConfig, ImplicitAppConfig, how_to_install
 from webframe.apps.registry import apps
 from webframe.conf import close_match, defaults, settings
 from webframe.environment import is_setting_name
@@ -302,4 +302,20 @@ def labels_do_not_depend_on_luck(app_configs: Sequence[AppConfig] | None = None,
         )
         for config in app_configs
         if isinstance(config, ImplicitAppConfig) and not config.has_its_first_label() and config.models
+    ]
+
+
+@register("apps")
+def models_are_in_apps(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """apps.W002: a model belongs to no installed app."""
+    if app_configs is not None or not apps.models_ready:
+        return []
+    return [
+        Warning(
+            "The model belongs to no installed app, so it gets no table.",
+            hint=f"{how_to_install(model)}.",
+            obj=model,
+            id="apps.W002",
+        )
+        for model in apps.get_stray_models()
     ]

@@ -28,8 +28,10 @@ try:
 except ModuleNotFoundError as error:
     raise missing_dependency(error) from error
 
+from webframe.apps.config import how_to_install
 from webframe.apps.registry import Apps
 from webframe.apps.registry import apps as installed_apps
+from webframe.core.exceptions import ImproperlyConfigured
 from webframe.db import transaction
 from webframe.db.alterations import Alteration
 from webframe.db.connections import DEFAULT_ALIAS, connections, router
@@ -386,12 +388,15 @@ def create_all(
     """Create the tables of models in a database, and return the names of those that were created.
 
     Without models: those of all models of `apps` (the process's registry) that are
-    managed and that the routers allow there. What exists is left as it is, even
+    managed and that the routers allow there; ImproperlyConfigured if there are none but
+    models that belong to no installed app. What exists is left as it is, even
     if the model has changed; with ``checkfirst=False`` it is an error. Several
     processes may do this at once.
     """
     connection = connections[using]
     wanted = _with_throughs(models or _all_models(apps or installed_apps, using))
+    if not (wanted or models):
+        _refuse_strays(apps or installed_apps)
     if checkfirst and table_names(connection).issuperset(model._meta.db_table for model in wanted):
         return []  # as at every start but the first: nobody need wait
     with _one_at_a_time(connection), connection.schema_editor() as editor:
@@ -438,6 +443,16 @@ def _all_models(apps: Apps, using: str) -> list[Any]:
     else:
         models = [model for models in apps.all_models.values() for model in models.values()]
     return [model for model in models if router.allow_migrate_model(using, model)]
+
+
+def _refuse_strays(apps: Apps) -> None:
+    """Say so if models are defined whose tables are wanted by nobody: silence would be taken for success."""
+    strays = apps.get_stray_models() if apps.models_ready and not apps.get_models() else []
+    if strays:
+        raise ImproperlyConfigured(
+            f"No installed app has a model, but there is {strays[0]._meta.label}, which belongs to none. "
+            f"{how_to_install(strays[0])}; or name the models: create_all({strays[0].__name__})."
+        )
 
 
 def _with_throughs(models: Iterable[Any]) -> list[Any]:

@@ -312,3 +312,57 @@ def test_with_nothing_to_do_nothing_heavy_is_loaded(shop: Any, words: list[str])
     output = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
     assert output.returncode == 0, output.stderr
     assert output.stdout.splitlines()[-1] == "LOADED []"
+
+
+# -- models of no app
+
+STRAY = """
+from webframe import Webframe
+from webframe.apps import setup
+from webframe.db import models
+from webframe.db.schema import create_all
+
+app = Webframe("kitchen", DATABASES={"default": "sqlite:///site.db"})
+
+class Dish(models.Model):
+    name = models.CharField(max_length=50)
+
+if __name__ == "__main__":
+    setup()
+    print(create_all(Dish))
+    create_all()
+"""
+CURE = "Put 'f' into INSTALLED_APPS, or write Webframe(__name__) if that module makes an app"
+
+
+def test_a_model_whose_module_is_no_app_is_pointed_out(folder: Any) -> None:
+    folder.write("f.py", STRAY)
+    assert folder.run("--app", "f", "migrate").stdout.startswith(
+        f"f.Dish belongs to no installed app, so it gets no table.\n  {CURE}.\nOperations to perform:\n"
+    )
+    assert folder.run("--app", "f", "makemigrations").stdout == (
+        f"No changes detected\nf.Dish belongs to no installed app, so it gets no migrations.\n  {CURE}.\n"
+    )
+    checked = folder.run("--app", "f", "check")
+    assert f"f.Dish: (apps.W002) The model belongs to no installed app, so it gets no table.\n    {CURE}." in (
+        checked.stdout + checked.stderr
+    )
+
+
+def test_a_model_in_a_package_that_is_no_app_is_pointed_out_by_its_package(folder: Any) -> None:
+    folder.write("f.py", "from webframe import Webframe\nfrom shop.models import Pizza\napp = Webframe(__name__)\n")
+    folder.write("shop/__init__.py", "")
+    folder.write("shop/models.py", MODELS)
+    checked = folder.run("--app", "f", "check")
+    assert "\n    Put 'shop' into INSTALLED_APPS.\n" in checked.stdout + checked.stderr
+
+
+def test_tables_of_no_model_at_all_are_refused_where_models_belong_to_no_app(folder: Any) -> None:
+    file = folder.write("f.py", STRAY)
+    ended = subprocess.run([sys.executable, file], env=folder.environ(), capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "['f_dish']\n"
+    assert ended.stderr.splitlines()[-1] == (
+        "webframe.core.exceptions.ImproperlyConfigured: No installed app has a model, but there is f.Dish, which "
+        "belongs to none. Write Webframe(__name__), which makes an app of the program; "
+        "or name the models: create_all(Dish)."
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from webframe._lazy import LateModule
+from webframe.apps.config import how_to_install
 from webframe.apps.registry import apps
 from webframe.core.management.asking import questioner_for
 from webframe.core.management.databases import (
@@ -141,6 +142,10 @@ class Making:
         if self.app_labels:
             where = f" in app{'s' if len(self.app_labels) > 1 else ''} {', '.join(map(repr, self.app_labels))}"
         self._tell(f"No changes detected{where}")
+        if not self.app_labels:
+            for model in apps.get_stray_models():
+                self._tell(notice(f"{model._meta.label} belongs to no installed app, so it gets no migrations."))
+                self._tell(notice(f"  {how_to_install(model)}."))
         without = [
             config.label
             for config in apps.get_app_configs()

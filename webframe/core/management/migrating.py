@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from webframe._lazy import LateModule
-from webframe.apps.config import AppConfig, ImplicitAppConfig
+from webframe.apps.config import AppConfig, ImplicitAppConfig, how_to_install
 from webframe.apps.registry import apps
 from webframe.core.management.databases import (
     Output,
@@ -256,6 +256,10 @@ class Migrating:
         emit_post_migrate(**about, apps=state.complete_apps, created_models=models)
 
     def _say_what_is_asked(self) -> None:
+        if self.app_label is None:
+            for model in apps.get_stray_models():
+                self._tell(notice(f"{model._meta.label} belongs to no installed app, so it gets no table."))
+                self._tell(notice(f"  {how_to_install(model)}."))
         self._tell(heading("Operations to perform:"))
         if self.apps_to_sync:
             plural = "s" if len(self.apps_to_sync) > 1 else ""
