@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from webframe._lazy import LateModule
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
+from webframe.db.models.calls import as_argument
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import Composite, F, as_expression, sql_type_of
 from webframe.db.models.lookups import Lookup, is_expression
@@ -24,7 +25,7 @@ class When(Composite):
     """A condition and what is true then: ``When(price__gte=10, then=Value("dear"))``.
 
     The condition is a Q, an expression with boolean values, look-ups as keywords,
-    or the first two together with keywords.
+    or the first two together with keywords. A string given as `then` is the name of a field.
     """
 
     def __init__(self, condition: Any = None, then: Any = None, **lookups: Any) -> None:
@@ -38,7 +39,7 @@ class When(Composite):
         if condition is None or (isinstance(condition, Q) and not condition):
             raise ValueError("When() needs a condition; an empty Q() is none. Use default= of Case for what is left.")
         self.condition = condition
-        self.result = as_expression(then)
+        self.result = as_argument(then)
 
     def sources(self) -> tuple[Any, ...]:
         return (self.result,) if isinstance(self.condition, Q) else (self.condition, self.result)
@@ -77,7 +78,7 @@ class Case(Composite):
                 raise TypeError(f"Case() takes When(...) objects, not {case!r}.")
         super().__init__(output_field)
         self.cases = cases
-        self.default = as_expression(default)
+        self.default = as_argument(default)
 
     def sources(self) -> tuple[Any, ...]:
         return (*self.cases, self.default)

@@ -22,7 +22,8 @@ class Q:
 
     Positional arguments may be Q objects, expressions with boolean values, or
     pairs of a name and a value; keywords follow them in alphabetical order. A Q
-    cannot be changed: `&`, `|`, `^` and `~` make new ones. An empty Q is true.
+    cannot be changed: `&`, `|`, `^` and `~` make new ones. An empty Q, negated or
+    not, asks for nothing: it keeps every row.
     """
 
     __slots__ = ("children", "connector", "negated")

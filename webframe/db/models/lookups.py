@@ -37,6 +37,9 @@ __all__ = ["DEFAULT_LOOKUPS", "Lookup", "RegisterLookupMixin", "is_expression"]
 
 LookupClass = TypeVar("LookupClass", bound=type)
 
+# Lists of more values are not padded: twice as many would not fit into a statement.
+LONGEST_PADDED = 1 << 14
+
 
 def is_expression(value: Any) -> bool:
     """Whether a value is an expression or a queryset, rather than a literal."""
@@ -194,7 +197,7 @@ class Lookup:
 
 
 class Exact(Lookup):
-    """Equal; None asks for NULL."""
+    """Equal; None asks for NULL, and a queryset has to be of one row."""
 
     lookup_name = "exact"
 
@@ -253,7 +256,8 @@ class In(Lookup):
     """One of several values, or of the values that a queryset selects.
 
     None among them is passed over, as no row is equal to NULL. The list is
-    padded to a power of two, so that a few statements serve lists of all lengths.
+    padded to a power of two, so that a few statements serve lists of all lengths
+    (but for very long ones, which would not fit into a statement any more).
     """
 
     lookup_name = "in"
@@ -283,7 +287,7 @@ class In(Lookup):
 
     @classmethod
     def split(cls, value: Any) -> tuple[list[Any], list[Any]]:
-        """The expressions in a list, and its literals: each once, no None, padded to a power of two."""
+        """The expressions in a list, and its literals: each once, no None, padded."""
         if not isinstance(value, Iterable):
             raise TypeError(f"The look-up 'in' takes a list or a queryset, not {value!r}.")
         items = [item for item in value if item is not None]
@@ -294,8 +298,8 @@ class In(Lookup):
         expressions = [item for item in items if is_expression(item)]
         literals = [item for item in items if not is_expression(item)] if expressions else items
         literals = [literal for literal in literals if cls.possible(literal)]
-        if literals:
-            literals += [literals[-1]] * ((1 << (len(literals) - 1).bit_length()) - len(literals))
+        if len(literals) <= LONGEST_PADDED:
+            literals += literals[-1:] * ((1 << (len(literals) - 1).bit_length()) - len(literals))
         return expressions, literals
 
     @classmethod

@@ -33,6 +33,7 @@ __all__ = [
     "made_before",
     "position",
     "power",
+    "quoted_text",
     "regex",
     "signed",
 ]
@@ -66,6 +67,12 @@ def made_before(selected: Any, outer: Iterable[Any]) -> Any:
 def json_null(sql_type: TypeEngine[Any], dialect_name: str) -> Element:
     """The document null, which is a value and not NULL."""
     return sqlalchemy.literal_column("'null'::jsonb" if dialect_name == "postgresql" else "'null'", sql_type)
+
+
+def quoted_text(value: str) -> str:
+    """A text as PostgreSQL reads it, whatever is in it and however the server is set up."""
+    escaped = value.replace("'", "''")
+    return "E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in value else f"'{escaped}'"
 
 
 def arithmetic(left: Element, operator: str, right: Element, sql_type: TypeEngine[Any], dialect_name: str) -> Element:

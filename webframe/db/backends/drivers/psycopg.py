@@ -18,6 +18,9 @@ T = TypeVar("T")
 # An answer with more rows is not kept by the cursor that is used again.
 MANY_ROWS = 1000
 
+# PostgreSQL counts the parameters of a statement in 16 bits.
+MOST_PARAMETERS = 65535
+
 _numbers = count(1)
 
 
@@ -81,8 +84,10 @@ class PsycopgLink(PostgreSQLLink):
         finally:
             cursor.close()
 
-    def _execute(self, sql: str, params: Params, binary: bool | None = None) -> psycopg.Cursor[Any]:
+    def _execute(self, sql: str, params: Params | None, binary: bool | None = None) -> psycopg.Cursor[Any]:
         cursor = self._cursor
+        if params is not None and len(params) > MOST_PARAMETERS:
+            sql, params = psycopg.ClientCursor(self.raw).mogrify(sql, params), None
         try:
             cursor.execute(sql, params, binary=binary)
         except psycopg.errors.FeatureNotSupported as error:
@@ -94,10 +99,13 @@ class PsycopgLink(PostgreSQLLink):
         return cursor
 
     def stream(self, sql: str, params: Params, size: int) -> Any:
+        values: Params | None = params
+        if len(params) > MOST_PARAMETERS:
+            sql, values = psycopg.ClientCursor(self.raw).mogrify(sql, params), None
         # Outside of a transaction the cursor of the server is kept beyond the statement that declares it.
         cursor = StreamCursor(self.raw, new_stream_name(), withhold=not self.begun)
         try:
-            cursor.execute(sql, params)
+            cursor.execute(sql, values)
         except BaseException:
             cursor.close()
             raise

@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from webframe.db.backends.drivers.base import Params, Row
 from webframe.db.backends.drivers.formats import Formats, NotReadable
 from webframe.db.backends.drivers.postgresql import PostgreSQLLink
-from webframe.db.backends.drivers.psycopg import MANY_ROWS, gives_rows, new_stream_name
+from webframe.db.backends.drivers.psycopg import MANY_ROWS, MOST_PARAMETERS, gives_rows, new_stream_name
 from webframe.waiting import wait
 
 # How often what a server has said meanwhile is looked at: the last words of a connection come before its end.
@@ -86,8 +86,10 @@ class PsycopgAsyncLink(PostgreSQLLink):
             await cursor.executemany(sql, rows)
             return cursor.rowcount
 
-    async def _execute(self, sql: str, params: Params, binary: bool | None = None) -> psycopg.AsyncCursor[Any]:
+    async def _execute(self, sql: str, params: Params | None, binary: bool | None = None) -> psycopg.AsyncCursor[Any]:
         cursor = self._cursor
+        if params is not None and len(params) > MOST_PARAMETERS:
+            sql, params = psycopg.AsyncClientCursor(self.raw).mogrify(sql, params), None
         try:
             await cursor.execute(sql, params, binary=binary)
         except psycopg.errors.FeatureNotSupported as error:
@@ -103,12 +105,15 @@ class PsycopgAsyncLink(PostgreSQLLink):
         return PsycopgAsyncCursor(self.raw.cursor())
 
     def stream(self, sql: str, params: Params, size: int) -> PsycopgAsyncCursor:
+        values: Params | None = params
+        if len(params) > MOST_PARAMETERS:
+            sql, values = psycopg.AsyncClientCursor(self.raw).mogrify(sql, params), None
         # Outside of a transaction the cursor of the server is kept beyond the statement that declares it.
         cursor = PsycopgAsyncCursor(
             AsyncStreamCursor(self.raw, new_stream_name(), withhold=not self.is_in_transaction())
         )
         try:
-            cursor.execute(sql, params)
+            cursor.execute(sql, values)
         except Exception:
             cursor.close()
             raise

@@ -17,7 +17,7 @@ from webframe.core.exceptions import FieldError
 from webframe.db.models.building import Literals, key_of
 from webframe.db.models.conditions import Q
 from webframe.db.models.lookups import Exact
-from webframe.db.models.paths import Path, remember, resolve, scalar, unresolvable
+from webframe.db.models.paths import Path, find, remember, resolve, scalar, unresolvable
 
 # The lookups that make sense for a relation as such.
 FOR_RELATIONS = frozenset({"exact", "in", "gt", "gte", "lt", "lte", "isnull"})
@@ -158,9 +158,16 @@ def plain_value(leaf: Leaf, value: Any) -> Any:
     """The value for a leaf's lookup: of objects what tells them apart, of iterables a list."""
     if isinstance(value, (str, bytes, int, float)) or value is None:
         return value
-    if hasattr(value, "references"):
-        return value
     relation = leaf.path.relation
+    if hasattr(value, "references"):
+        if leaf.lookup.lookup_name == "exact" and getattr(value, "may_have_many_rows", False):
+            raise ValueError(
+                "The QuerySet value for an exact lookup must be limited to one result using slicing: write [:1] behind "
+                "it, or ask by 'in'."
+            )
+        if relation is not None and not leaf.transforms and getattr(value, "gives_instances", False):
+            return related_keys(leaf, value)
+        return value
     if leaf.lookup.lookup_name in ("in", "range") and not isinstance(value, CONTAINERS):
         value = list(value)
     if relation is None or leaf.transforms:
@@ -184,6 +191,19 @@ def related_value(leaf: Leaf, value: Any) -> Any:
     if key is None:
         raise ValueError(f"Model instances passed to related filters must be saved: {value!r} is not.")
     return key
+
+
+def related_keys(leaf: Leaf, queryset: Any) -> Any:
+    """A queryset of related objects as one of their keys: of what the relation refers to, which need not be the pk."""
+    model, wanted = queryset.model, leaf.path.relation.related_model
+    if not _compatible(model._meta.concrete_model, wanted._meta.concrete_model):
+        raise ValueError(
+            f'Cannot use QuerySet for "{model._meta.object_name}": Use a QuerySet for "{wanted._meta.object_name}".'
+        )
+    target = leaf.path.target
+    if target.primary_key or find(model, target.attname) is None:
+        return queryset
+    return queryset.values_list(target.attname, flat=True)
 
 
 def _compatible(model: Any, wanted: Any) -> bool:

@@ -80,8 +80,13 @@ class Place(NamedTuple):
 TOP = Place()
 
 
-def build_condition(scope: Any, q: Any, place: Place = TOP) -> Part:
-    """Build a Q, a (name, value) pair or an expression with boolean values."""
+def build_condition(scope: Any, q: Any) -> Part:
+    """Build a Q or an expression with boolean values; a Q without conditions keeps every row, negated or not."""
+    return _build(scope, q, TOP) or Part(true(), NONE, NONE, False)
+
+
+def _build(scope: Any, q: Any, place: Place) -> Part | None:
+    """Build a Q, a (name, value) pair or an expression with boolean values; None: it asks for nothing."""
     if isinstance(q, Q):
         return _build_q(scope, q, place)
     if isinstance(q, tuple):
@@ -92,14 +97,15 @@ def build_condition(scope: Any, q: Any, place: Place = TOP) -> Part:
     return Part(element, NONE, NONE, bool(getattr(q, "contains_aggregate", False)))
 
 
-def _build_q(scope: Any, q: Q, place: Place) -> Part:
+def _build_q(scope: Any, q: Q, place: Place) -> Part | None:
     if q.negated:
         place = Place(not place.negated, True, place.below_xor)
     if q.connector == "XOR" and len(q.children) > 1:
         place = place._replace(below_xor=True)
-    parts = [build_condition(scope, child, place) for child in q.children]
+    built = [_build(scope, child, place) for child in q.children]
+    parts = [part for part in built if part is not None]
     if not parts:
-        return Part(true(), NONE, NONE, False)
+        return None
     aggregate = any(part.aggregate for part in parts)
     elements = [part.element for part in parts]
     true_sets, false_sets = [part.if_true for part in parts], [part.if_false for part in parts]

@@ -81,7 +81,7 @@ class JSONField(Field):
     def validate(self, value: Any, model_instance: Any) -> None:
         super().validate(value, model_instance)
         try:
-            json.dumps(value, cls=self.encoder)
+            json.dumps(value, cls=self.encoder, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
             raise self._invalid("invalid", value) from None
 

@@ -320,7 +320,7 @@ class JSONDocument(TypeDecorator[Any]):
 
         def dump(value: Any) -> str | None:
             # Characters as they are: MariaDB and SQLite compare keys as they are written.
-            return None if value is None else json.dumps(value, cls=encoder, ensure_ascii=False)
+            return None if value is None else json.dumps(value, cls=encoder, ensure_ascii=False, allow_nan=False)
 
         return dump
 
@@ -337,7 +337,7 @@ class JSONDocument(TypeDecorator[Any]):
         return load
 
     def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
-        return json.dumps(value, cls=self.encoder, ensure_ascii=False)
+        return json.dumps(value, cls=self.encoder, ensure_ascii=False, allow_nan=False)
 
 
 class DatabaseType(UserDefinedType[Any]):

@@ -2,7 +2,7 @@
 
 Every name behind a field with documents is a key, or the place in a list where
 it is a number, unless it is the last one and a look-up. Keys come from outside;
-they are parameters of the statement. A key that is missing is NULL; one whose
+they are parameters of the statement, or quoted. A key that is missing is NULL; one whose
 value is null is equal to None, as is a document that is null.
 """
 
@@ -70,7 +70,8 @@ JSONField.any_transform = Key
 def value_at(element: Element, name: str, dialect_name: str) -> Element:
     """The value of a key of a document."""
     if dialect_name == "postgresql":
-        path = sqlalchemy.literal([name], postgresql.ARRAY(sqlalchemy.Text()))
+        # No parameter: PostgreSQL takes an expression for one that it groups by only if it is written the same.
+        path = sqlalchemy.literal_column(f"ARRAY[{sql.quoted_text(name)}]", postgresql.ARRAY(sqlalchemy.Text()))
         return element.op("#>", return_type=types.JSONDocument())(path)
     if dialect_name == "sqlite" and not SIMPLE.fullmatch(name):
         # A path of SQLite is compared with what is written, which may be an escape, and has no quotes.

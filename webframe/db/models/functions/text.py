@@ -9,7 +9,7 @@ from webframe._lazy import LateModule
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Scope
 from webframe.db.models.calls import Func, Transform, not_supported
-from webframe.db.models.expressions import Value, as_expression
+from webframe.db.models.expressions import Value
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -226,7 +226,7 @@ class LPad(Func):
     def __init__(self, expression: Any, length: Any, fill_text: Any = SPACE, **extra: Any) -> None:
         if not hasattr(length, "references") and length is not None and length < 0:
             raise ValueError("'length' must be greater or equal to 0.")
-        super().__init__(expression, length, as_expression(fill_text), **extra)
+        super().__init__(expression, length, fill_text, **extra)
 
     def infer(self, fields: list[Any]) -> Any:
         return fields[0]

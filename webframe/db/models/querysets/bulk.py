@@ -51,6 +51,7 @@ class Bulk(Writing):
         for parent in meta.all_parents:
             if parent._meta.concrete_model is not meta.concrete_model:
                 raise ValueError("Can't bulk create a multi-table inherited model")
+        meta = meta.concrete_model._meta  # a proxy has no fields of its own
         objs = list(objs)
         updated, unique = self._conflicts(ignore_conflicts, update_conflicts, update_fields, unique_fields)
         if not objs:
@@ -102,7 +103,8 @@ class Bulk(Writing):
             raise ValueError("bulk_create() cannot be used with primary keys in update_fields.")
         if any(not field.concrete or field.many_to_many for field in unique):
             raise ValueError("bulk_create() can only be used with concrete fields in unique_fields.")
-        hooked = [field for field in meta.local_concrete_fields if getattr(field, "auto_now", False)]
+        own = meta.concrete_model._meta.local_concrete_fields
+        hooked = [field for field in own if getattr(field, "auto_now", False)]
         return (*updated, *[field for field in hooked if field not in updated]), unique
 
     def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
@@ -213,7 +215,8 @@ class _Inserting:
         self.batch_size = batch_size
         # A conflict that is resolved by an update returns the row that was there, too.
         written = set(fields)
-        self.returning: Fields = tuple(field for field in model._meta.db_returning_fields if field not in written)
+        made = self.model._meta.db_returning_fields
+        self.returning: Fields = tuple(field for field in made if field not in written)
 
     def insert(self, instances: Sequence[Any]) -> None:
         """Insert them, and let them know what the database made."""

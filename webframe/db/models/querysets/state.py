@@ -162,6 +162,11 @@ class State:
         return self._low != 0 or self._high is not None
 
     @property
+    def may_have_many_rows(self) -> bool:
+        """Whether nothing limits it to one row."""
+        return self._high is None or self._high - self._low != 1
+
+    @property
     def is_combined(self) -> bool:
         """Whether it is the union ... of others."""
         return self._combined is not None

@@ -86,8 +86,6 @@ class Writing(Reading):
     def _fields_changed(self, names: Iterable[str]) -> set[str] | None:
         """The names for update_fields, with fields that change by themselves; None: not only columns change."""
         changed = set(names)
-        if not changed:
-            return set()
         meta = self.model._meta
         columns = {name for field in meta.concrete_fields for name in (field.name, field.attname)}
         if not changed <= columns:
@@ -222,6 +220,9 @@ class Writing(Reading):
         deleted: tuple[int, dict[str, int]] = collector.delete()
         self._result_cache = None
         return deleted
+
+    # A manager has no delete(): who writes ``Model.objects.delete()`` has forgotten to say which rows.
+    delete.queryset_only = True  # type: ignore[attr-defined]  # an attribute of the function
 
     def _raw_delete(self, using: str | None) -> int:
         """Delete the rows of the model's own table in one statement: no signals, nothing that depends on them."""
