@@ -251,3 +251,26 @@ def test_a_row_that_is_found_is_saved_though_nothing_is_given(note):
             signal.disconnect(hear, sender=Note)
     assert sent == [(False, None, frozenset({"changed"})), (True, False, frozenset({"changed"}))] * 2
     assert Note.objects.get().changed > before
+
+
+# -- what is computed with parameters
+
+
+def test_what_is_computed_with_values_orders_distinct_rows_and_groups(person):
+    person.objects.create(name="Cid", nick="B", n=2)
+    key = Case(When(n=1, then=Value("x")), default=Value("y"))
+    ranked = Case(When(k="x", then=Value(1)), default=Value(0))
+    count = Count("pk")
+    assert list(person.objects.order_by((F("n") * -2).asc()).distinct().values_list("n", flat=True)) == [2, 1]
+    assert list(person.objects.annotate(x=F("n") * -2).distinct().order_by("x").values_list("n", flat=True)) == [2, 1]
+    assert [each.name for each in person.objects.order_by(-F("n"), "name").distinct()] == ["Bob", "Cid", "Ann"]
+    groups = person.objects.annotate(k=key).values("k").annotate(c=count)
+    assert list(groups.order_by(ranked).values_list("k", "c")) == [("y", 2), ("x", 1)]
+    assert list(groups.order_by(ranked.desc())) == [{"k": "x", "c": 1}, {"k": "y", "c": 2}]
+    assert list(groups.order_by(ranked)[:1]) == [{"k": "y", "c": 2}]
+    assert groups.order_by(ranked).count() == 2
+    instances = person.objects.annotate(c=count).order_by(Case(When(name="Bob", then=Value(0)), default=Value(1)), "n")
+    assert [(each.name, each.c) for each in instances] == [("Bob", 1), ("Ann", 1), ("Cid", 1)]
+    inner = person.objects.order_by(F("n") * -2).distinct().values("n")[:1]
+    if connection.vendor != "mysql":
+        assert person.objects.filter(n__in=inner).count() == 2

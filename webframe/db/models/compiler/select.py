@@ -221,9 +221,13 @@ class Question:
         if self.having and self.statement.dialect_name == "mysql":
             # MariaDB knows columns in HAVING only if they are selected.
             elements += _missing(list(dict.fromkeys(self.beside)), elements)
+        if self.statement.dialect_name == "postgresql" and (self.distinct == () or self.group is not None):
+            # Written twice, what is computed with parameters is not the same to PostgreSQL: it is named by its place.
+            elements += _missing([each for each in self.ordered_by if orders and _is_computed(each)], elements)
+            orders = [_by_place(order, elements) for order in orders]
         statement = select(*elements).select_from(self.scope.source())
         statement = self.filtered(statement)
-        group = self.grouped(selection.columns)
+        group = self.grouped(selection.columns, elements)
         if group:
             statement = statement.group_by(*group)
         if self.having:
@@ -266,15 +270,15 @@ class Question:
         literal = self.statement.literals[self.statement.position]
         return self.statement.take(literal, sql_type, None, None)
 
-    def grouped(self, columns: Sequence[Column]) -> list[Any]:
-        """What to group by; nothing if rows are not grouped."""
+    def grouped(self, columns: Sequence[Column], elements: Sequence[Any]) -> list[Any]:
+        """What to group by; nothing if rows are not grouped. `elements` are all that is selected."""
         if self.group is None:
             return []
         group = self._keys(columns) if self.group == "model" else list(self.group)
         group += [self.scope.annotations[name].element for name in self.selected if name not in self.scope.aggregates]
         group += self.beside
         group += self.ordered_by
-        return _grouping(group, columns)
+        return _grouping(group, elements)
 
     def _keys(self, columns: Sequence[Column]) -> list[Any]:
         """The primary keys of the instances in a row, on which their other columns depend; MariaDB wants those too.
@@ -433,7 +437,27 @@ def _bare(element: Any) -> Any:
     return element.element if isinstance(element, sqlalchemy.Label) else element
 
 
-def _grouping(group: Sequence[Any], columns: Sequence[Column]) -> list[Any]:
+def _is_computed(element: Any) -> bool:
+    return getattr(_bare(element), "table", None) is None
+
+
+def _by_place(order: Any, elements: Sequence[Any]) -> Any:
+    """An element of ORDER BY that is computed and selected, as the place where it is selected."""
+    if getattr(order, "modifier", None) is not None:
+        inner = _by_place(order.element, elements)
+        return order if inner is order.element else sqlalchemy.UnaryExpression(inner, modifier=order.modifier)
+    if isinstance(order, sqlalchemy.Label) or not _is_computed(order):
+        return order  # written by its name
+    return _place_of(order, elements)
+
+
+def _place_of(computed: Any, elements: Sequence[Any]) -> Any:
+    """The place of what is selected; itself if it is not."""
+    place = next((n for n, element in enumerate(elements, 1) if _bare(element) is computed), None)
+    return computed if place is None else sqlalchemy.literal_column(str(place))
+
+
+def _grouping(group: Sequence[Any], elements: Sequence[Any]) -> list[Any]:
     """Each element once; what is computed and selected is named by its place, since its parameters differ elsewhere."""
     found: list[Any] = []
     seen: set[int] = set()
@@ -442,8 +466,5 @@ def _grouping(group: Sequence[Any], columns: Sequence[Column]) -> list[Any]:
         if id(bare) in seen or isinstance(bare, sqlalchemy.BindParameter):
             continue
         seen.add(id(bare))
-        if getattr(bare, "table", None) is None:
-            place = next((n for n, column in enumerate(columns, 1) if _bare(column.element) is bare), None)
-            bare = bare if place is None else sqlalchemy.literal_column(str(place))
-        found.append(bare)
+        found.append(_place_of(bare, elements) if _is_computed(bare) else bare)
     return found
