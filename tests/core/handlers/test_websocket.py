@@ -604,6 +604,30 @@ def test_an_os_error_of_send_is_a_client_that_went_away(app: Webframe, heard: An
     assert heard.events == ["websocket started", "websocket finished"]
 
 
+def test_a_view_that_only_sends_lets_others_have_a_turn_and_so_its_server_notice_that_the_client_is_gone(
+    app: Webframe, heard: Any
+) -> None:
+    lost = []
+
+    def refuse(message: Mapping[str, Any]) -> None:
+        if lost:
+            raise ConnectionResetError
+        if len(exchange.sent) > 10_000:
+            pytest.fail("Nobody else had a turn.")
+
+    @app.websocket("/")
+    async def view(websocket: WebSocket) -> None:
+        asyncio.get_running_loop().call_soon(lost.append, "connection")
+        while True:
+            await websocket.send("x")
+
+    exchange = Exchange(app, "/")
+    exchange.on_send = refuse
+    run(exchange.run())
+    assert heard.events == ["websocket started", "websocket finished"]
+    assert "send" in exchange.kinds
+
+
 def test_a_server_that_cancels_hears_of_it_when_all_is_done(app: Webframe, heard: Any) -> None:
     @app.websocket("/")
     async def view(websocket: WebSocket) -> None:

@@ -19,7 +19,7 @@ else:
 T = TypeVar("T")
 
 # A stream that never suspends would keep the loop to itself, and would not notice that its client is gone:
-# after so many chunks it lets the others have a turn.
+# after so many chunks, or messages of a WebSocket, it lets the others have a turn.
 CHUNKS_IN_A_ROW = 128
 
 

@@ -18,7 +18,7 @@ from webframe.core.exceptions import ClientDisconnected, HTTPError
 from webframe.core.handlers.base import LOOP, BaseHandler, may_have_been_heard
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import check_headers
-from webframe.core.handlers.streaming import iterate, shielded
+from webframe.core.handlers.streaming import CHUNKS_IN_A_ROW, iterate, shielded
 from webframe.core.signals import got_request_exception, websocket_finished, websocket_started
 from webframe.http.environ import split_path
 from webframe.http.errors import error_response
@@ -60,6 +60,8 @@ class WebSocket:
         self._send = send
         # "connecting", "open" or "closed".
         self.state = "connecting"
+        # How many messages the view has sent.
+        self._sent = 0
 
     @property
     def subprotocols(self) -> list[str]:
@@ -98,6 +100,9 @@ class WebSocket:
 
     async def send(self, message: str | bytes) -> None:
         """Send a text or a binary message."""
+        self._sent += 1
+        if not self._sent % CHUNKS_IN_A_ROW:
+            await asyncio.sleep(0)  # servers need not suspend whoever sends, least of all when the client is gone
         await self._open()
         kind = "text" if isinstance(message, str) else "bytes"
         try:
