@@ -379,3 +379,24 @@ async def echo(websocket: WebSocket, name: str) -> None:
 async def failing_echo(websocket: WebSocket) -> None:
     await websocket.accept()
     raise RuntimeError("on purpose")
+
+
+@app.websocket("/flood")
+async def flood(websocket: WebSocket) -> None:
+    """Sends, as fast as it can, and never receives."""
+    try:
+        while True:
+            await websocket.send("x" * 100_000)
+    finally:
+        record("conversation_ended")
+
+
+@app.websocket("/ticker")
+async def ticker(websocket: WebSocket) -> None:
+    """Sends now and then, and never receives."""
+    try:
+        while True:
+            await websocket.send("tick")
+            await asyncio.sleep(0.02)
+    finally:
+        record("conversation_ended")

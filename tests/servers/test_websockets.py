@@ -16,6 +16,14 @@ exceptions = pytest.importorskip("websockets.exceptions")
 pytestmark = pytest.mark.servers(protocol="asgi")
 
 
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
 @pytest.fixture
 def early_visit(server: Server, tmp_path: Path) -> Iterator[Visit]:
     """A client of a server that does something about errors of the app.
@@ -74,6 +82,17 @@ def test_a_client_that_vanishes_ends_the_conversation(visit: Visit) -> None:
     with connected(visit, "/echo/somebody") as websocket:
         assert websocket.recv(PATIENCE) == "hello somebody"
         websocket.socket.shutdown(2)
+    visit.wait_for("websocket_finished")
+    assert visit.events() == ["websocket_started", "conversation_ended", "websocket_finished"]
+
+
+@pytest.mark.parametrize("how", ["closed", "reset"])
+@pytest.mark.parametrize("path", ["/flood", "/ticker"])
+def test_a_client_that_vanishes_ends_a_view_that_only_sends(visit: Visit, path: str, how: str) -> None:
+    wire = visit.wire()
+    wire.request("GET", path, headers=HANDSHAKE)
+    wire.receive_until(b"\r\n\r\n")
+    wire.go_away(how)
     visit.wait_for("websocket_finished")
     assert visit.events() == ["websocket_started", "conversation_ended", "websocket_finished"]
 

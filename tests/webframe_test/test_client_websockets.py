@@ -168,7 +168,7 @@ def test_closing_it_is_heard_by_the_app_with_its_code(connect: Any, app: Webfram
     async def listen(websocket: Any) -> None:
         await websocket.accept()
         while True:
-            message = await websocket._receive()
+            message = await websocket._inbox.next()
             heard.append((message["type"], message.get("code"), message.get("reason")))
             if message["type"] == "websocket.disconnect":
                 return

@@ -17,6 +17,7 @@ from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError
 from webframe.core.handlers.base import LOOP, BaseHandler, may_have_been_heard
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
+from webframe.core.handlers.inbox import Inbox, Receive
 from webframe.core.handlers.intake import check_headers
 from webframe.core.handlers.streaming import CHUNKS_IN_A_ROW, iterate, shielded
 from webframe.core.signals import got_request_exception, websocket_finished, websocket_started
@@ -35,7 +36,6 @@ else:
 
 logger = logging.getLogger("webframe.request")
 
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # Codes with which a WebSocket is closed (RFC 6455 section 7.4.1).
@@ -56,7 +56,8 @@ class WebSocket:
         self.scope = scope
         # The handshake: headers, cookies, args, path, host ... as of any request.
         self.request = Request.from_scope({"method": "GET", **scope}, None)
-        self._receive = receive
+        # Gives what the client says; where the view only sends, it finds out whether the client is still there.
+        self._inbox = Inbox(receive)
         self._send = send
         # "connecting", "open" or "closed".
         self.state = "connecting"
@@ -77,7 +78,7 @@ class WebSocket:
             raise RuntimeError(f"This WebSocket is {self.state}: accept() belongs before everything else.")
         fields = list(headers)
         check_fields(fields)
-        message = await self._receive()
+        message = await self._inbox.next()
         if message["type"] == "websocket.disconnect":
             self._gone(message)
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
@@ -87,7 +88,7 @@ class WebSocket:
     async def receive(self) -> str | bytes:
         """The next message; raises `ClientDisconnected` when there are no more."""
         await self._open()
-        message = await self._receive()
+        message = await self._inbox.next()
         if message["type"] == "websocket.disconnect":
             self._gone(message)
         text: str | None = message.get("text")
@@ -104,12 +105,18 @@ class WebSocket:
         if not self._sent % CHUNKS_IN_A_ROW:
             await asyncio.sleep(0)  # servers need not suspend whoever sends, least of all when the client is gone
         await self._open()
+        farewell = self._inbox.farewell()
+        if farewell is not None:
+            self._gone(farewell)
         kind = "text" if isinstance(message, str) else "bytes"
         try:
             await self._send({"type": "websocket.send", kind: message})
-        except OSError as error:
-            self.state = "closed"
-            raise ClientDisconnected("The WebSocket's client went away.") from error
+        except (OSError, RuntimeError) as error:
+            # uvloop has a RuntimeError for a connection that is closed, and servers have one for mistakes of the view.
+            if isinstance(error, OSError) or await self._inbox.last_word() or self.state != "open":
+                self.state = "closed"
+                raise ClientDisconnected("The WebSocket's client went away.") from error
+            raise
 
     async def send_json(self, data: Any) -> None:
         """Send data as a JSON text."""
@@ -156,7 +163,7 @@ class WebSocket:
         """Let an ASGI app take the connection over, from the handshake to its end; for apps that are mounted."""
 
         async def receive() -> Mapping[str, Any]:
-            message = await self._receive()
+            message = await self._inbox.next()
             if message["type"] == "websocket.disconnect":
                 self.state = "closed"
             return message
@@ -256,6 +263,8 @@ async def _converse(websocket: WebSocket, endpoint: Endpoint, values: dict[str, 
             await websocket.refuse(error_response(error, websocket.request))
         else:
             await _report(websocket, error)
+    finally:
+        await websocket._inbox.end()
     await websocket.close(code)
 
 
