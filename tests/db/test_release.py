@@ -117,13 +117,53 @@ def test_after_receivers_of_the_signals_of_a_request(app, client, in_use):
     assert in_use() == 0
 
 
-def test_after_a_websocket(app, in_use):
+@pytest.mark.parametrize("path", ["/plain", "/async"])
+def test_after_a_receiver_of_request_started_has_failed(app, client, in_use, path):
+    from webframe.core.signals import request_started
+
+    def use(**kwargs):
+        ask()
+
+    def fail(**kwargs):
+        raise LookupError("not today")
+
+    @app.get("/plain")
+    def plain(request):
+        return "never"
+
+    @app.get("/async")
+    async def asynchronous(request):
+        return "never"
+
+    with request_started.connected_to(use), request_started.connected_to(fail):
+        with pytest.raises(LookupError) as failure:
+            client.get(path)
+    assert in_use() == 0
+    del failure  # until here it had everything that its traceback has
+
+
+def test_after_a_receiver_of_websocket_started_has_failed(app, in_use):
+    from webframe.core.signals import websocket_started
+
+    def use(**kwargs):
+        ask()
+
+    def fail(**kwargs):
+        raise LookupError("not today")
+
     @app.websocket("/")
     async def talk(websocket):
         await websocket.accept()
-        await websocket.send(str(await run(ask)))
-        await websocket.close()
 
+    with websocket_started.connected_to(use), websocket_started.connected_to(fail):
+        with pytest.raises(LookupError) as failure:
+            converse(app)
+    assert in_use() == 0
+    del failure
+
+
+def converse(app):
+    """One WebSocket, whose client only listens; what it was sent."""
     sent = []
 
     async def receive():
@@ -147,6 +187,17 @@ def test_after_a_websocket(app, in_use):
         "subprotocols": [],
     }
     asyncio.run(app.asgi(scope, receive, send))
+    return sent
+
+
+def test_after_a_websocket(app, in_use):
+    @app.websocket("/")
+    async def talk(websocket):
+        await websocket.accept()
+        await websocket.send(str(await run(ask)))
+        await websocket.close()
+
+    sent = converse(app)
     assert {"type": "websocket.send", "text": "1"} in sent
     assert in_use() == 0
 

@@ -23,7 +23,7 @@ from webframe.core.exceptions import ImproperlyConfigured
 from webframe.core.signals import request_finished, setting_changed, websocket_finished
 from webframe.db.configuration import configurations
 from webframe.db.errors import ConnectionDoesNotExist
-from webframe.db.holder import end_holder, held, holder_if_any, surrounding_holder
+from webframe.db.holder import held, holder_if_any, surrounding_holder
 from webframe.db.routers import DEFAULT_ALIAS as DEFAULT_ALIAS
 from webframe.db.routers import ConnectionRouter as ConnectionRouter
 from webframe.db.routers import router as router
@@ -200,7 +200,7 @@ def reset_queries(**kwargs: Any) -> None:
 def _end_of_request(sender: object, **kwargs: Any) -> None:
     lessee = current_lessee.get()
     if lessee is not None and lessee.holder is not None:
-        end_holder(lessee)
+        lessee.holder.end(lessee)
 
 
 def _begin_work() -> Callable[[], None]:

@@ -148,6 +148,14 @@ class Holder:
                 slot.over = self.over
             return slot
 
+    def end(self, lessee: Lessee) -> None:
+        """Give back what a request has used, now that it has ended; nothing that it took over from others."""
+        if self.owner is not None and self.owner() is lessee:
+            self.over = True
+            if self.slots:
+                _abandon_transactions(lessee, self)
+                self.release(even_in_transactions=True)
+
     def release(self, alias: str | None = None, *, even_in_transactions: bool = False) -> None:
         """Give the connections back that are not in the middle of a transaction, or those too once it has ended."""
         for slot in [self.slots[alias]] if alias in self.slots else list(self.slots.values()) if alias is None else []:
@@ -218,16 +226,6 @@ def surrounding_holder() -> Holder | None:
             return holder
         node = node.outer
     return None
-
-
-def end_holder(lessee: Lessee) -> None:
-    """Give back what a request has used, now that it has ended; nothing that it took over from others."""
-    holder = lessee.holder
-    if holder is not None and holder.owner is not None and holder.owner() is lessee:
-        holder.over = True
-        if holder.slots:
-            _abandon_transactions(lessee, holder)
-            holder.release(even_in_transactions=True)
 
 
 def _abandon_transactions(lessee: Lessee, holder: Holder) -> None:

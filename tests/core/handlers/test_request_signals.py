@@ -414,6 +414,25 @@ def test_what_fails_at_the_end_stops_nothing_else(
     assert len(caplog.records) == 5
 
 
+def test_what_a_receiver_of_started_has_registered_is_called_though_another_one_fails(
+    app: Webframe, serve: Any, heard: Any, code: Any, ok: Any
+) -> None:
+    def register(**kwargs: Any) -> None:
+        request = current_request.get()
+        assert request is not None
+        request.on_close(code(heard), "closer")
+
+    def fail(**kwargs: Any) -> None:
+        raise LookupError("not today")
+
+    heard.connect(request_started, register)
+    heard.connect(request_started, fail)
+    app.get("/")(code(ok))
+    with pytest.raises(LookupError):
+        serve(app)
+    assert heard.events == ["started", "closer"]
+
+
 @pytest.mark.parametrize("place", ["background task", "closer", "response"])
 def test_not_even_system_exit_at_the_end_stops_anything_else(
     app: Webframe, serve: Any, heard: Any, code: Any, place: str

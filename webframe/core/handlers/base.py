@@ -301,7 +301,8 @@ class BaseHandler:
     async def finish(self, request: Request, response: Response | None, edge: Edge) -> None:
         """End a request's life: background work, closers, then the signal; each whatever the others do.
 
-        A request that ended before request_started was sent has closers only.
+        A request that ended before request_started was sent, or within it, has
+        closers only, and gives back the connections to databases that receivers used.
         Runs once for each request, however often it is called.
         The first error of a receiver is raised at the end.
         """
@@ -316,7 +317,10 @@ class BaseHandler:
             close = response.aclose if response.is_async_body else response.close
             interruption = await self._run_guarded(edge, close) or interruption
         try:
-            if self.at_end.active and request.started and not request.is_mounted:
+            if not request.started:
+                if request.holder is not None:
+                    request.holder.end(request)
+            elif self.at_end.active and not request.is_mounted:
                 await edge.emit_to_all(self.at_end, self.sender)
         finally:
             if interruption is not None:

@@ -65,11 +65,11 @@ class WSGIHandler(BaseHandler):
             request.is_mounted, request.outer = True, environ[MOUNTED]
         if not endpoint.is_plain:
             return bridge.serve_on_process_loop(self, request, endpoint, start_response, context)
-        if request_started.active and not request.is_mounted:
-            request_started.send(WSGIHandler, environ=environ)
-        request.started = True
         response = None
         try:
+            if request_started.active and not request.is_mounted:
+                request_started.send(WSGIHandler, environ=environ)
+            request.started = True
             request.response = response = self.respond_plainly(request, endpoint)
             try:
                 if response.has_headers:
