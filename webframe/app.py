@@ -138,12 +138,10 @@ class Webframe(Group, ServedBothWays):
         """What goes before the addresses of this app."""
         if request is None:
             return self.mounted_at
-        route = request.route
-        if route is None:
-            return request.root_path + self.mounted_at
-        if route.policy.url_for == self.url_for:  # it answers the request itself, wherever it is mounted
-            return request.root_path
-        return request.root_path[: len(request.root_path) - len(route.mount_prefix)] + self.mounted_at
+        root_path = request.around[0][0] if request.around else request.root_path
+        # Where the request comes through this app, that is where it is mounted; there may be other places.
+        prefix = None if request.route is None else request.route.prefix_of(self.url_for)
+        return root_path + (self.mounted_at if prefix is None else prefix)
 
     @property
     def mounted_at(self) -> str:
@@ -250,12 +248,11 @@ def _load_compiler() -> None:
 
 
 def url_for(name: str, /, **values: Any) -> str:
-    """The address of a route of the app that serves the current request; see `Webframe.url_for`."""
+    """The address of a route of the app that has the current request now; see `Webframe.url_for`."""
     request = requests.current_request.get()
     if request is None or request.route is None:
         raise ImproperlyConfigured(f"url_for({name!r}) needs a current request; outside of one use app.url_for().")
-    url: str = request.route.policy.url_for(name, **values)
-    return url
+    return request.url_for(name, **values)
 
 
 _all_apps: weakref.WeakSet[Webframe] = weakref.WeakSet()

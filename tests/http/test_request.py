@@ -342,14 +342,6 @@ def test_the_root_path_is_no_part_of_the_path() -> None:
     assert (request.root_path, request.path, request.script_root) == ("/shop", "/cart", "/shop")
 
 
-def test_a_mounted_app_has_a_longer_root_path() -> None:
-    request = wsgi(SCRIPT_NAME="/a", PATH_INFO="/b/c")
-    request.enter_mount("/b")
-    assert (request.root_path, request.path) == ("/a/b", "/c")
-    request.enter_mount("/c")
-    assert (request.root_path, request.path) == ("/a/b/c", "/")
-
-
 @both
 def test_bytes_in_the_query_that_are_not_utf_8_are_refused(make: Callable[..., Request]) -> None:
     request = make(query=b"a=\xff")

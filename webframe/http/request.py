@@ -32,6 +32,7 @@ from webframe.http.json import get_provider
 from webframe.http.lazy import all_lazy, lazy
 from webframe.http.limits import Limits
 from webframe.http.parsing import KEEP_ENCODED, parse_content_length, parse_cookies, parse_urlencoded
+from webframe.http.places import Place, staying
 from webframe.utils import log
 from webframe.workers import Lease, current_lessee
 
@@ -60,6 +61,9 @@ class Request(WerkzeugRequest):
 
     # The request that the app around this one has passed on.
     outer: Request | None = None
+
+    # Where it is in the apps around the mounts that it has gone through (`http/places.py`); () in the app that serves.
+    around: Place = ()
 
     # The worker that its plain code runs in; None until there is some.
     lease: Lease | None = None
@@ -106,7 +110,7 @@ class Request(WerkzeugRequest):
 
         The last one registered is called first. What they raise is logged and stops none of the others.
         """
-        work = partial(function, *args, **kwargs)
+        work = staying(self, function, *args, **kwargs) if self.around else partial(function, *args, **kwargs)
         if self._closers is None:
             self._closers = []
         self._closers.append(work)
@@ -116,7 +120,7 @@ class Request(WerkzeugRequest):
 
         Tasks are called in the order in which they were added.
         """
-        work = partial(function, *args, **kwargs)
+        work = staying(self, function, *args, **kwargs) if self.around else partial(function, *args, **kwargs)
         if self._background is None:
             self._background = []
         self._background.append(work)
@@ -144,13 +148,9 @@ class Request(WerkzeugRequest):
         """The rule of the route, such as "/notes/<int:pk>"; None where none was found."""
         return None if self.route is None else self.route.rule or None
 
-    def enter_mount(self, prefix: str) -> None:
-        """Move a prefix of the path to `root_path`, for an app that is mounted below it."""
-        self.root_path, self.path = self.root_path + prefix, self.path[len(prefix) :] or "/"
-
     def url_for(self, name: str, /, **values: Any) -> str:
-        """The address of a route of the app that answers this request; see `Webframe.url_for`."""
-        url: str = self.route.policy.url_for(name, **values)
+        """The address of a route of the app that has this request now; see `Webframe.url_for`."""
+        url: str = self.route.url_for_at(len(self.around))(name, **values)
         return url
 
     # -- the request line

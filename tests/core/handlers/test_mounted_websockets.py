@@ -97,3 +97,17 @@ def test_websockets_of_a_mounted_webframe_find_their_routes(app):
 
     app.mount("/there", inner)
     assert talk(app, "/there/hello/Ada")[1]["text"] == "Ada /there /hello/Ada"
+
+
+def test_websockets_of_an_app_mounted_in_a_mounted_one_know_their_whole_prefix(app):
+    between, inner = Webframe("between_of_websockets"), Webframe("inner_of_websockets")
+
+    @inner.websocket("/hello", name="hello")
+    async def hello(websocket):
+        request = websocket.request
+        await websocket.send(f"{request.root_path} {request.path} {request.url_for('hello')} {app.url_for('home')}")
+
+    app.get("/home", name="home")(lambda request: "")
+    between.mount("/deep", inner)
+    app.mount("/there", between)
+    assert talk(app, "/there/deep/hello")[1]["text"] == "/there/deep /hello /there/deep/hello /home"

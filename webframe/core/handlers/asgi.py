@@ -115,8 +115,6 @@ class ASGIHandler(BaseHandler):
             endpoint, values = table.shortcut(scope["method"], path) or table.find(scope["method"], path)
             if values:
                 request.view_args = values
-            if endpoint.mount_prefix:
-                request.enter_mount(endpoint.mount_prefix)
         request.route = endpoint
         if endpoint.limits is not None:
             request.limits = endpoint.limits

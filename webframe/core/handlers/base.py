@@ -28,6 +28,7 @@ from webframe.core.handlers.streaming import run_to_its_end
 from webframe.core.signals import got_request_exception, request_finished
 from webframe.dispatch import Signal
 from webframe.http.errors import error_response
+from webframe.http.places import served_path
 from webframe.http.request import Request
 from webframe.http.response import Response, make_response
 from webframe.waiting import is_async, step, wait
@@ -257,7 +258,7 @@ class BaseHandler:
             log_http_error(request, outcome)
             return error_response(outcome, request)
         if isinstance(outcome, ClientDisconnected):
-            logger.info("The client went away: %s %r", request.method, request.path)
+            logger.info("The client went away: %s %r", request.method, served_path(request))
             return error_response(400, request)  # which nobody will read
         return outcome  # type: ignore[no-any-return]
 
@@ -449,7 +450,7 @@ def log_http_error(request: Request, error: HTTPException | HTTPError) -> None:
                 "%d: %s %r",
                 status,
                 request.method,
-                request.path,
+                served_path(request),
                 extra={"request": request, "status_code": status},
             )
 
@@ -460,7 +461,7 @@ def log_server_error(request: Request, error: BaseException) -> None:
         logger.error(
             "500: %s %r",
             request.method,
-            request.path,
+            served_path(request),
             exc_info=(type(error), error, error.__traceback__),
             extra={"request": request, "status_code": 500},
         )

@@ -16,6 +16,7 @@ from werkzeug.routing import RequestRedirect
 from webframe.core.exceptions import HTTPError
 from webframe.core.handlers.intake import HeaderLimits
 from webframe.http.limits import Limits
+from webframe.http.places import handler_from, passage
 from webframe.http.request import Request
 from webframe.http.response import Response
 from webframe.routing import Router, locate
@@ -37,6 +38,10 @@ class Middleware(NamedTuple):
 
     function: Callable[[Request], MiddlewareGenerator]
     is_async: bool
+
+
+class Passage(Middleware):
+    """What takes requests through a mount: plain code of ours that never blocks, and so may run on an event loop."""
 
 
 def plain_twin(twin: Callable[[Request], Generator[Any, Any, Any]]) -> Callable[[Function], Function]:
@@ -84,6 +89,14 @@ class Policy(NamedTuple):
         )
 
 
+class Mounted(NamedTuple):
+    """A mount between the app that serves a request and the app that has the route."""
+
+    prefix: str
+    # Finds the address of a route of the app around the mount.
+    url_for: Callable[..., str]
+
+
 class Endpoint:
     """A view with everything that surrounds it, ready to be called.
 
@@ -98,7 +111,7 @@ class Endpoint:
         "is_plain",
         "is_quick",
         "limits",
-        "mount_prefix",
+        "mounts",
         "name",
         "plain_middleware",
         "policy",
@@ -116,7 +129,7 @@ class Endpoint:
         rule: str = "",
         limits: Limits | None = None,
         stream: bool = False,
-        mount_prefix: str = "",
+        mounts: tuple[Mounted, ...] = (),
         is_quick: bool = False,
     ) -> None:
         self.view = view
@@ -129,30 +142,50 @@ class Endpoint:
         self.limits = limits
         # Whether the view reads the body by itself, from `request.stream`.
         self.stream = stream
-        # Where the app of this endpoint is mounted in the app that serves it.
-        self.mount_prefix = mount_prefix
+        # The mounts between the app that serves and the app of this endpoint, outermost first.
+        self.mounts = mounts
         # Whether nothing here suspends, so that the whole way from request to response runs in one plain thread.
         self.is_plain = not self.is_async and not any(layer.is_async for layer in self.policy.middleware)
         # Whether the view is plain code of ours that never blocks, and so may run on an event loop.
         self.is_quick = is_quick
         # Whether under ASGI the whole way goes to the request's worker, in one hop.
-        self.hops = self.is_plain and not (is_quick and not policy.middleware)
+        self.hops = self.is_plain and not (is_quick and all(type(layer) is Passage for layer in policy.middleware))
         # Whether there is nothing around a view that may run on an event loop.
         self.is_bare = (self.is_async or is_quick) and not policy.middleware
         self.plain_middleware = tuple(layer.function for layer in self.policy.middleware) if self.is_plain else ()
 
     def mounted(self, prefix: str, outer: Policy) -> Endpoint:
-        """The same endpoint, in an app that is mounted in another."""
+        """The same endpoint, in an app that is mounted in another: each sees the addresses of requests as its own."""
+        inner = self.policy
+        if not self.mounts:
+            inner = inner._replace(error_handlers=_handlers_from(0, inner))
+        policy = inner._replace(
+            middleware=(*outer.middleware, Passage(passage(prefix), False), *inner.middleware),
+            error_handlers=inner.error_handlers + _handlers_from(len(self.mounts) + 1, outer),
+        )
         return Endpoint(
             self.view,
-            outer.around(self.policy),
+            policy,
             name=self.name,
             rule=prefix + self.rule,
             limits=self.limits,
             stream=self.stream,
-            mount_prefix=prefix + self.mount_prefix,
+            mounts=(Mounted(prefix, outer.url_for), *self.mounts),
             is_quick=self.is_quick,
         )
+
+    def url_for_at(self, depth: int) -> Callable[..., str]:
+        """What finds addresses in the app that a request is in after so many mounts."""
+        return self.mounts[depth].url_for if depth < len(self.mounts) else self.policy.url_for
+
+    def prefix_of(self, url_for: Callable[..., str]) -> str | None:
+        """The prefix of the app with this `url_for` in the app that serves; None if requests do not come through it."""
+        prefix = ""
+        for mount in self.mounts:
+            if mount.url_for == url_for:
+                return prefix
+            prefix += mount.prefix
+        return prefix if self.policy.url_for == url_for else None
 
     def handler_for(self, error: BaseException) -> Callable[[Request, Any], Any] | None:
         """The function registered for an error: the nearest group's, by status code first, then by class."""
@@ -176,6 +209,13 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.rule} {self.described}>"
+
+
+def _handlers_from(levels: int, policy: Policy) -> tuple[ErrorHandlers, ...]:
+    """The error handlers of a policy, for routes that are so many mounts further in."""
+    return tuple(
+        {key: handler_from(levels, handler) for key, handler in handlers.items()} for handlers in policy.error_handlers
+    )
 
 
 def status_of(error: BaseException) -> int:

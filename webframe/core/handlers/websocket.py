@@ -24,6 +24,7 @@ from webframe.core.signals import got_request_exception, websocket_finished, web
 from webframe.http.environ import split_path
 from webframe.http.errors import error_response
 from webframe.http.json import get_provider
+from webframe.http.places import below, go_to, place_of
 from webframe.http.request import Request, current_request
 from webframe.http.response import Response
 from webframe.http.wire import check_fields
@@ -214,8 +215,8 @@ async def serve_websocket(table: RouteTable, scope: MutableMapping[str, Any], re
         endpoint, values = table.raising(error), None
     request.route = endpoint
     request.view_args = values
-    if endpoint.mount_prefix:
-        request.enter_mount(endpoint.mount_prefix)
+    for mount in endpoint.mounts:
+        go_to(request, below(place_of(request), mount.prefix))
     token = current_request.set(request)
     lease_token = own_lease()
     leave_asgiref = adopt_asgiref(request)

@@ -101,8 +101,6 @@ class WSGIHandler(BaseHandler):
             endpoint, values = table.shortcut(method, path) or table.find(method, path)
             if values:
                 request.view_args = values
-            if endpoint.mount_prefix:
-                request.enter_mount(endpoint.mount_prefix)
         request.route = endpoint
         if endpoint.limits is not None:
             request.limits = endpoint.limits
