@@ -44,7 +44,8 @@ def place_of(request: Placed) -> Place:
 def below(place: Place, prefix: str) -> Place:
     """Where a request is after it has gone from a place into a mount."""
     root_path, path = place[-1]
-    return (*place, (root_path + prefix, path[len(prefix) :] or "/"))
+    # With a single slash at its beginning, as routes are matched.
+    return (*place, (root_path + prefix, "/" + path[len(prefix) :].lstrip("/")))
 
 
 def go_to(request: Any, place: Place) -> None:

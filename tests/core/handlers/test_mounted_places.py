@@ -71,6 +71,26 @@ def test_middleware_that_keeps_a_path_to_itself_keeps_what_is_mounted_below_it(
     assert (response.status_code, response.text) == (403, "forbidden")
 
 
+@pytest.mark.parametrize("slashes", ["//", "///"])
+def test_slashes_too_many_below_a_mount_are_one_for_code_as_they_are_for_routes(
+    app: Webframe, between: Webframe, inner: Webframe, client: Client, slashes: str
+) -> None:
+    @between.middleware
+    def guard(request: Request) -> Iterator[Any]:
+        if request.path.startswith("/secret"):
+            yield Response("forbidden", 403)
+            return
+        yield
+
+    between.get("/secret")(lambda request: "SECRET")
+    between.get("/", name="home")(lambda request: f"{request.root_path} {request.path}")
+    inner.get("/page")(lambda request: f"{request.root_path} {request.path} {request.url}")
+    assert client.get(f"/inner{slashes}secret").status_code == 403
+    assert client.get(f"/inner{slashes}").text == "/inner /"
+    for path in f"/inner{slashes}deep/page", f"/inner{slashes}deep{slashes}page", f"/inner/deep{slashes}page":
+        assert client.get(path).text == "/inner/deep /page http://testserver/inner/deep/page"
+
+
 @pytest.mark.parametrize("async_view", [False, True], ids=["plain view", "async view"])
 @pytest.mark.parametrize("async_middleware", [False, True], ids=["plain middleware", "async middleware"])
 @pytest.mark.parametrize("outcome", ["answers", "refuses", "fails"])
