@@ -243,6 +243,76 @@ def test_an_updated_migration_gets_the_name_that_fits(shop: Any) -> None:
     assert "  Deleted shop/migrations/0002_pizza_price.py\n" in result.stdout
 
 
+FILL = """
+from webframe.db import migrations
+
+def fill(apps, schema_editor):
+    pass
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.RunPython(fill)]
+"""
+
+
+@pytest.mark.parametrize("number", ["0002_fill", "second"])
+@pytest.mark.parametrize("options", [[], ["--name", "fill"]])
+def test_functions_written_by_hand_survive_an_update(shop: Any, number: str, options: list[str]) -> None:
+    run(shop, "makemigrations")
+    shop.write(f"shop/migrations/{number}.py", FILL)
+    shop.write("shop/models.py", PIZZA + "    price = models.IntegerField(default=7)\n")
+    result = run(shop, "makemigrations", "--update", *options)
+    assert result.exit_code == 0, result.stderr
+    assert (shop.path / f"shop/migrations/{number}.py").read_text() == FILL
+    assert f"  Kept shop/migrations/{number}.py: delete it when its functions are in the new file." in result.stdout
+    there = {file.stem for file in (shop.path / "shop/migrations").glob("*.py")}
+    (new,) = there - {"__init__", "0001_initial", number}
+    assert options == [] or number == "second" or new == "0002_fill_updated"
+    text = (shop.path / f"shop/migrations/{new}.py").read_text()
+    assert "AddField" in text
+    assert f"shop.migrations.{new}" not in text
+    # As is asked for.
+    for name in ('importlib.import_module("shop.migrations.0002_fill").fill', "shop.migrations.second.fill"):
+        text = text.replace(name, "fill").replace("import shop.migrations.second\n", "")
+    shop.write(f"shop/migrations/{new}.py", f"def fill(apps, schema_editor):\n    pass\n\n{text}")
+    (shop.path / f"shop/migrations/{number}.py").unlink()
+    with override_settings(DATABASES={"default": "sqlite:///site.db"}):
+        assert f"Applying shop.{new}... OK" in run(shop, "migrate").stdout
+        connections.close_all()
+
+
+def test_an_update_that_uses_functions_of_other_files_only_deletes_its_own(shop: Any) -> None:
+    run(shop, "makemigrations")
+    shop.write("shop/migrations/0002_fill.py", FILL)
+    shop.write(
+        "shop/migrations/0003_again.py",
+        """
+        import importlib
+
+        from webframe.db import migrations
+
+        class Migration(migrations.Migration):
+            dependencies = [("shop", "0002_fill")]
+            operations = [migrations.RunPython(importlib.import_module("shop.migrations.0002_fill").fill)]
+        """,
+    )
+    shop.write("shop/models.py", PIZZA + "    price = models.IntegerField(default=7)\n")
+    result = run(shop, "makemigrations", "--update", "--name", "price")
+    assert files(shop) == ["0001_initial.py", "0002_fill.py", "0003_price.py"]
+    assert "  Deleted shop/migrations/0003_again.py\n" in result.stdout
+
+
+def test_nothing_is_written_where_one_migration_cannot_be(shop: Any) -> None:
+    shop.write("shop/models.py", PIZZA + "    price = models.IntegerField(default=lambda: 7)\n")
+    for options in ((), ("--dry-run",)):
+        result = run(shop, "makemigrations", "news", "shop", *options)
+        assert (result.exit_code, result.stdout) == (1, "")
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("Error: Cannot write <function Pizza.<lambda> at 0x")
+        assert "Put it at the top level of a module, with a name" in line
+        assert files(shop) == files(shop, "news") == []
+
+
 # -- squashmigrations
 
 

@@ -157,18 +157,21 @@ class Making:
     # -- writing
 
     def _write(self, changes: Changes) -> None:
-        for label, migrations in changes.items():
-            self._tell(heading(f"Migrations for {label!r}:"))
-            for migration in migrations:
-                self._write_one(migration)
+        # All texts before the first file: what cannot be written keeps everything from being written.
+        prepared = {
+            label: [prepare(migration, not self.no_header) for migration in migrations]
+            for label, migrations in changes.items()
+        }
+        for label, writers in prepared.items():
+            self._write_those_of(label, writers)
 
-    def _write_one(self, migration: Migration) -> None:
-        writer = writing.MigrationWriter(migration, include_header=not self.no_header)
-        path = shortened(writer.path)
-        self._tell(click.style(f"  {path}", bold=True))
-        for operation in migration.operations:
-            self._tell(f"    {operation.formatted_description()}")
-        self._put(writer)
+    def _write_those_of(self, label: str, writers: list[writing.MigrationWriter]) -> None:
+        self._tell(heading(f"Migrations for {label!r}:"))
+        for writer in writers:
+            self._tell(click.style(f"  {shortened(writer.path)}", bold=True))
+            for operation in writer.migration.operations:
+                self._tell(f"    {operation.formatted_description()}")
+            self._put(writer)
 
     def _put(self, writer: writing.MigrationWriter) -> None:
         if self.dry_run or self.check_changes:
@@ -183,23 +186,41 @@ class Making:
             self._tell(notice("  It uses functions of other migrations: see the comment at its top."))
 
     def _write_into_last(self, loader: MigrationLoader, changes: Changes) -> None:
+        prepared = []
         for label, migrations in changes.items():
             last = _last_of(loader, label)
             before = writing.MigrationWriter(last).path
-            for migration in migrations:
-                last.operations = [*last.operations, *migration.operations]
-                last.dependencies = [
-                    *last.dependencies,
-                    *(each for each in migration.dependencies if each[0] != label and each not in last.dependencies),
-                ]
-            last.operations = optimizer.MigrationOptimizer().optimize(last.operations, label)
-            number, _, _ = last.name.partition("_")
-            last.name = f"{number}_{self.name or last.suggest_name()}"
-            self._write({label: [last]})
-            after = writing.MigrationWriter(last).path
-            if before != after and not (self.dry_run or self.check_changes):
+            prepared.append((label, before, self._prepare_updated(last, migrations)))
+        for label, before, writer in prepared:
+            self._write_those_of(label, [writer])
+            if before == writer.path or self.dry_run or self.check_changes:
+                continue
+            if writer.refers_to(type(writer.migration).__module__):
+                self._tell(notice(f"  Kept {shortened(before)}: delete it when its functions are in the new file."))
+            else:
                 os.remove(before)
                 self._tell(f"  Deleted {shortened(before)}")
+
+    def _prepare_updated(self, last: Migration, migrations: list[Migration]) -> writing.MigrationWriter:
+        """The last migration with what is new, under the name that fits now."""
+        for migration in migrations:
+            last.operations = [*last.operations, *migration.operations]
+            last.dependencies = [
+                *last.dependencies,
+                *(
+                    each
+                    for each in migration.dependencies
+                    if each[0] != last.app_label and each not in last.dependencies
+                ),
+            ]
+        last.operations = optimizer.MigrationOptimizer().optimize(last.operations, last.app_label)
+        number, _, _ = last.name.partition("_")
+        former, last.name = last.name, f"{number}_{self.name or last.suggest_name()}"
+        writer = prepare(last, not self.no_header)
+        if last.name == former and writer.refers_to(type(last).__module__):
+            # The file that it would be put into is the one with the functions.
+            last.name = f"{former}_updated"
+        return writer
 
     # -- merging
 
@@ -213,9 +234,7 @@ class Making:
             self._show_branches(label, branches)
             if self.interactive and not questioner_for(True, err=self.scriptable).ask_merge(label):
                 continue
-            writer = writing.MigrationWriter(
-                merging.merge_migration(label, names, self.name), include_header=not self.no_header
-            )
+            writer = prepare(merging.merge_migration(label, names, self.name), not self.no_header)
             self._put(writer)
             if not (self.dry_run or self.check_changes):
                 self._tell(f"Created new merge migration {shortened(writer.path)}")
@@ -253,6 +272,14 @@ def _last_of(loader: MigrationLoader, label: str) -> Migration:
     if why:
         raise CommandError(f"The migration {last} cannot be updated: {why}. Make a new one, without --update.")
     return last
+
+
+def prepare(migration: Migration, include_header: bool) -> writing.MigrationWriter:
+    """What will write a migration, known to be able to. Raises CommandError for a value that cannot be written."""
+    writer = writing.MigrationWriter(migration, include_header=include_header)
+    with reported(None, ValueError, MigrationError):
+        _ = writer.path, writer.as_string()
+    return writer
 
 
 def shortened(path: str) -> str:

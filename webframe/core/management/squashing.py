@@ -16,13 +16,12 @@ from webframe.core.management.databases import (
     verbosity_option,
 )
 from webframe.core.management.errors import CommandError
-from webframe.core.management.making import shortened
+from webframe.core.management.making import prepare, shortened
 from webframe.core.management.project import pass_app
 from webframe.db.migrations.errors import AmbiguityError, MigrationError, NodeNotFoundError
 from webframe.db.migrations.loader import MigrationLoader
 from webframe.db.migrations.migration import Migration
 from webframe.db.migrations.squashing import migrations_to_squash, squashed
-from webframe.db.migrations.writer import MigrationWriter
 
 if TYPE_CHECKING:
     from webframe.app import Webframe
@@ -65,7 +64,7 @@ def squashmigrations(
         made = squashed(parts, squashed_name, optimize=not no_optimize)
         if verbosity:
             _tell_what_was_saved(sum(len(part.operations) for part in parts), len(made.operations), no_optimize)
-        writer = MigrationWriter(made, include_header=not no_header)
+        writer = prepare(made, not no_header)
         if os.path.exists(writer.path):
             raise CommandError(f"{shortened(writer.path)} is there already: choose another --squashed-name.")
         writer.write()

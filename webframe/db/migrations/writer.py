@@ -31,11 +31,18 @@ class MigrationWriter:
         self.include_header = include_header
         # Functions of other migrations that this one refers to: somebody has to move them here.
         self.borrowed: list[str] = []
+        # The import statements of the text.
+        self._imported: set[str] = set()
 
     @property
     def needs_manual_porting(self) -> bool:
         """Whether the text refers to functions in the files of other migrations; known when it was made."""
         return bool(self.borrowed)
+
+    def refers_to(self, module: str) -> bool:
+        """Whether the text refers to a module; known when it was made."""
+        named = f"import {module}" in self._imported
+        return named or any(name.rpartition(".")[0] == module for name in self.borrowed)
 
     def as_string(self) -> str:
         """The text of the file. Raises ValueError for a value that cannot be written."""
@@ -43,6 +50,7 @@ class MigrationWriter:
         serializer.imports.add(MIGRATIONS)
         body = list(self._attributes(serializer))
         self.borrowed = sorted(serializer.borrowed)
+        self._imported = serializer.imports
         lines = [f"    {name} = {laid_out(node, indent=4, column=7 + len(name))}" for name, node in body]
         # What is on one line stays together; each list stands by itself.
         text = ""
