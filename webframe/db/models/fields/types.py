@@ -56,12 +56,33 @@ def unlimited_char_type(collation: str | None = None) -> TypeEngine[Any]:
 
 def binary_type() -> TypeEngine[Any]:
     """Bytes, as many as there are."""
-    return sqlalchemy.LargeBinary().with_variant(mysql.LONGBLOB(), *MYSQL)
+    return Octets()
 
 
 def uuid_type() -> TypeEngine[Any]:
     """UUID on PostgreSQL, 32 hexadecimal digits elsewhere."""
     return sqlalchemy.Uuid(native_uuid=True).with_variant(sqlalchemy.Uuid(native_uuid=False), *MYSQL)
+
+
+def _quoted(text: str, dialect: Dialect) -> str:
+    """A text as a constant in SQL; what MySQL makes of backslashes is seen to by SQLAlchemy's compiler."""
+    text = text.replace("'", "''")
+    # Statements are run with parameters, though there are none: "%" has a meaning for some drivers.
+    return "'{}'".format(text.replace("%", "%%") if dialect.paramstyle in ("format", "pyformat") else text)
+
+
+class Octets(TypeDecorator[bytes]):
+    """Bytes; SQLAlchemy's own type can write only those into DDL that are text, and as text."""
+
+    impl = sqlalchemy.LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(mysql.LONGBLOB() if dialect.name in MYSQL else sqlalchemy.LargeBinary())
+
+    def literal_processor(self, dialect: Dialect) -> Processor:
+        template = "'\\x{}'::bytea" if dialect.name == "postgresql" else "X'{}'"
+        return lambda value: template.format(bytes(value).hex())
 
 
 class Moment(TypeDecorator[datetime.datetime]):
@@ -84,6 +105,11 @@ class Moment(TypeDecorator[datetime.datetime]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Processor:
         return _moment_from_text if dialect.name == "sqlite" else _moment_as_set
+
+    def literal_processor(self, dialect: Dialect) -> Processor:
+        if dialect.name == "postgresql":
+            return lambda value: _quoted(_with_offset(value), dialect)
+        return super().literal_processor(dialect)
 
     def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
         return _naive_in_utc(value)
@@ -108,6 +134,11 @@ def _moment_in_utc(value: datetime.datetime | None) -> datetime.datetime | None:
     if value is None or value.tzinfo is not None:
         return value
     return value.replace(tzinfo=UTC)
+
+
+def _with_offset(value: datetime.datetime) -> str:
+    # What has none would be understood in the time zone of the session, in constants too.
+    return f"{_naive_in_utc(value)}+00:00"
 
 
 def _moment_from_text(value: Any) -> datetime.datetime | None:
@@ -219,9 +250,36 @@ class Floating(TypeDecorator[float]):
     def result_processor(self, dialect: Dialect, coltype: object) -> Processor:
         return _as_float
 
+    def literal_processor(self, dialect: Dialect) -> Processor:
+        return _number_literals(dialect)
+
 
 def _as_float(value: Any) -> float | None:
     return value if value is None or type(value) is float else float(value)
+
+
+def _number_literals(dialect: Dialect) -> Callable[[Any], str]:
+    """How numbers are written into DDL, those too that are no digits in Python."""
+    special = _SPECIAL_NUMBERS.get(dialect.name, {})
+
+    def write(value: Any) -> str:
+        text = str(value)
+        Decimal(text)  # which raises for what is no number: it would be SQL
+        return special.get(text.lower(), text)
+
+    return write
+
+
+# MariaDB refuses them all, and says so itself.
+_SPECIAL_NUMBERS = {
+    "postgresql": {
+        "inf": "'Infinity'::double precision",
+        "-inf": "'-Infinity'::double precision",
+        "nan": "'NaN'::double precision",
+    },
+    # As it keeps those that come as parameters.
+    "sqlite": {"inf": "9e999", "-inf": "-9e999", "nan": "NULL"},
+}
 
 
 # Significant digits that a float keeps, whichever they are (C's DBL_DIG).
@@ -323,6 +381,11 @@ class JSONDocument(TypeDecorator[Any]):
             return None if value is None else json.dumps(value, cls=encoder, ensure_ascii=False, allow_nan=False)
 
         return dump
+
+    def literal_processor(self, dialect: Dialect) -> Processor:
+        # A text without a type would be compared as a text where nothing beside it is a document.
+        cast = "::jsonb" if dialect.name == "postgresql" else ""
+        return lambda value: _quoted(self.process_literal_param(value, dialect), dialect) + cast
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Processor:
         decoder = self.decoder
