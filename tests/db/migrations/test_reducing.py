@@ -29,6 +29,7 @@ from webframe.db.migrations.operations import (
     RunSQL,
     SeparateDatabaseAndState,
 )
+from webframe.db.migrations.optimizer import MigrationOptimizer
 from webframe.db.migrations.state import ProjectState
 from webframe.db.models import Index, UniqueConstraint
 
@@ -90,6 +91,25 @@ class TestOneModel:
         assert first.options.get("unique_together", set()) == set()
         assert [name for name, _ in first.fields] == ["id", "name"]
         assert set(first.options) <= {"unique_together"}
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            (RemoveField("Pizza", "id"), AlterField("Pizza", "name", models.CharField(max_length=5, primary_key=True))),
+            (RemoveField("Pizza", "id"), AddField("Pizza", "code", models.IntegerField(primary_key=True))),
+            (RemoveField("Pizza", "id"), AddField("Pizza", "size", number)),
+        ],
+    )
+    @pytest.mark.parametrize("first", [create(), CreateModel("Pizza", [("name", text)])])
+    def test_has_the_primary_key_that_it_has_in_the_end(self, first: CreateModel, change: Any) -> None:
+        def keys(operations: list[Operation]) -> dict[str, bool]:
+            state = ProjectState()
+            for operation in operations:
+                operation.state_forwards("shop", state)
+            return {name: field.primary_key for name, field in state.models["shop", "pizza"].fields.items()}
+
+        steps = [first, *change, AddField("Pizza", "price", number)]
+        assert keys(MigrationOptimizer().optimize(steps, "shop")) == keys(steps)
 
     def test_a_renamed_field_is_renamed_in_what_meta_says(self) -> None:
         (made,) = create(indexes=[by_name]).reduce(RenameField("Pizza", "name", "title"), "shop")

@@ -125,10 +125,18 @@ class CreateModel(ModelOperation):
             # Folded as any state is: what comes out is the model to make.
             state = ProjectState()
             self.state_forwards(app_label, state)
+            (before,) = state.models.values()
             operation.state_forwards(app_label, state)
             (made,) = state.models.values()
+            if _number_of_keys(before) != _number_of_keys(made):
+                # On the way from one primary key to another: a model that is made has one, and gets one if it has none.
+                return False
             return [CreateModel.from_state(made)]
         return super().reduce(operation, app_label)
+
+
+def _number_of_keys(state: ModelState) -> int:
+    return sum(bool(field.primary_key) for field in state.fields.values())
 
 
 class DeleteModel(ModelOperation):
