@@ -764,6 +764,32 @@ class TestTransactions:
                 cursor.execute(statement)
         assert "size" in columns("tests_pizza")
 
+    @pytest.mark.parametrize("done", [False, True])
+    def test_what_is_collected_builds_on_what_was_collected_before(
+        self, connection: Any, state: States, done: bool
+    ) -> None:
+        Pizza = pizza(state, {"indexes": [Index(fields=["name"], name="by_name")]})
+        first = pizza(state.at(), {"indexes": Pizza._meta.indexes}, x=models.IntegerField(default=1))
+        second = pizza(
+            state.at(),
+            {"indexes": Pizza._meta.indexes},
+            x=models.IntegerField(default=1),
+            y=models.TextField(default="b"),
+        )
+        create_all(second if done else Pizza)
+        with editor(collect_sql=True) as schema:
+            schema.add_field(Pizza, field(first, "x"))
+            schema.add_field(first, field(second, "y"))
+        if done:  # what the database has by now makes no difference
+            drop_all(second)
+            create_all(Pizza)
+        add("Margherita")
+        for statement in schema.collected_sql:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        assert execute("SELECT name, x, y FROM tests_pizza") == [("Margherita", 1, "b")]
+        assert indexes("tests_pizza").keys() == {"by_name"}
+
     def test_works_only_within_its_block(self, connection: Any, state: States) -> None:
         schema = editor()
         with pytest.raises(RuntimeError, match="within its 'with' block"):

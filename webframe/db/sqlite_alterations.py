@@ -18,6 +18,7 @@ from webframe.db.alterations import Alteration, bare, fields_referring, named_pa
 from webframe.db.definitions import define
 from webframe.db.errors import NotSupportedError
 from webframe.db.introspection import (
+    SQLiteColumn,
     sqlite_columns,
     sqlite_enforces_foreign_keys,
     sqlite_parts,
@@ -78,12 +79,10 @@ class SQLiteAlteration(Alteration):
         """Let Alembic make the table anew as it shall be, and copy the rows."""
         name = self.new_table.name
         self._refuse_within_transactions(name)
-        old_parts = sqlite_parts(self.connection, name)
+        found = self._found()
+        old_parts = sqlite_parts(self.connection, name) if found is not None else {}
         known = {*named_parts(self.old_table), *named_parts(self.new_table)}
-        there = {column.name for column in sqlite_columns(self.connection, name)}
-        old_parts_known = bool(there)
-        if not there:
-            there = set(self.old_table.c.keys())  # it has yet to be created, by statements that are only collected
+        there = set(self.old_table.c.keys()) if found is None else {column.name for column in found}
         for column in added:
             if column.name not in there:
                 self.statements.impl.add_column(name, Column(column.name, column.type, nullable=True))
@@ -92,7 +91,7 @@ class SQLiteAlteration(Alteration):
         for old, new in self.altered():
             if old.nullable and not new.nullable:
                 self.fill(self.new_fields[new.name], new, only_null=True)
-        target = self._target(there)
+        target = self._target(there, found or [])
         indexes = list(target.indexes)
         target.indexes.clear()
         sequence = self._sequence(name)
@@ -103,20 +102,24 @@ class SQLiteAlteration(Alteration):
                 "UPDATE sqlite_sequence SET seq = ? WHERE name = ? AND seq < ?", (sequence, name, sequence)
             )
         for index in sorted(indexes, key=lambda index: str(index.name)):
-            if str(index.name) in old_parts or str(index.name) in new_parts or not old_parts_known:
+            if str(index.name) in old_parts or str(index.name) in new_parts or found is None:
                 self.add_part(index)
         for part, sql in old_parts.items():
             if part not in known:
                 self.statements.run_text(sql)
 
-    def _target(self, there: set[str]) -> Table:
+    def _found(self) -> list[SQLiteColumn] | None:
+        """The columns in the database; None where statements are collected, of which those before have not been run."""
+        return sqlite_columns(self.connection, self.new_table.name) if self.statements.collected is None else None
+
+    def _target(self, there: set[str], found: list[SQLiteColumn]) -> Table:
         """The table as it shall be: with columns that are in the database only, without those in the model only."""
         state = self.after
         for each in state.fields:
             if each.column not in there:
                 state = state.without_field(each)
         target = define(state, self.connection)
-        for column in sqlite_columns(self.connection, self.new_table.name):
+        for column in found:
             if column.name in target.c or column.name in self.old_table.c:
                 continue
             default = None if column.default is None else sqlalchemy.text(f"({column.default})")
