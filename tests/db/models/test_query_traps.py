@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from webframe.core.exceptions import ValidationError
+from webframe.core.exceptions import FieldError, ValidationError
 from webframe.db import connection, models
 from webframe.db.models import Case, Count, F, Q, Sum, Value, When
 from webframe.db.models.functions import LPad
@@ -123,9 +123,17 @@ def test_a_string_as_the_result_of_a_case_is_the_name_of_a_field(person):
     assert list(padded) == ["AAA", "BB?"]
 
 
-def test_a_string_that_names_no_field_is_refused(person):
-    from webframe.core.exceptions import FieldError
+def test_what_alias_names_is_no_part_of_the_rows(person):
+    doubled = person.objects.alias(x=F("n") * 2)
+    assert doubled.filter(x=4).get().name == "Bob"
+    for select in (doubled.values, doubled.values_list):
+        with pytest.raises(FieldError, match="Cannot select the 'x' alias"):
+            select("x")
+    assert list(doubled.annotate(y=F("x")).order_by("x").values_list("y", flat=True)) == [2, 4]
+    assert list(doubled.annotate(x=F("x")).order_by("x").values_list("x", flat=True)) == [2, 4]
 
+
+def test_a_string_that_names_no_field_is_refused(person):
     with pytest.raises(FieldError, match="nope"):
         list(person.objects.annotate(x=Case(When(n=1, then="nope"))))
 

@@ -306,12 +306,20 @@ class Chaining(State):
         if operation is None:
             for name in names:
                 resolve_column(self.model, name, self._annotations)
+            self._refuse_aliases(names)
             operation = ops.Columns((names, shape))
             if not self._annotations:
                 remember(known, key, operation)
         clone = self._with(operation)
         clone._columns = (names, shape)
         return clone
+
+    def _refuse_aliases(self, names: tuple[str, ...]) -> None:
+        """Raise `FieldError` for what alias() has named: it is no part of the rows."""
+        selected = {each.name: each.selected for each in self._operations if type(each) is ops.Annotation}
+        for name in names:
+            if not selected.get(name, True):
+                raise FieldError(f"Cannot select the {name!r} alias. Use annotate() to promote it.")
 
     def _select_in_parts(self, names: tuple[str, ...], shape: str) -> Self:
         raise NotImplementedError
