@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from webframe.apps import Apps
 from webframe.core.management.cli import command_line
 
 HOUSE = str(Path(__file__).parents[3])
@@ -68,6 +69,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    # Other tests have left models behind that belong to no app.
+    strays = Apps.get_stray_models
+    monkeypatch.setattr(
+        Apps, "get_stray_models", lambda apps: [each for each in strays(apps) if _is_below(each, tmp_path)]
+    )
     modules = set(sys.modules)
     yield Folder(tmp_path)
     for name in set(sys.modules) - modules:
@@ -75,6 +81,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
             del sys.modules[name]
     os.environ.clear()
     os.environ.update(environ)
+
+
+def _is_below(model: type[object], folder: Path) -> bool:
+    return str(getattr(sys.modules.get(model.__module__), "__file__", None)).startswith(str(folder))
 
 
 @pytest.fixture
