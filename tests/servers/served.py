@@ -154,6 +154,14 @@ async def async_failing(request: Request) -> str:
     raise RuntimeError("on purpose")
 
 
+@app.get("/async/cancelled")
+async def awaits_what_is_cancelled(request: Request) -> str:
+    job = asyncio.create_task(asyncio.sleep(10))
+    job.cancel()
+    await job
+    return "never"
+
+
 @app.get("/background")
 def background(request: Request) -> str:
     request.add_background_task(record, "background")

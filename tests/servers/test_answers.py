@@ -45,6 +45,12 @@ def test_an_error_is_announced_once_and_answered_with_500(visit: Visit, style: s
     assert visit.all_events() == ["request_started", "got_request_exception", "request_finished"]
 
 
+def test_a_cancellation_that_nobody_has_asked_for_is_an_error_and_the_server_goes_on(visit: Visit) -> None:
+    for _ in range(2):
+        assert visit.get("/async/cancelled").status_code == 500
+    assert visit.all_events(2) == ["request_started", "got_request_exception", "request_finished"] * 2
+
+
 def test_an_unknown_address_is_a_404_and_no_error(visit: Visit) -> None:
     assert visit.get("/nowhere").status_code == 404
     assert visit.all_events() == PAIR

@@ -13,6 +13,7 @@ from webframe import Request, Response, StreamingResponse, Webframe, current_req
 from webframe.core.exceptions import ClientDisconnected
 from webframe.core.signals import request_finished, request_started
 from webframe.test import override_settings
+from webframe.waiting import wait
 
 DISCONNECT = {"type": "http.disconnect"}
 UPLOAD = {"method": "POST", "headers": [(b"host", b"testserver"), (b"transfer-encoding", b"chunked")]}
@@ -762,6 +763,27 @@ def test_a_loop_that_ends_finishes_the_requests_on_it(app: Webframe, asgi: Any, 
 
         asyncio.run(main())
         assert heard.events == ["started", "waits", "closer", "finished"]
+
+
+def test_a_server_that_cancels_everything_at_its_end_makes_no_error_of_a_plain_view_that_waits(
+    app: Webframe, asgi: Any, heard: Any
+) -> None:
+    @app.get("/")
+    def view(request: Request) -> str:
+        heard("waits")
+        wait(asyncio.sleep(60))
+        return "never"
+
+    async def main() -> None:
+        serving = asyncio.create_task(asgi(app).run())
+        await until(lambda: "waits" in heard.events and len(asyncio.all_tasks()) > 2)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+
+    run(main)
+    assert heard.events == ["started", "waits", "finished"]
 
 
 def test_after_many_cancelled_requests_the_app_serves_as_before(app: Webframe, asgi: Any, heard: Any) -> None:

@@ -24,6 +24,7 @@ from webframe.core.handlers.wsgi import WSGIHandler
 from webframe.core.signals import got_request_exception, request_finished, request_started
 from webframe.test import override_settings
 from webframe.test.client import Client
+from webframe.waiting import wait
 
 SENDERS = {"wsgi": WSGIHandler, "asgi": ASGIHandler}
 
@@ -192,6 +193,103 @@ def test_errors_may_be_passed_on_to_the_server(app: Webframe, serve: Any, heard:
             serve(app)
     assert caught.value is error
     assert heard.counts == FAILS
+
+
+async def await_what_is_cancelled(*args: Any) -> None:
+    job = asyncio.create_task(asyncio.sleep(10))
+    job.cancel()
+    await job
+
+
+def wait_for_what_is_cancelled(*args: Any) -> None:
+    wait(await_what_is_cancelled())
+
+
+def raise_cancelled_error(*args: Any) -> None:
+    raise asyncio.CancelledError
+
+
+UNCALLED_FOR = pytest.mark.parametrize(
+    "function", [await_what_is_cancelled, wait_for_what_is_cancelled, raise_cancelled_error]
+)
+
+
+@UNCALLED_FOR
+@pytest.mark.parametrize("place", ["view", "error handler", "middleware", "view below middleware"])
+def test_a_cancellation_that_nobody_has_asked_for_is_an_error(
+    app: Webframe,
+    client: Client,
+    heard: Any,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+    function: Callable[..., Any],
+) -> None:
+    if place == "error handler":
+        app.errorhandler(404)(function)
+        app.get("/")(raises(Http404()))
+    elif place == "middleware":
+
+        @app.middleware
+        async def cancelled(request: Request) -> AsyncIterator[Any]:
+            yield
+            await await_what_is_cancelled()
+
+        app.get("/")(lambda request: "ok")
+    else:
+        app.get("/")(function)
+    if place == "view below middleware":
+
+        @app.middleware
+        def passes(request: Request) -> Iterator[Any]:
+            yield
+
+    with caplog.at_level(logging.ERROR, "webframe.request"):
+        response = client.get("/")
+    assert response.status_code == 500
+    assert heard.counts == FAILS
+    error = heard.only("exception").error
+    assert isinstance(error, RuntimeError) and "nobody has cancelled the request" in str(error)
+    assert isinstance(error.__cause__, asyncio.CancelledError)
+    (record,) = caplog.records
+    assert record.exc_info is not None and record.exc_info[1] is error
+
+
+@UNCALLED_FOR
+def test_a_closer_that_awaits_what_is_cancelled_stops_nothing_else(
+    app: Webframe,
+    client: Client,
+    heard: Any,
+    caplog: pytest.LogCaptureFixture,
+    function: Callable[..., Any],
+) -> None:
+    @app.get("/")
+    def view(request: Request) -> str:
+        request.on_close(heard, "first")
+        request.on_close(function)
+        return "ok"
+
+    with caplog.at_level(logging.ERROR, "webframe.request"):
+        assert client.get("/").text == "ok"
+    assert heard.events == ["started", "first", "finished"]
+    assert len(caplog.records) == 1
+
+
+def test_a_stream_that_awaits_what_is_cancelled_is_an_ordinary_error_for_a_wsgi_server(
+    app: Webframe, wsgi: Any, heard: Any
+) -> None:
+    @app.get("/")
+    async def view(request: Request) -> StreamingResponse:
+        async def body() -> AsyncIterator[str]:
+            yield "a"
+            await await_what_is_cancelled()
+
+        return StreamingResponse(body())
+
+    exchange = wsgi(app)
+    with pytest.raises(RuntimeError, match="nobody has cancelled the request"):
+        exchange.body()
+    exchange.close()
+    assert heard.counts == GOES_WELL
 
 
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])

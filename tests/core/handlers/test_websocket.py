@@ -386,6 +386,19 @@ def test_an_error_of_the_view_closes_with_1011_and_is_announced_and_logged_once(
     assert record.exc_info[1] is error
 
 
+def test_a_cancellation_that_nobody_has_asked_for_is_an_error(app: Webframe, heard: Any) -> None:
+    @app.websocket("/")
+    async def view(websocket: WebSocket) -> None:
+        await websocket.accept()
+        job = asyncio.create_task(asyncio.sleep(10))
+        job.cancel()
+        await job
+
+    assert talk(app, "/").code == 1011
+    assert websocket_counts(heard) == (1, 1, 1)
+    assert isinstance(heard.only("exception").error, RuntimeError)
+
+
 def test_an_error_before_the_handshake_refuses_it_and_is_announced(app: Webframe, heard: Any) -> None:
     @app.websocket("/")
     async def view(websocket: WebSocket) -> None:

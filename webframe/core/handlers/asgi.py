@@ -23,7 +23,7 @@ from webframe.core.handlers.base import LOOP, NO_VALUES, BaseHandler, apply_cond
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import IncomingBody, Receive, check_content_length, check_headers, read_body
 from webframe.core.handlers.mounts import MOUNTED
-from webframe.core.handlers.streaming import ClientGone, iterate, run_to_its_end, shielded, until_gone
+from webframe.core.handlers.streaming import ClientGone, iterate, run_to_its_end, shielded, until_gone, was_cancelled
 from webframe.core.handlers.websocket import serve_websocket
 from webframe.core.signals import request_finished, request_started
 from webframe.http.hosts import accepted as accepted_hosts
@@ -158,7 +158,9 @@ class ASGIHandler(BaseHandler):
                 try:  # what get_response does where there is no middleware
                     answer = endpoint.view(request, **(request.view_args or NO_VALUES))
                     response = make_response(await answer if endpoint.is_async else answer)
-                except Exception as error:
+                except (Exception, asyncio.CancelledError) as error:
+                    if not isinstance(error, Exception) and was_cancelled():
+                        raise
                     response = await self.recover(request, endpoint, LOOP, error)
             else:
                 response = await self.get_response(request, endpoint, LOOP)

@@ -17,14 +17,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from types import GeneratorType
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from werkzeug.exceptions import HTTPException
 
+from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.core.exceptions import ClientDisconnected, HTTPError, MiddlewareError, SuspiciousOperation
 from webframe.core.handlers.endpoints import Endpoint, status_of
-from webframe.core.handlers.streaming import run_to_its_end
+from webframe.core.handlers.streaming import run_to_its_end, was_cancelled
 from webframe.core.signals import got_request_exception, request_finished
 from webframe.dispatch import Signal
 from webframe.http.errors import error_response
@@ -32,6 +33,11 @@ from webframe.http.places import served_path
 from webframe.http.request import Request
 from webframe.http.response import Response, make_response
 from webframe.waiting import is_async, step, wait
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = LateModule("asyncio")
 
 logger = logging.getLogger("webframe.request")
 security_logger = logging.getLogger("webframe.security")
@@ -152,7 +158,8 @@ class BaseHandler:
 
         Every `Exception` becomes a response, unless errors are to be passed on
         (PROPAGATE_EXCEPTIONS). SystemExit, cancellation and their like pass
-        through the middleware and are raised again.
+        through the middleware and are raised again. A CancelledError where nobody
+        has cancelled the request is an error like any other.
         """
         opened: list[Any] = []
         generator: Any = None
@@ -201,7 +208,7 @@ class BaseHandler:
             return await self._ascend(request, endpoint, edge, _layers(opened), answer)
         return response
 
-    async def recover(self, request: Request, endpoint: Endpoint, edge: Edge, error: Exception) -> Response:
+    async def recover(self, request: Request, endpoint: Endpoint, edge: Edge, error: BaseException) -> Response:
         """Answer an error of a response that was already made, such as a header that must not be sent."""
         return await self._ascend(request, endpoint, edge, [], error)
 
@@ -246,6 +253,7 @@ class BaseHandler:
             if not isinstance(outcome, BaseException):
                 return make_response(outcome)
             request.failed = True
+            outcome = _explained(outcome, endpoint)
             handler = endpoint.handler_for(outcome)
             if handler is not None:
                 return make_response(await edge.call(handler, request, outcome))
@@ -253,7 +261,7 @@ class BaseHandler:
             raise
         except BaseException as failure:
             request.failed = True
-            outcome = failure
+            outcome = _explained(failure, endpoint)
         if isinstance(outcome, (HTTPException, HTTPError)):
             log_http_error(request, outcome)
             return error_response(outcome, request)
@@ -336,7 +344,9 @@ class BaseHandler:
         except Exception:
             logger.exception("%r failed after the response; what else is to be done goes on.", function)
         except BaseException as error:
-            return error
+            if not isinstance(error, asyncio.CancelledError) or was_cancelled():
+                return error
+            logger.exception("%r awaited what was cancelled; what else is to be done goes on.", function)
         return None
 
 
@@ -417,6 +427,23 @@ def _meaning_of(error: BaseException, endpoint: Endpoint, generator: Any) -> Any
         value = _value_of(error)
         return MiddlewareError(_NEVER_YIELDED.format(_Layer(generator).name)) if value is None else value
     explained = RuntimeError(f"The view {endpoint.described} raised {type(error).__name__}.")
+    explained.__cause__ = error
+    return explained
+
+
+def _explained(error: BaseException, endpoint: Endpoint) -> BaseException:
+    """What an error means: itself, unless it is a cancellation that nobody has asked for."""
+    if isinstance(error, Exception) or not isinstance(error, asyncio.CancelledError) or was_cancelled():
+        return error
+    return uncalled_for(error, endpoint)
+
+
+def uncalled_for(error: BaseException, endpoint: Endpoint) -> Exception:
+    """The error that a CancelledError is where nobody has cancelled the request."""
+    explained = RuntimeError(
+        f"CancelledError came out of {endpoint.described}, though nobody has cancelled the request: a task or future "
+        f"that its code awaited was cancelled. If that may happen, catch the error there."
+    )
     explained.__cause__ = error
     return explained
 

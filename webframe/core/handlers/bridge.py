@@ -14,7 +14,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
-from webframe.core.handlers.base import LOOP, BaseHandler, apply_conditions
+from webframe.core.handlers.base import LOOP, BaseHandler, apply_conditions, uncalled_for
 from webframe.core.handlers.endpoints import Endpoint
 from webframe.core.handlers.streaming import iterate, shielded
 from webframe.core.signals import request_started
@@ -149,8 +149,10 @@ class Conversation:
             finally:
                 await shielded(handler.finish(request, self.response, LOOP))
         except BaseException as caught:
-            if not (self.delivered.is_set() and isinstance(caught, asyncio.CancelledError)):
+            if not isinstance(caught, asyncio.CancelledError):
                 error = caught
+            elif not self.delivered.is_set():  # nobody but the server cancels this task, when it is done with it
+                error = uncalled_for(caught, self.endpoint)
         end_lease(request)
         self.queue.put(_Ended(error))
 

@@ -6,8 +6,11 @@ import contextlib
 import types
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from webframe import waiting
+from webframe._jobs import job_here
 from webframe._lazy import LateModule
 from webframe.workers import run
 
@@ -134,6 +137,18 @@ async def _outcome(coroutine: Coroutine[Any, Any, T]) -> tuple[list[T], BaseExce
         return [await coroutine], None
     except BaseException as error:
         return [], error
+
+
+def was_cancelled() -> bool:
+    """Whether somebody has cancelled what the code here is part of: its task, or the call that runs in its worker.
+
+    A CancelledError alone does not say so: it also comes out of any cancelled task that is awaited.
+    """
+    if waiting.on_running_loop():
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0  # a server that steps its requests without tasks may cancel them
+    job = job_here()
+    return job is not None and job.is_forsaken(inf)
 
 
 class ClientGone(Exception):

@@ -15,11 +15,11 @@ from werkzeug.exceptions import HTTPException
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError
-from webframe.core.handlers.base import LOOP, BaseHandler, may_have_been_heard
+from webframe.core.handlers.base import LOOP, BaseHandler, may_have_been_heard, uncalled_for
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.inbox import Inbox, Receive
 from webframe.core.handlers.intake import check_headers
-from webframe.core.handlers.streaming import CHUNKS_IN_A_ROW, iterate, shielded
+from webframe.core.handlers.streaming import CHUNKS_IN_A_ROW, iterate, shielded, was_cancelled
 from webframe.core.signals import got_request_exception, websocket_finished, websocket_started
 from webframe.http.environ import split_path
 from webframe.http.errors import error_response
@@ -251,7 +251,7 @@ async def _converse(websocket: WebSocket, endpoint: Endpoint, values: dict[str, 
     """Run the view, then close what it left open: normally, or with 1011 after an error."""
     code = NORMAL
     try:
-        await LOOP.call(endpoint.view, websocket, **values)
+        await _call_view(websocket, endpoint, values)
     except ClientDisconnected:
         pass
     except asyncio.CancelledError:
@@ -267,6 +267,15 @@ async def _converse(websocket: WebSocket, endpoint: Endpoint, values: dict[str, 
     finally:
         await websocket._inbox.end()
     await websocket.close(code)
+
+
+async def _call_view(websocket: WebSocket, endpoint: Endpoint, values: dict[str, Any]) -> None:
+    try:
+        await LOOP.call(endpoint.view, websocket, **values)
+    except asyncio.CancelledError as error:
+        if was_cancelled():
+            raise
+        raise uncalled_for(error, endpoint) from error
 
 
 async def _report(websocket: WebSocket, error: Exception) -> None:
