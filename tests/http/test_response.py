@@ -64,7 +64,9 @@ def request(method="GET", *, protocol="wsgi", headers=()):
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
 chunks = st.one_of(texts, st.binary(max_size=8))
-values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_categories=["Cc"]), max_size=8)
+values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_categories=["Cc"]), max_size=8).map(
+    lambda value: value.strip(" ")
+)
 names = st.sampled_from(
     ["X-One", "x-one", "X-Two", "Content-Type", "content-length", "Expires", "Vary", "ETag", "Allow"]
 )
@@ -644,6 +646,32 @@ def test_a_header_value_that_would_end_early_is_refused_before_anything_is_sent(
         response.to_wsgi("GET") if protocol == "wsgi" else response.to_asgi("GET")
 
 
+CONTROL_CHARACTERS = [chr(code) for code in (*range(1, 32), 127) if chr(code) not in "\t\r\n"]
+
+
+@pytest.mark.parametrize("character", CONTROL_CHARACTERS, ids=ascii)
+def test_a_header_value_with_a_control_character_is_refused_before_a_server_does(protocol, character):
+    for value in f"a{character}b", character, f"a{character}", f"{character}a":
+        response = Response("a", headers={"X-One": value})
+        with pytest.raises(ValueError, match="X-One cannot be sent: .* control character"):
+            response.to_wsgi("GET") if protocol == "wsgi" else response.to_asgi("GET")
+        with pytest.raises(ValueError, match="control character"):
+            Response("a", content_type=f"text/{value}")
+
+
+@pytest.mark.parametrize("value", [" a b", "a b ", "\ta b\t", " \t a b \t "], ids=repr)
+def test_white_space_around_a_header_value_is_not_sent(value):
+    response = Response("a", headers={"X-One": value, "X-Two": "a\tb", "X-Three": " ", "Location": value})
+    fields = dict(response.to_wsgi("GET")[1])
+    assert (fields["X-One"], fields["X-Two"], fields["X-Three"]) == ("a b", "a\tb", "")
+    assert fields["Location"] == fields["Location"].strip()
+    assert (b"x-one", b"a b") in response.to_asgi("GET")[1]
+    for _ in range(2):
+        typed = Response("a", content_type=f"text/plain{value}")
+        assert typed.to_wsgi("GET")[1][0] == ("Content-Type", f"text/plain{value}".strip())
+        assert (b"content-type", f"text/plain{value}".strip().encode()) in typed.to_asgi("GET")[1]
+
+
 @pytest.mark.parametrize("name", ["X\r\nX-Evil", "X: Y", "X Y", "", "X\0", "Ünï", "X\n"])
 def test_a_header_name_that_is_none_is_refused(protocol, name):
     response = Response("a")
@@ -674,8 +702,9 @@ def test_no_header_ends_early(name, value):
         except ValueError:
             continue
         for text in [status, *(part for field in fields for part in field)]:
-            assert not set("\r\n\0") & set(text)
+            assert not {"\r", "\n", "\0", *CONTROL_CHARACTERS} & set(text)
             text.encode("latin-1")
+        assert all(sent == sent.strip(" \t") for _, sent in fields)
 
 
 @given(st.text(max_size=12))

@@ -21,9 +21,9 @@ from webframe.http.wire import (
     PLAIN_PATH,
     STATUS_LINES,
     EncodedStream,
-    check_fields,
     check_status_line,
-    check_value,
+    checked_fields,
+    checked_value,
     content_type_fields,
     content_types,
     encode_chunk,
@@ -92,7 +92,8 @@ class LightResponse(WerkzeugResponse):
             if type(response) is bytes or not isinstance(response, (str, bytes, bytearray)):
                 if content_type is not None:
                     if type(content_type) is not str or content_type not in content_type_fields:
-                        content_type_fields[content_type := str(content_type)]
+                        content_type = checked_value("Content-Type", str(content_type))
+                        content_type_fields[content_type]  # now it is known
                     self._content_type = content_type
                 elif mimetype is not None:
                     self._content_type = content_types[mimetype]
@@ -306,11 +307,10 @@ class LightResponse(WerkzeugResponse):
         if "get_wsgi_response" in overridden:
             body, status, headers = self.get_wsgi_response(environ)
             check_status_line(status)
-            check_fields(headers)
+            headers = checked_fields(headers)
             return status, headers, self._closing(body)
         if "get_wsgi_headers" in overridden:
-            headers = self.get_wsgi_headers(environ).to_wsgi_list()
-            check_fields(headers)
+            headers = checked_fields(self.get_wsgi_headers(environ).to_wsgi_list())
         else:
             headers = self._header_list(environ)
         body = self._closing(self.get_app_iter(environ)) if "get_app_iter" in overridden else self._chunks(method)
@@ -320,19 +320,20 @@ class LightResponse(WerkzeugResponse):
         """What werkzeug's `get_wsgi_headers` gives, from one look at the headers where none is out of the ordinary."""
         headers = self._first_fields() if self._headers is None and self._is_light else list(self.headers)
         has_length = has_location = False
+        all_ordinary = True
         for name, value in headers:
             field = field_names[name]
             if field in _DECIDING:
                 if field == b"content-length":
                     has_length = True
                 elif has_location or name != "Location" or self._may_change(value):
-                    headers = super().get_wsgi_headers(environ).to_wsgi_list()
-                    check_fields(headers)
-                    return headers
+                    return checked_fields(super().get_wsgi_headers(environ).to_wsgi_list())
                 else:
                     has_location = True
-            if not (value.isascii() and value.isprintable()):
-                check_value(name, value)
+            if not (value.isascii() and value.isprintable() and value.strip() is value):  # `is_ordinary`, for speed
+                all_ordinary = False
+        if not all_ordinary:
+            headers = [(name, checked_value(name, value)) for name, value in headers]
         if self._status_code in BODILESS:
             if self._status_code == 304:
                 remove_entity_headers(headers)

@@ -7,7 +7,7 @@ types can come from clients (a proxy of another site repeats what it is told).
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -59,34 +59,48 @@ class FieldNames(dict[str, bytes]):
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def check_fields(fields: Iterable[tuple[str, str]]) -> None:
-    """Raise `ValueError` if a name or a value must not be sent; see `FieldNames` and `check_value`."""
+def checked_fields(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return header fields as they are sent; see `FieldNames` and `checked_value`. A new list if one is changed."""
+    all_ordinary = True
     for name, value in fields:
         if name not in field_names:
             field_names[name]
-        if not (value.isascii() and value.isprintable()):
-            check_value(name, value)
+        all_ordinary = all_ordinary and is_ordinary(value)
+    return fields if all_ordinary else [(name, checked_value(name, value)) for name, value in fields]
 
 
-def check_value(name: str, value: str) -> None:
-    """Raise `ValueError` for a value that would end its header field early, or that no server can encode.
+def is_ordinary(value: str) -> bool:
+    """Whether a value can be sent as it is, without another look at it."""
+    return value.isascii() and value.isprintable() and value.strip() is value
 
-    Latin-1 is allowed, because PEP 3333 does, but not every client and server
-    knows what to make of it.
+
+def checked_value(name: str, value: str) -> str:
+    """Return a value as it is sent, without the white space around it, which is no part of it (RFC 9110 section 5.5).
+
+    Raises `ValueError` for one that would end its header field early, that has
+    other control characters, or that no server can encode. Latin-1 is allowed,
+    because PEP 3333 does, but not every client and server knows what to make of it.
     """
     if _LINE_END.search(value) is not None:
         raise ValueError(
             f"The header {name} cannot be sent: its value {value!r} holds a line break or a NUL. If it comes from a "
             f"client, somebody tries to add headers of their own."
         )
+    if _CONTROL.search(value) is not None:
+        raise ValueError(
+            f"The header {name} cannot be sent: its value {value!r} holds a control character, which servers and "
+            f"clients refuse. Leave it out, or percent-encode it."
+        )
     if not _is_latin(value):
         raise ValueError(
             f"The header {name} cannot be sent: its value {value!r} is not Latin-1. Encode it as the header's rules "
             f"say: percent-encoding in URLs, RFC 8187 in parameters such as filename*."
         )
+    return value.strip(" \t")
 
 
 _LINE_END = re.compile("[\r\n\0]")
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def _is_latin(text: str) -> bool:
@@ -116,8 +130,7 @@ class ContentTypeFields(dict[str, tuple[bytes, bytes]]):
     LIMIT = 512
 
     def __missing__(self, content_type: str) -> tuple[bytes, bytes]:
-        check_value("Content-Type", content_type)
-        field = (b"content-type", content_type.encode("latin-1"))
+        field = (b"content-type", checked_value("Content-Type", content_type).encode("latin-1"))
         if len(self) < self.LIMIT:
             self[content_type] = field
         return field
@@ -129,8 +142,7 @@ class ContentTypes(dict[str, str]):
     LIMIT = 512
 
     def __missing__(self, mimetype: str) -> str:
-        content_type = get_content_type(mimetype, "utf-8")
-        check_value("Content-Type", content_type)
+        content_type = checked_value("Content-Type", get_content_type(mimetype, "utf-8"))
         if len(self) < self.LIMIT:
             self[mimetype] = content_type
         return content_type

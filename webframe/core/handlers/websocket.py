@@ -27,7 +27,7 @@ from webframe.http.json import get_provider
 from webframe.http.places import below, go_to, place_of
 from webframe.http.request import Request, current_request
 from webframe.http.response import Response
-from webframe.http.wire import check_fields
+from webframe.http.wire import checked_fields
 from webframe.workers import adopt_asgiref, current_lease, end_lease, own_lease
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ class WebSocket:
         """
         if self.state != "connecting":
             raise RuntimeError(f"This WebSocket is {self.state}: accept() belongs before everything else.")
-        fields = list(headers)
-        check_fields(fields)
+        fields = checked_fields(list(headers))
         message = await self._inbox.next()
         if message["type"] == "websocket.disconnect":
             self._gone(message)
