@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from werkzeug.sansio.utils import get_host
 
+from webframe import Webframe
 from webframe.core.exceptions import DisallowedHost, ImproperlyConfigured
 from webframe.http import hosts
 from webframe.http.hosts import Forwarded, check_host, forwarded, host_name, is_trusted_proxy
@@ -127,7 +129,7 @@ def test_hosts_that_pass_are_hosts_for_werkzeug(raw: str) -> None:
 
 
 def test_allowed_hosts_are_remembered() -> None:
-    hosts.accepted.clear()
+    hosts._forget_hosts()
     check_host("localhost:1234")
     check_host(b"localhost:1234")
     assert "localhost:1234" in hosts.accepted
@@ -144,6 +146,20 @@ def test_what_was_allowed_is_forgotten_when_the_setting_changes() -> None:
         check_host("example.org")
         assert "example.org" in hosts.accepted
     assert "example.org" not in hosts.accepted
+
+
+def test_what_a_trusted_proxy_says_about_the_host_is_checked_whatever_came_before(
+    client_for: Callable[..., Any],
+) -> None:
+    with override_settings(ALLOWED_HOSTS=["example.org"], TRUSTED_PROXIES=["127.0.0.1"]):
+        app = Webframe("hosts_behind_a_proxy")
+        app.get("/")(lambda request: "ok")
+        client = client_for(app)
+        good, evil = {"Host": "example.org"}, {"Host": "example.org", "X-Forwarded-Host": "evil.example"}
+        for _ in range(2):
+            assert client.get("/", headers=evil).status_code == 400
+            assert client.get("/", headers=good).text == "ok"
+    assert hosts.accepted == {}
 
 
 def test_clients_cannot_fill_the_memory_with_hosts() -> None:

@@ -19,8 +19,12 @@ from webframe.core.signals import setting_changed
 # The Host header
 
 # Values of the Host header, as text or as bytes, that were found to be allowed. Ask `raw in accepted` first: that is
-# all it costs for every request but the first of its kind. Holds no more than MAX_ACCEPTED values.
+# all it costs for every request but the first of its kind. Holds no more than MAX_ACCEPTED values, and none where there
+# are TRUSTED_PROXIES: what they say about the host counts for more than the header.
 accepted: dict[str | bytes | None, bool] = {}
+
+# The same, of hosts that any header or proxy has named.
+_allowed: dict[str | bytes | None, bool] = {}
 
 # With "*" or a leading dot in ALLOWED_HOSTS the number of hosts is in the hands of clients.
 MAX_ACCEPTED = 1024
@@ -40,7 +44,7 @@ def check_host(raw: str | bytes | None) -> None:
     Allowed are the names in the setting ALLOWED_HOSTS (".example.org" includes its subdomains, "*" is any), loopback
     names and "testserver". None, the lack of a Host header (HTTP/1.0), passes: the request then has the server's name.
     """
-    if raw in accepted:
+    if raw in _allowed:
         return
     if raw is not None:
         host = raw.decode("latin-1") if isinstance(raw, bytes) else raw
@@ -54,9 +58,11 @@ def check_host(raw: str | bytes | None) -> None:
                 f"The host {_shown(host)} is not allowed here. "
                 f"If this site should answer to it, add {_shown(name)} to the setting ALLOWED_HOSTS."
             )
-    if len(accepted) >= MAX_ACCEPTED:
-        accepted.clear()
-    accepted[raw] = True
+    if len(_allowed) >= MAX_ACCEPTED:
+        _forget_hosts()
+    _allowed[raw] = True
+    if trusted_proxies() is None:
+        accepted[raw] = True
 
 
 def host_name(host: str) -> str | None:
@@ -273,12 +279,17 @@ def _address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def _forget_hosts() -> None:
+    accepted.clear()
+    _allowed.clear()
+
+
 def _forget(sender: Any, *, setting: str, **kwargs: Any) -> None:
     global _trusted_proxies
-    if setting == "ALLOWED_HOSTS":
-        accepted.clear()
-    elif setting == "TRUSTED_PROXIES":
+    if setting == "TRUSTED_PROXIES":
         _trusted_proxies = None
+    if setting in ("ALLOWED_HOSTS", "TRUSTED_PROXIES"):
+        _forget_hosts()
 
 
 setting_changed.connect(_forget)

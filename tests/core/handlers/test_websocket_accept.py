@@ -27,7 +27,8 @@ def test_header_fields_are_sent_in_lower_case():
 
 
 @pytest.mark.parametrize(
-    "field", [("X-Room", "a\r\nSet-Cookie: b"), ("X-Room", "a\0"), ("X-Room", "a\x01"), ("X\nRoom", "a"), ("X-Room", "日本")]
+    "field",
+    [("X-Room", "a\r\nSet-Cookie: b"), ("X-Room", "a\0"), ("X-Room", "a\x01"), ("X\nRoom", "a"), ("X-Room", "日本")],
 )
 def test_header_fields_that_would_end_early_are_refused_before_anything_is_sent(field):
     with pytest.raises(ValueError, match="cannot be sent"):
