@@ -84,7 +84,7 @@ class Defaults:
     """Header fields a request may have. More is answered with 431."""
 
     MAX_HEADER_SIZE: int = 32 * 1024
-    """Bytes all header fields of a request may have together."""
+    """Bytes all header fields of a request may have together; under WSGI only those with many fields are measured."""
 
     JSON_MAX_DEPTH: int = 64
     """How deep brackets may nest in a JSON body: parsers recurse, and a body of brackets only must not end them."""
