@@ -134,6 +134,16 @@ def test_more_digits_than_python_converts_are_not_found(rule: str, digits: str) 
         router_of(rule).match("GET", path)
 
 
+@pytest.mark.parametrize("rule", ["/<float:x>", "/n/<float:x>/y", "/<float(min=10):x>", "/<float(signed=True):x>"])
+def test_a_float_that_would_be_infinite_is_not_found(rule: str) -> None:
+    def path(digits: int) -> str:
+        return "/".join("1" * digits + ".5" if "<" in part else part for part in rule.split("/"))
+
+    with pytest.raises(NotFound):
+        router_of(rule).match("GET", path(310))
+    assert router_of(rule).match("GET", path(300))[1]["x"] > 1e299
+
+
 @pytest.mark.parametrize("text", ["1" * 2**20, "a/" * 2**19, "a//" * 2**18, "é" * 2**20, "a\n" * 2**19])
 def test_a_path_of_a_megabyte_is_answered_soon(text: str) -> None:
     converters = ["int", "float", "uuid", "string", "path", "any(a,b)", "string(length=2)", "int(signed=True)"]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
+from math import isinf
 from threading import Lock
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
-from werkzeug.routing import BaseConverter, Map, MapAdapter, RequestRedirect, Rule
+from werkzeug.routing import BaseConverter, FloatConverter, Map, MapAdapter, RequestRedirect, Rule, ValidationError
 
 from webframe._fast_routing import Shortcuts
 from webframe.core.exceptions import ImproperlyConfigured, NoReverseMatch
@@ -75,7 +76,7 @@ class Router:
 
     def __init__(self, *, strict_slashes: bool = True) -> None:
         # Rules are bound, and so compiled, to this map only; each frozen form has a map of its own to search.
-        self._binder = Map(strict_slashes=strict_slashes, converters={MountPath.name: MountPath})
+        self._binder = Map(strict_slashes=strict_slashes, converters={MountPath.name: MountPath, "float": FiniteFloat})
         self.converters = self._binder.converters
         self.static = {}
         # Both in the order they were added; extended under the lock.
@@ -365,6 +366,17 @@ class RouteRule(Rule):
                     f"redirect_to={destination!r} uses <{variable}>, which the rule {self.rule!r} has not."
                     f"{_did_you_mean(variable, self.arguments)}"
                 )
+
+
+class FiniteFloat(FloatConverter):
+    """werkzeug's `float`, without the infinity that more than 308 digits before the point are."""
+
+    def to_python(self, value: str) -> float:
+        """The number; raises `ValidationError` if it is too large for one."""
+        number: float = super().to_python(value)
+        if isinf(number):
+            raise ValidationError
+        return number
 
 
 class MountPath(BaseConverter):
