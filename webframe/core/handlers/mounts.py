@@ -159,9 +159,15 @@ class _Conversation:
         outcome: BaseException | None = None
         try:
             await self.app(self.scope, self._receive, self.messages.put)
-        except Exception as error:
+        except asyncio.CancelledError as error:
+            if self.gone.is_set():
+                raise  # it was stopped
+            outcome = RuntimeError(f"The mounted app {self.app!r} was cancelled, by itself or by what it awaited.")
+            outcome.__cause__ = error
+        except BaseException as error:  # SystemExit, too, is to be raised in the task of the request
             outcome = error
-        await self.messages.put(outcome)
+        if not self.gone.is_set():
+            await self.messages.put(outcome)
 
     async def _receive(self) -> MutableMapping[str, Any]:
         if self.body_sent:
