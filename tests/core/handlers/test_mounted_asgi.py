@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from webframe import Webframe
 from webframe.test.client import Client
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
+WHOLE = {"type": "http.response.body", "body": b"whole"}
 PART = {"type": "http.response.body", "body": b"part", "more_body": True}
 
 
@@ -59,3 +61,78 @@ def test_an_exit_in_an_asgi_app_is_raised_where_the_request_is_served(app: Webfr
     with pytest.raises(SystemExit):
         serve(app, "/inner/")
     assert heard.counts == (1, 0, 1)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.timeout(10)
+def test_what_an_asgi_app_does_after_its_last_byte_runs_to_its_end_before_the_request_finishes(
+    app: Webframe, client: Client, heard: Any, method: str
+) -> None:
+    async def busy(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(START)
+        await send(WHOLE)
+        await asyncio.sleep(0.02)
+        heard((await receive())["type"])
+        await send(WHOLE)  # which nobody takes
+        heard("task")
+
+    app.mount("/inner", busy)
+    assert client.request(method, "/inner/").text == ("whole" if method == "GET" else "")
+    assert heard.events == ["started", "http.disconnect", "task", "finished"]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("failure", ["error", "cancellation"])
+def test_an_error_after_the_last_byte_of_an_asgi_app_is_logged(
+    app: Webframe, client: Client, heard: Any, caplog: pytest.LogCaptureFixture, failure: str
+) -> None:
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send(WHOLE)
+        await asyncio.sleep(0)
+        if failure == "error":
+            raise ValueError("too late")
+        await be_cancelled()
+
+    app.mount("/inner", failing)
+    with caplog.at_level(logging.ERROR, "webframe.request"):
+        assert client.get("/inner/").text == "whole"
+    (record,) = caplog.records
+    assert "the mounted app" in record.getMessage()
+    assert "failed after the response" in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[0] is (ValueError if failure == "error" else RuntimeError)
+    assert heard.events == ["started", "finished"]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("stubborn", [False, True], ids=["obedient", "stubborn"])
+def test_an_asgi_app_whose_body_is_not_complete_is_cancelled_when_the_client_goes(
+    app: Webframe, wsgi: Any, asgi: Any, protocol: str, heard: Any, stubborn: bool
+) -> None:
+    async def streaming(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        try:
+            while True:
+                await send(PART)
+        except asyncio.CancelledError:
+            heard("cancelled")
+            if not stubborn:
+                raise
+            await send(PART)
+            await send(PART)
+
+    app.mount("/inner", streaming)
+    if protocol == "wsgi":
+        exchange = wsgi(app, "/inner/")
+        assert next(exchange.result) == b"part"
+        exchange.close()
+    else:
+
+        def leave(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                raise OSError("The client has gone.")
+
+        asyncio.run(asgi(app, "/inner/", on_send=leave).run())
+    assert heard.events == ["started", "cancelled", "finished"]

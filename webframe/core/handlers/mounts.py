@@ -110,7 +110,11 @@ def _scope_from_environ(request: Request) -> dict[str, Any]:
 
 
 class _Conversation:
-    """One request to a mounted ASGI app, which runs in a task of its own until its body is complete."""
+    """One request to a mounted ASGI app, which runs in a task of its own.
+
+    Once its body is complete it runs to its end, before the request finishes,
+    as background tasks do; else it is cancelled when the request ends.
+    """
 
     def __init__(self, app: Callable[..., Awaitable[None]], request: Request, scope: MutableMapping[str, Any]) -> None:
         self.app = app
@@ -119,18 +123,15 @@ class _Conversation:
         # From the app: messages, then None, or the error that ended it. One at a time, so that it waits for the client.
         self.messages: asyncio.Queue[Any] = asyncio.Queue(1)
         self.body_sent = False
+        # Set when nobody listens to the app any more.
         self.gone = asyncio.Event()
+        # Whether the app has said all of its response, and how it failed after that.
+        self.is_complete = False
+        self.failure: BaseException | None = None
 
     async def response(self) -> Response:
         """Start the app and wait for the beginning of its response."""
-        task = asyncio.create_task(self._run())
-
-        async def stop() -> None:
-            self.gone.set()
-            task.cancel()
-            await asyncio.wait((task,))
-
-        self.request.on_close(stop)
+        self.request.on_close(self._end, asyncio.create_task(self._run()))
         message = await self._next()
         while message is not None and message["type"] != "http.response.start":
             message = await self._next()
@@ -141,6 +142,15 @@ class _Conversation:
         response.headers.clear()
         response.headers.extend(headers)
         return response
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        self.gone.set()
+        if not self.is_complete:
+            task.cancel()
+        await asyncio.wait((task,))
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
 
     async def _body(self) -> AsyncIterator[bytes]:
         while (message := await self._next()) is not None:
@@ -158,16 +168,24 @@ class _Conversation:
     async def _run(self) -> None:
         outcome: BaseException | None = None
         try:
-            await self.app(self.scope, self._receive, self.messages.put)
+            await self.app(self.scope, self._receive, self._send)
         except asyncio.CancelledError as error:
-            if self.gone.is_set():
+            if self.gone.is_set() and not self.is_complete:
                 raise  # it was stopped
             outcome = RuntimeError(f"The mounted app {self.app!r} was cancelled, by itself or by what it awaited.")
             outcome.__cause__ = error
         except BaseException as error:  # SystemExit, too, is to be raised in the task of the request
             outcome = error
-        if not self.gone.is_set():
+        if self.is_complete:
+            self.failure = outcome
+        elif not self.gone.is_set():
             await self.messages.put(outcome)
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if self.is_complete or self.gone.is_set():
+            return  # nobody would take it
+        await self.messages.put(message)
+        self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def _receive(self) -> MutableMapping[str, Any]:
         if self.body_sent:
@@ -180,3 +198,6 @@ class _Conversation:
             return {"type": "http.disconnect"}
         self.body_sent = not body
         return {"type": "http.request", "body": body, "more_body": bool(body)}
+
+    def __repr__(self) -> str:
+        return f"<conversation with the mounted app {self.app!r}>"
