@@ -745,6 +745,10 @@ def test_one_view_may_have_several_rules(app: Webframe, client: Client) -> None:
         (lambda app: app.mount("/", echo_wsgi), "prefix"),
         (lambda app: app.mount("", echo_wsgi), "prefix"),
         (lambda app: app.mount("/x", app), "itself"),
+        (lambda app: app.mount("/<int:shop>/admin", echo_wsgi), "'/<int:shop>/admin': .* fixed text"),
+        (lambda app: app.group("/<int:shop>").mount("/admin", Webframe("other")), "'/<int:shop>/admin': .* Group"),
+        (lambda app: app.include(mounting("/admin"), "/<int:shop>"), "'/<int:shop>/part/admin'"),
+        (lambda app: app.group("/<shop>").include(mounting("/admin")), "'/<shop>/part/admin'"),
         (lambda app: app.mount("/x", 42), "42"),
         (lambda app: app.mount("/x", echo_wsgi, protocol="rsgi"), "rsgi"),
         (lambda app: app.middleware(lambda request: None), "generator"),
@@ -754,6 +758,22 @@ def test_one_view_may_have_several_rules(app: Webframe, client: Client) -> None:
 def test_a_mistake_is_refused_where_it_is_made(app: Webframe, mistake: Callable[[Webframe], Any], message: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=message):
         mistake(app)
+
+
+def mounting(prefix: str) -> Group:
+    """A group with another one in it, where an app is mounted."""
+    group = Group()
+    group.group("/part").mount(prefix, echo_wsgi)
+    return group
+
+
+def test_a_mount_that_comes_below_a_variable_later_is_refused_when_the_app_is_frozen(app: Webframe) -> None:
+    shop, part = Group("/<int:shop>"), Group()
+    app.include(shop)
+    shop.include(part)
+    part.mount("/admin", Webframe("other"))
+    with pytest.raises(ImproperlyConfigured, match="'/<int:shop>/admin'"):
+        app.routes()
 
 
 def test_groups_cannot_include_each_other_in_a_circle() -> None:

@@ -234,6 +234,8 @@ class Group:
         if converters is not None:
             for rule in group._rules():
                 routing.check_rule(rule, converters)
+        for mounted in group._mount_prefixes():
+            _check_is_fixed(self.prefix + prefix.rstrip("/") + mounted)
         self._entries.append(Included(prefix.rstrip("/"), group))
         group._parents.add(self)
         self._changed()
@@ -254,6 +256,7 @@ class Group:
         if not prefix.startswith("/") or not prefix.strip("/"):
             raise ImproperlyConfigured(f"An app is mounted under a prefix such as '/admin', not {prefix!r}.")
         prefix = prefix.rstrip("/")
+        _check_is_fixed(self.prefix + prefix)
         ours = isinstance(app, Group) and isinstance(app, ServedBothWays)
         if ours and app._mounts(self):
             raise ImproperlyConfigured(f"{app!r} cannot be mounted in itself, nor in what is mounted in it.")
@@ -290,6 +293,7 @@ class Group:
                 self._fill_route(router, policy, prefix, names, entry)
             elif isinstance(entry, Mount):
                 mount_prefix = prefix + entry.prefix
+                _check_is_fixed(mount_prefix)
                 if entry.view is None:
                     router.add_mount(mount_prefix, endpoints.MountedTable(mount_prefix, policy, entry.app._table))
                 else:
@@ -331,6 +335,15 @@ class Group:
             elif isinstance(entry, Included):
                 yield from entry.group.mounted_apps(prefix + self.prefix + entry.prefix)
 
+    def _mount_prefixes(self) -> Iterator[str]:
+        """The prefixes of all that is mounted here and in the groups within."""
+        for entry in self._entries:
+            if isinstance(entry, Mount):
+                yield self.prefix + entry.prefix
+            elif isinstance(entry, Included):
+                for prefix in entry.group._mount_prefixes():
+                    yield self.prefix + entry.prefix + prefix
+
     def _known_converters(self) -> Collection[str] | None:
         """The names of the converters that rules may use; None where no app says which there are."""
         known = (parent._known_converters() for parent in self._parents)
@@ -369,6 +382,16 @@ def checked(function: F, what: str) -> F:
     if not callable(function):
         raise ImproperlyConfigured(f"{function!r} is not callable, so it cannot be {what}.")
     return function
+
+
+def _check_is_fixed(prefix: str) -> None:
+    """Refuse a mount below a variable, whose value no mounted app could be given."""
+    if "<" in prefix:
+        raise ImproperlyConfigured(
+            f"An app cannot be mounted under {prefix!r}: the prefix of a mount is fixed text, because a mounted app "
+            "does not receive the values of variables. Mount it under a prefix without them, or put its routes into a "
+            "Group and include() that."
+        )
 
 
 def _twin_of(code_or_exception: int | type[BaseException]) -> int | type[BaseException] | None:
