@@ -65,8 +65,8 @@ def build_environ(scope: Scope, stream: IO[bytes] | None = None) -> dict[str, An
     query = scope.get("query_string", b"").decode("latin-1")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.get("method", "GET"),
-        "SCRIPT_NAME": _as_latin_1(root_path),
-        "PATH_INFO": _as_latin_1(path),
+        "SCRIPT_NAME": as_latin_1(root_path),
+        "PATH_INFO": as_latin_1(path),
         "QUERY_STRING": query,
         "SERVER_NAME": "localhost",  # PEP 3333: neither may be empty
         "SERVER_PORT": "80",
@@ -139,5 +139,6 @@ def _comes_from_memory(environ: Mapping[str, Any]) -> bool:
     return isinstance(environ.get("wsgi.input"), BytesIO) and not any(key in environ for key in told_by_servers)
 
 
-def _as_latin_1(text: str) -> str:
+def as_latin_1(text: str) -> str:
+    """Return text as PEP 3333 has it in an environ: the bytes of its UTF-8, as latin-1."""
     return text if text.isascii() else text.encode(errors="replace").decode("latin-1")

@@ -7,13 +7,14 @@ other view.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.routing import WebsocketMismatch
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, ImproperlyConfigured
+from webframe.http.environ import as_latin_1, decode_path
 from webframe.http.request import Request
 from webframe.http.response import Response
 from webframe.waiting import is_async
@@ -53,14 +54,23 @@ class WSGIMount:
         if not isinstance(request, Request):
             raise WebsocketMismatch  # WSGI knows no WebSockets
         environ = dict(request.environ)
-        path = environ.get("PATH_INFO", "")
-        rest = mount_path.encode().decode("latin-1")
-        environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + path[: len(path) - len(rest)]
-        environ["PATH_INFO"] = rest
+        root_path = request.around[0][0] if request.around else request.root_path  # with what a trusted proxy says
+        environ["SCRIPT_NAME"] = as_latin_1(root_path + request.route.rule)
+        environ["PATH_INFO"] = _raw_path(environ, mount_path)
         environ["wsgi.input"] = request.stream
         environ[MOUNTED] = request
         environ.pop("werkzeug.request", None)
         return Response.force_type(Response.from_app(self.app, environ))
+
+
+def _raw_path(environ: Mapping[str, Any], mount_path: str) -> str:
+    """What of PATH_INFO is below a mount, with the bytes that the client sent."""
+    path: str = environ.get("PATH_INFO") or "/"
+    if not path.isascii() and path == decode_path(environ, "PATH_INFO"):
+        path = as_latin_1(path)  # a transport in memory has put the text itself there
+    # Counted in slashes, because what is not UTF-8 has another length when it is decoded.
+    depth = mount_path.count("/")
+    return "".join(f"/{segment}" for segment in path.rsplit("/", depth)[1:]) if depth else ""
 
 
 class ASGIMount:
