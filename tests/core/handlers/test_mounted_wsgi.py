@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import io
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 
-from webframe import Webframe
+from webframe import Request, Webframe
 from webframe.test import override_settings
 from webframe.test.client import Client
 
@@ -24,6 +25,52 @@ def saying(function: Callable[[Environ], object]) -> App:
         return [text.encode()]
 
     return say
+
+
+@pytest.fixture(params=["alone", "behind async middleware"])
+def surrounded(request: pytest.FixtureRequest, app: Webframe) -> None:
+    """With and without async middleware, which takes a WSGI request to an event loop."""
+    if request.param == "alone":
+        return
+
+    @app.middleware
+    async def around(request: Request) -> AsyncIterator[Any]:
+        yield
+
+
+WAYS: dict[str, Callable[[Any], object]] = {
+    "readlines": lambda body: body.readlines(),
+    "readlines with a hint": lambda body: body.readlines(4) + body.readlines(),
+    "iteration": list,
+    "next": lambda body: [next(body), *body],
+    "readline": lambda body: [body.readline(), body.readline(-1), body.readline(), body.readline()][:-1],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("surrounded")
+def test_the_body_is_a_file_with_lines(app: Webframe, client: Client, way: str) -> None:
+    app.mount("/legacy", saying(lambda environ: WAYS[way](environ["wsgi.input"])))
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one\ntw"
+        yield b"o\n"
+        yield b"three"
+
+    assert client.post("/legacy/", content=pieces()).text == repr([b"one\n", b"two\n", b"three"])
+
+
+@pytest.mark.usefixtures("surrounded")
+def test_as_much_is_read_of_the_body_as_is_asked_for(app: Webframe, client: Client) -> None:
+    def read(environ: Environ) -> object:
+        body = environ["wsgi.input"]
+        return [body.read(0), body.read(5), body.read(100), body.read(1), body.read()]
+
+    def pieces() -> Iterator[bytes]:
+        yield from (b"abc", b"def", b"ghi")
+
+    app.mount("/legacy", saying(read))
+    assert client.post("/legacy/", content=pieces()).text == repr([b"", b"abcde", b"fghi", b"", b""])
 
 
 def names(environ: Environ) -> object:
@@ -73,3 +120,13 @@ def test_a_mounted_app_is_told_the_prefix_that_a_trusted_proxy_takes_off(
             exchange = wsgi(app, f"{prefix}/x", REMOTE_ADDR=proxy, HTTP_X_FORWARDED_PREFIX="/shop")
             assert exchange.body().decode() == repr((f"{before}{prefix}", "/x"))
             exchange.close()
+
+
+def test_a_body_whose_end_only_webframe_knows_is_read_to_its_end_by_werkzeug(app: Webframe, wsgi: Any) -> None:
+    from werkzeug.wsgi import get_input_stream
+
+    app.mount("/legacy", saying(lambda environ: get_input_stream(environ).read()))
+    body = {"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(b"body and more"), "CONTENT_LENGTH": "4"}
+    exchange = wsgi(app, "/legacy/", **body)
+    assert exchange.body().decode() == repr(b"body")
+    exchange.close()

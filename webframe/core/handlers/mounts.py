@@ -7,8 +7,9 @@ other view.
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from werkzeug.routing import WebsocketMismatch
 
@@ -57,7 +58,8 @@ class WSGIMount:
         root_path = request.around[0][0] if request.around else request.root_path  # with what a trusted proxy says
         environ["SCRIPT_NAME"] = as_latin_1(root_path + request.route.rule)
         environ["PATH_INFO"] = _raw_path(environ, mount_path)
-        environ["wsgi.input"] = request.stream
+        environ["wsgi.input"] = WSGIInput(request.stream)
+        environ["wsgi.input_terminated"] = True
         environ[MOUNTED] = request
         environ.pop("werkzeug.request", None)
         return Response.force_type(Response.from_app(self.app, environ))
@@ -71,6 +73,31 @@ def _raw_path(environ: Mapping[str, Any], mount_path: str) -> str:
     # Counted in slashes, because what is not UTF-8 has another length when it is decoded.
     depth = mount_path.count("/")
     return "".join(f"/{segment}" for segment in path.rsplit("/", depth)[1:]) if depth else ""
+
+
+class WSGIInput(io.RawIOBase):
+    """The body of a request as PEP 3333 wants it: reads as much as it is asked for, and is iterated by lines."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        """True: everything but reading is refused."""
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read `size` bytes, fewer only at the end of the body; all that remain if it is negative or None."""
+        if size is None or size < 0:
+            return self._stream.read()
+        pieces = []
+        while size > 0 and (piece := self._stream.read(size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read up to the end of a line, or up to `size` bytes."""
+        return self._stream.readline(-1 if size is None else size)
 
 
 class ASGIMount:
