@@ -73,6 +73,24 @@ def test_as_much_is_read_of_the_body_as_is_asked_for(app: Webframe, client: Clie
     assert client.post("/legacy/", content=pieces()).text == repr([b"", b"abcde", b"fghi", b"", b""])
 
 
+@pytest.mark.parametrize("protocol_of_app", ["wsgi", "asgi"])
+def test_a_response_has_the_headers_that_the_mounted_app_gave_it(
+    app: Webframe, client: Client, protocol_of_app: str
+) -> None:
+    def wsgi(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("201 Made", [("X-Made", "yes")])
+        return [b"<p>?</p>"]
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 201, "headers": [(b"x-made", b"yes")]})
+        await send({"type": "http.response.body", "body": b"<p>?</p>"})
+
+    app.mount("/legacy", wsgi if protocol_of_app == "wsgi" else asgi)
+    response = client.get("/legacy/")
+    assert (response.status_code, response.text, response.headers["X-Made"]) == (201, "<p>?</p>", "yes")
+    assert "Content-Type" not in response.headers
+
+
 def names(environ: Environ) -> object:
     return environ["SCRIPT_NAME"], environ["PATH_INFO"]
 

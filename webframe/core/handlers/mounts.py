@@ -22,8 +22,11 @@ from webframe.waiting import is_async
 
 if TYPE_CHECKING:
     import asyncio
+
+    from werkzeug import test as werkzeug_test
 else:
     asyncio = LateModule("asyncio")
+    werkzeug_test = LateModule("werkzeug.test")
 
 # Where the environ or scope of a request that is passed on has that request: an app of ours that gets it in a wrapping
 # leaves the request signals to the outer app.
@@ -62,7 +65,10 @@ class WSGIMount:
         environ["wsgi.input_terminated"] = True
         environ[MOUNTED] = request
         environ.pop("werkzeug.request", None)
-        return Response.force_type(Response.from_app(self.app, environ))
+        chunks, status, headers = werkzeug_test.run_wsgi_app(self.app, environ)
+        response = Response(chunks, status=status)
+        response.headers = headers  # these and no others
+        return response
 
 
 def _raw_path(environ: Mapping[str, Any], mount_path: str) -> str:
