@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from werkzeug.routing import WebsocketMismatch
 
 from webframe._lazy import LateModule
-from webframe.core.exceptions import ClientDisconnected, ImproperlyConfigured
+from webframe.core.exceptions import ClientDisconnected, HTTPError, ImproperlyConfigured
 from webframe.http.environ import as_latin_1, decode_path
 from webframe.http.request import Request
 from webframe.http.response import Response
@@ -61,12 +61,21 @@ class WSGIMount:
         root_path = request.around[0][0] if request.around else request.root_path  # with what a trusted proxy says
         environ["SCRIPT_NAME"] = as_latin_1(root_path + request.route.rule)
         environ["PATH_INFO"] = _raw_path(environ, mount_path)
-        environ["wsgi.input"] = WSGIInput(request.stream)
+        environ["wsgi.input"] = body = WSGIInput(request.stream)
         environ["wsgi.input_terminated"] = True
         environ[MOUNTED] = request
         environ.pop("werkzeug.request", None)
-        chunks, status, headers = werkzeug_test.run_wsgi_app(self.app, environ)
+        try:
+            chunks, status, headers = werkzeug_test.run_wsgi_app(self.app, environ)
+        except Exception:
+            body.raise_refusal()
+            raise
         response = Response(chunks, status=status)
+        if body.refusal is not None:
+            try:
+                response.close()
+            finally:
+                body.raise_refusal()
         response.headers = headers  # these and no others
         return response
 
@@ -86,6 +95,17 @@ class WSGIInput(io.RawIOBase):
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        # Why it could not be read, if so: too large, cut short ... To a mounted app that is an error like any other.
+        self.refusal: HTTPError | ClientDisconnected | None = None
+
+    def raise_refusal(self) -> None:
+        """Raise the error that reading the body ended with, if it did: it comes before what the app made of it."""
+        refusal, self.refusal = self.refusal, None
+        try:
+            if refusal is not None:
+                raise refusal
+        finally:
+            del refusal  # its traceback has this frame
 
     def readable(self) -> bool:
         """True: everything but reading is refused."""
@@ -94,16 +114,23 @@ class WSGIInput(io.RawIOBase):
     def read(self, size: int | None = -1, /) -> bytes:
         """Read `size` bytes, fewer only at the end of the body; all that remain if it is negative or None."""
         if size is None or size < 0:
-            return self._stream.read()
+            return self._read(self._stream.read, -1)
         pieces = []
-        while size > 0 and (piece := self._stream.read(size)):
+        while size > 0 and (piece := self._read(self._stream.read, size)):
             pieces.append(piece)
             size -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Read up to the end of a line, or up to `size` bytes."""
-        return self._stream.readline(-1 if size is None else size)
+        return self._read(self._stream.readline, -1 if size is None else size)
+
+    def _read(self, read: Callable[[int], bytes], size: int) -> bytes:
+        try:
+            return read(size)
+        except (HTTPError, ClientDisconnected) as error:
+            self.refusal = error
+            raise
 
 
 class ASGIMount:
@@ -171,13 +198,13 @@ class _Conversation:
         # Whether the app has said all of its response, and how it failed after that.
         self.is_complete = False
         self.failure: BaseException | None = None
+        # Why the body of the request could not be read, if so: that comes before what the app made of it.
+        self.refusal: HTTPError | None = None
 
     async def response(self) -> Response:
         """Start the app and wait for the beginning of its response."""
         self.request.on_close(self._end, asyncio.create_task(self._run()))
-        message = await self._next()
-        while message is not None and message["type"] != "http.response.start":
-            message = await self._next()
+        message = await self._beginning()
         if message is None:
             raise RuntimeError(f"The mounted app {self.app!r} ended without a response.")
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
@@ -186,13 +213,26 @@ class _Conversation:
         response.headers.extend(headers)
         return response
 
+    async def _beginning(self) -> Any:
+        try:
+            while (message := await self._next()) is not None and message["type"] != "http.response.start":
+                pass
+        except Exception:
+            if self.refusal is not None:
+                raise self.refusal from None
+            raise
+        if self.refusal is not None:
+            raise self.refusal
+        return message
+
     async def _end(self, task: asyncio.Task[None]) -> None:
         self.gone.set()
         if not self.is_complete:
             task.cancel()
         await asyncio.wait((task,))
         failure, self.failure = self.failure, None
-        if failure is not None:
+        refusal, self.refusal = self.refusal, None
+        if failure is not None and failure is not refusal:
             raise failure
 
     async def _body(self) -> AsyncIterator[bytes]:
@@ -239,6 +279,9 @@ class _Conversation:
             body = await stream.aread(64 * 1024)
         except ClientDisconnected:
             return {"type": "http.disconnect"}
+        except HTTPError as error:
+            self.refusal = error
+            raise
         self.body_sent = not body
         return {"type": "http.request", "body": body, "more_body": bool(body)}
 
