@@ -512,6 +512,38 @@ class TestAlterField:
         with pytest.raises(IntegrityError):
             execute("INSERT INTO tests_thing (other_id) VALUES ('y')")
 
+    @pytest.mark.parametrize("inherited", [False, True])
+    def test_keys_that_refer_to_such_keys_change_their_type_too(
+        self, connection: Any, state: States, inherited: bool
+    ) -> None:
+        def models_with(state: States, key: Any) -> list[Any]:
+            Other = state("Other", id=key(primary_key=True))
+            link = models.OneToOneField(Other, CASCADE, primary_key=True, parent_link=inherited, related_name="+")
+            like = models.ForeignKey("tests.Profile", CASCADE, null=True, related_name="+")
+            if inherited:
+                meta = type("Meta", (), {"app_label": "tests", "apps": state.registry})
+                namespace = {"__module__": __name__, "__qualname__": "Profile", "Meta": meta, "o": link, "like": like}
+                Profile = type(models.Model)("Profile", (Other,), namespace)
+            else:
+                Profile = state("Profile", o=link, like=like)
+            keys = [models.ForeignKey(each, CASCADE, related_name="+") for each in (Profile, Other, Profile)]
+            return [Other, Profile, state("Thing", a=keys[0], b=keys[1], c=keys[2])]
+
+        before = models_with(state, models.AutoField)
+        after = models_with(state.at(), models.BigAutoField)
+        create_all(*before)
+        with editor() as schema:
+            schema.alter_field(before[0], field(before[0], "id"), field(after[0], "id"))
+        names = [("tests_profile", "o_id"), ("tests_profile", "like_id")]
+        names += [("tests_thing", f"{letter}_id") for letter in "abc"]
+        assert {str(columns(table)[column]["type"]).partition("(")[0] for table, column in names} == {"BIGINT"}
+        assert foreign_keys("tests_profile") == {("o_id", "tests_other", "id"), ("like_id", "tests_profile", "o_id")}
+        assert foreign_keys("tests_thing") == {
+            ("a_id", "tests_profile", "o_id"),
+            ("b_id", "tests_other", "id"),
+            ("c_id", "tests_profile", "o_id"),
+        }
+
     def test_a_larger_key_goes_on_counting(self, connection: Any, state: States) -> None:
         old = state("Other", id=models.AutoField(primary_key=True))
         Thing = state("Thing", other=models.ForeignKey(old, CASCADE, null=True))

@@ -113,15 +113,15 @@ class Alteration:
                 rename.append((old, new))
         for part in sorted(drop, key=lambda part: not isinstance(part, ForeignKeyConstraint)):
             self.drop_part(part)
-        for _, key in referring:
+        for _, key, _ in referring:
             self.drop_part(key)
         self._drop_primary_key()
         for column in self.dropped():
             self.statements.impl.drop_column(self.old_table.name, column)
         for old_column, new_column in altered:
             self._alter_column(old_column, new_column)
-        for column, key in referring:
-            self._alter_type(key.table, column, self._type_referred_to(key))
+        for column, key, root in referring:
+            self._alter_type(key.table, column, self.new_table.c[root].type)
         for column in self.added():
             self._add_column(column)
         self._add_primary_key()
@@ -130,7 +130,7 @@ class Alteration:
         again_new = [new for new in named_parts(self.new_table).values() if new.name in {old.name for old in again}]
         for part in sorted([*parts.add, *again_new], key=lambda part: isinstance(part, ForeignKeyConstraint)):
             self.add_part(part)
-        for _, key in referring:
+        for _, key, _ in referring:
             self.add_part(key)
 
     def add_part(self, part: Any) -> None:
@@ -181,18 +181,18 @@ class Alteration:
             if isinstance(part, ForeignKeyConstraint) and loose.intersection(part.column_keys)
         ]
 
-    def _referring(self, retyped: set[str]) -> list[tuple[Column[Any], ForeignKeyConstraint]]:
-        """The columns of other tables that refer to columns whose type changes, with their foreign keys."""
+    def _referring(self, retyped: set[str]) -> list[tuple[Column[Any], ForeignKeyConstraint, str]]:
+        """The columns of other tables whose type follows from that of a column here, with their foreign keys.
+
+        Last is the name of the column here.
+        """
         found = []
-        for other, field in fields_referring(self.before, retyped):
+        for other, field, root in fields_referring(self.before, retyped):
             table = define(other, self.connection)
             for key in table.foreign_key_constraints:
                 if key.column_keys == [field.column]:
-                    found.append((table.c[field.column], key))
+                    found.append((table.c[field.column], key, root))
         return found
-
-    def _type_referred_to(self, key: ForeignKeyConstraint) -> Any:
-        return self.new_table.c[key.elements[0].column.name].type
 
     # -- columns
 
@@ -358,16 +358,26 @@ def named_parts(table: Table) -> Parts:
     return {name: part for name, part in parts_of(table).items() if part is not table.primary_key}
 
 
-def fields_referring(state: TableState, columns: set[str]) -> list[tuple[TableState, Any]]:
-    """The fields of other tables that refer to columns of this one, with the states of their tables."""
-    found = []
-    for relation in state.model._meta.all_related_objects if columns else ():
-        field = relation.field
-        if not has_foreign_key(field):
-            continue
-        other = field.model._meta
-        if field.target_field.column in columns and other.db_table != state.name and other.managed:
-            found.append((state_of(field.model), field))
+def fields_referring(state: TableState, columns: set[str]) -> list[tuple[TableState, Any, str]]:
+    """The fields of other tables that refer to columns of this one, or to fields that do, and so on.
+
+    With the states of their tables, and the column of this one at the end of the chain.
+    """
+    found: list[tuple[TableState, Any, str]] = []
+    seen = set()
+    # Models, a column of each that gets another type, and the column here that this follows from.
+    waiting = [(state.model, column, column) for column in sorted(columns)]
+    while waiting:
+        model, column, root = waiting.pop(0)
+        for relation in model._meta.all_related_objects:
+            field = relation.field
+            other = field.model._meta
+            if not has_foreign_key(field) or other.db_table == state.name or not other.managed:
+                continue
+            if field.target_field.column == column and (other.db_table, field.column) not in seen:
+                seen.add((other.db_table, field.column))
+                found.append((state_of(field.model), field, root))
+                waiting.append((field.model, field.column, root))
     return found
 
 

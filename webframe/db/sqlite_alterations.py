@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy import Column, Index, Table
 
 from webframe.db.alterations import Alteration, bare, fields_referring, named_parts
-from webframe.db.definitions import define
+from webframe.db.definitions import TableState, define
 from webframe.db.errors import NotSupportedError
 from webframe.db.introspection import (
     SQLiteColumn,
@@ -64,10 +64,14 @@ class SQLiteAlteration(Alteration):
             for column, kind in types.items()
             if self._text_of(kind) != self._text_of(type_of_references(self.old_fields[column]))
         }
-        for other, field in fields_referring(self.before, retyped):
+        changed: dict[str, tuple[TableState, TableState]] = {}
+        for other, field, root in fields_referring(self.before, retyped):
             again = copy(field)
-            again.sql_type = partial(types.__getitem__, field.target_field.column)
-            SQLiteAlteration(self.statements, other, other.with_field(again, field)).run()
+            again.sql_type = partial(types.__getitem__, root)
+            before, after = changed.get(other.name, (other, other))
+            changed[other.name] = before, after.with_field(again, field)
+        for before, after in changed.values():
+            SQLiteAlteration(self.statements, before, after).run()
 
     def _text_of(self, kind: Any) -> str:
         return str(kind.compile(dialect=self.dialect))

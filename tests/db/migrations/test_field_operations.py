@@ -17,6 +17,7 @@ from webframe.db.migrations.operations import (
 from webframe.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 from webframe.db.models.functions import Lower
 
+from ..schema_helpers import columns
 from .history import History, key, pizza, round_trip, topping, with_pizzas
 
 CASCADE = models.CASCADE
@@ -120,6 +121,29 @@ class TestRemoveField:
 
 
 class TestAlterField:
+    def test_columns_at_the_end_of_a_chain_of_keys(self, history: History) -> None:
+        link = models.OneToOneField("shop.pizza", CASCADE, primary_key=True)
+        inherited = models.OneToOneField(
+            "shop.pizza", CASCADE, primary_key=True, parent_link=True, auto_created=True, related_name="+"
+        )
+        history.do(
+            CreateModel("Pizza", [("id", models.AutoField(primary_key=True))]),
+            CreateModel("Recipe", [("pizza", link)]),
+            CreateModel("Calzone", [("pizza_ptr", inherited)], bases=("shop.pizza",)),
+            CreateModel("Page", [key(), ("recipe", models.ForeignKey("shop.recipe", CASCADE))]),
+            CreateModel("Order", [key(), ("calzone", models.ForeignKey("shop.calzone", CASCADE))]),
+            CreateModel("Book", [key(), ("recipes", models.ManyToManyField("shop.recipe"))]),
+        )
+        names = [("recipe", "pizza_id"), ("calzone", "pizza_ptr_id"), ("page", "recipe_id"), ("order", "calzone_id")]
+        names.append(("book_recipes", "recipe_id"))
+
+        def types() -> set[str]:
+            return {_type_of(f"shop_{table}", column) for table, column in names}
+
+        assert types() == {"INTEGER"}
+        round_trip(history, AlterField("Pizza", "id", models.BigAutoField(primary_key=True)))
+        assert types() == {"BIGINT"}
+
     @pytest.mark.parametrize(
         "field",
         [
@@ -356,3 +380,8 @@ class TestPrimaryKeys:
     def test_a_model_made_without_one_gets_it(self, history: History) -> None:
         round_trip(history, CreateModel("Pizza", [("name", models.CharField(max_length=50))]))
         assert list(history.state.models["shop", "pizza"].fields) == ["id", "name"]
+
+
+def _type_of(table: str, column: str) -> str:
+    """What the database calls the type of a column."""
+    return str(columns(table)[column]["type"]).partition("(")[0]

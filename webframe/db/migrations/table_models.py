@@ -13,7 +13,7 @@ from typing import Any
 
 from webframe.db.migrations.historical import StateApps
 from webframe.db.migrations.model_state import ModelState
-from webframe.db.migrations.references import ModelKey
+from webframe.db.migrations.references import ModelKey, keys_referred_to
 
 States = dict[ModelKey, ModelState]
 
@@ -30,8 +30,9 @@ class TableApps(StateApps):
 def table_model(states: Mapping[ModelKey, ModelState], made: Made, key: ModelKey, with_referring: bool = False) -> Any:
     """The class of a model; what is in `made` is used again where nothing has changed, and replaced otherwise.
 
-    With `with_referring` the models that refer to it are made whole, too. Raises
-    LookupError if there is no such model.
+    With `with_referring` the models that refer to it are made whole, too, and those
+    that refer to them by a key which refers to it. Raises LookupError if there is
+    no such model.
     """
     needed = _needed(states, key, with_referring) if key in states else {}
     known = made.get((key, with_referring))
@@ -43,9 +44,7 @@ def table_model(states: Mapping[ModelKey, ModelState], made: Made, key: ModelKey
 
 def _needed(states: Mapping[ModelKey, ModelState], key: ModelKey, with_referring: bool) -> States:
     """The states of the model and of all that its table needs."""
-    whole = {key}
-    if with_referring:
-        whole.update(each for each, state in states.items() if key in state.references)
+    whole = _referring(states, key) if with_referring else {key}
     needed: States = {}
     waiting = list(whole)
     while waiting:
@@ -56,3 +55,24 @@ def _needed(states: Mapping[ModelKey, ModelState], key: ModelKey, with_referring
         needed[each] = state if each in whole else state.keys_only
         waiting.extend(needed[each].references)
     return {each: needed[each] for each in states if each in needed}
+
+
+def _referring(states: Mapping[ModelKey, ModelState], key: ModelKey) -> set[ModelKey]:
+    """A model and all in which a column may get another type when one of its columns does."""
+    found, followed, waiting = {key}, {key}, [key]
+    while waiting:
+        target = waiting.pop()
+        for each, state in states.items():
+            if target in state.references:
+                found.add(each)
+                if each not in followed and _has_key_to(state, target):
+                    followed.add(each)
+                    waiting.append(each)
+    return found
+
+
+def _has_key_to(state: ModelState, target: ModelKey) -> bool:
+    """Whether a column that others may refer to refers to a model."""
+    return target in state.base_keys or any(
+        field.unique and target in keys_referred_to(field, state.key) for field in state.fields.values()
+    )
