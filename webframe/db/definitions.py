@@ -57,9 +57,10 @@ class TableState:
     def with_field(self, new: Any, old: Any = None) -> TableState:
         """The same with one field more, or one field in the place of another."""
         fields = self.fields
-        if new.primary_key and not (old is not None and old.primary_key):
+        if new.primary_key:
             # There is one primary key: the former one becomes a plain column, whose numbers nobody gives out.
-            fields = tuple(_plain(each) if each.primary_key else each for each in fields)
+            former = old.name if old is not None and old.primary_key else None
+            fields = tuple(_plain(each) if each.primary_key and each.name != former else each for each in fields)
         if old is None:
             return replace(self, fields=(*fields, new))
         fields = tuple(new if each.name == old.name else each for each in fields)

@@ -74,6 +74,27 @@ def number(now: Moment) -> None:
     now("Order", pizza=models.ForeignKey("Pizza", CASCADE, to_field="number"))
 
 
+def nobody_names_the_code(now: Moment) -> None:
+    now("Pizza", code=models.CharField(max_length=9))
+
+
+def nobody_names_the_key(now: Moment) -> None:
+    now("Pizza", name=models.CharField(max_length=9))
+
+
+def others_name_the_key(now: Moment) -> None:
+    now("Pizza", name=models.CharField(max_length=9, primary_key=True))
+    now("Order", pizza=models.ForeignKey("Pizza", CASCADE), pizzas=models.ManyToManyField("Pizza", related_name="+"))
+    now("Recipe", pizza=models.OneToOneField("Pizza", CASCADE, primary_key=True))
+    now("Page", recipe=models.ForeignKey("Recipe", CASCADE))
+
+
+def others_name_a_new_key(now: Moment) -> None:
+    now("Pizza", code=models.CharField(max_length=7, primary_key=True), name=models.CharField(max_length=9))
+    now("Calzone", now.models[0], pizzas=models.ManyToManyField("Pizza", related_name="+"))
+    now("Order", pizza=models.ForeignKey("Calzone", CASCADE))
+
+
 def other_table(now: Moment) -> None:
     now("Pizza", code=models.CharField(max_length=9, unique=True), Meta={"db_table": "pies"})
     now("Order", pizza=models.ForeignKey("Pizza", CASCADE, to_field="code"))
@@ -137,6 +158,9 @@ PAIRS = [
     (parent, child_has_the_field),
     (code, number),
     (code, other_table),
+    (nobody_names_the_code, code),
+    (nobody_names_the_key, others_name_the_key),
+    (nobody_names_the_key, others_name_a_new_key),
     (exchanged("x", "y"), exchanged("y", "x")),
     (small_key, big_key),
     (big_key, renamed),

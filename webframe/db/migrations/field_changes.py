@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from webframe.db.migrations.comparing import alike, comparable, definition
-from webframe.db.migrations.model_changes import needs_of_field
+from webframe.db.migrations.model_changes import needs_of_field, needs_of_new_field
 from webframe.db.migrations.operations.fields import AddField, AlterField, RemoveField
 from webframe.db.migrations.operations.indexes import (
     AddConstraint,
@@ -66,8 +66,11 @@ class FieldChanges:
         was, is_now = None, None
         if fact != "field":
             was = self._place(self.before, name)
-        if fact != "no field":
+        if fact == "field":
+            wanted += needs_of_new_field(self.after.fields[name], self.key, self.old, self.new)
+        elif fact == "altered":
             wanted += needs_of_field(self.after.fields[name], self.key)
+        if fact != "no field":
             is_now = self._place(self.after, name)
         if was != is_now:
             provides += [] if was is None else [was]

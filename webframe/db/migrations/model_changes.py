@@ -43,12 +43,12 @@ def _created(state: Any, later: set[str], old: Any, new: Any) -> Iterator[Step]:
         # A field that goes from a child to its parent, or the other way round.
         needs += [("no field", *base, name) for name in fields]
     for name, field in fields.items():
-        needs += needs_of_field(field, key)
+        needs += needs_of_new_field(field, key, old, new)
         needs += [("no field", *heir, name) for heir in _heirs(key, old, new)]
     operation = CreateModel.from_state(state.changed(fields=fields, options=options))
     yield Step(app_label, operation, [("model", *key), *(("field", *key, name) for name in fields)], needs)
     for name in sorted(later, key=list(state.fields).index):
-        needs = [("model", *key), *needs_of_field(state.fields[name], key)]
+        needs = [("model", *key), *needs_of_new_field(state.fields[name], key, old, new)]
         added = AddField(model_name=state.name_lower, name=name, field=state.fields[name])
         yield Step(app_label, added, [("field", *key, name)], needs)
     all_there: list[Fact] = [("field", *key, name) for name in state.fields]
@@ -70,15 +70,57 @@ def _heirs(key: ModelKey, old: Any, new: Any) -> list[ModelKey]:
 
 
 def needs_of_field(field: Any, key: ModelKey) -> list[Fact]:
-    """What must be there before a field: the models that it points to, and the field there that it names."""
+    """What must be there before a field is as it shall be: the models it points to, and the field there it names."""
     needs: list[Fact] = []
     for target in keys_referred_to(field, key):
         if target != key:
             needs.append(("model", *target))
     to_field = getattr(field, "to_field", None)
     if to_field:
-        needs.append(("field", *next(keys_referred_to(field, key)), to_field))
+        target = next(keys_referred_to(field, key))
+        needs += [("field", *target, to_field), ("altered", *target, to_field)]
     return needs
+
+
+def needs_of_new_field(field: Any, key: ModelKey, old: Any, new: Any) -> list[Fact]:
+    """What must be there before a field is made: what `needs_of_field` says, and keys that are as they shall be.
+
+    The field itself gets the type of the key that it points to, as does the table between of a many-to-many field.
+    """
+    needs = needs_of_field(field, key)
+    if field.remote_field is None or field.many_to_many and field.remote_field.through:
+        return needs
+    # Models, and the field of each that is pointed to; None: its primary key.
+    waiting = [(next(keys_referred_to(field, key)), getattr(field, "to_field", None))]
+    if field.many_to_many:
+        waiting.append((key, None))
+    seen = set()
+    while waiting:
+        target, name = waiting.pop()
+        if target not in new.models or (target, name) in seen:
+            continue
+        seen.add((target, name))
+        state = new.models[target]
+        key_name = name or _name_of_key(state)
+        if key_name is None:
+            waiting += [(base, None) for base in state.base_keys]
+            continue
+        needs.append(("altered", *target, key_name))
+        if name is None and target in old.models:
+            before = _name_of_key(old.models[target])
+            if before is not None and before not in state.fields:
+                needs.append(("no field", *target, before))
+            if before != key_name and target != key:
+                needs.append(("field", *target, key_name))
+        pointed_to = state.fields.get(key_name)
+        if pointed_to is not None and pointed_to.remote_field is not None:
+            # That is a key too, and has the type of another.
+            waiting.append((next(keys_referred_to(pointed_to, target)), getattr(pointed_to, "to_field", None)))
+    return needs
+
+
+def _name_of_key(state: Any) -> str | None:
+    return next((name for name, field in state.fields.items() if field.primary_key), None)
 
 
 def deleted_models(keys: list[ModelKey], old: Any) -> Iterator[Step]:
