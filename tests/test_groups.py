@@ -518,6 +518,13 @@ def test_the_route_of_the_outer_app_wins_over_the_mount(app: Webframe, inner: We
     assert client.get("/inner/where/x").status_code == 200
 
 
+def test_the_way_to_an_unknown_address_in_a_mount_is_made_once(app: Webframe, inner: Webframe) -> None:
+    inner.mount("/deep", Webframe("innermost"))
+    find = app._table().find
+    for path in "/inner/nowhere", "/inner/deep/nowhere":
+        assert find("GET", path)[0] is find("GET", f"{path}/else")[0]
+
+
 def test_the_prefix_alone_is_the_root_of_the_mounted_app(app: Webframe, inner: Webframe, client: Client) -> None:
     inner.get("/", name="home")(lambda request: f"{request.root_path} {request.path}")
     assert client.get("/inner/").text == "/inner /"

@@ -308,7 +308,9 @@ class RouteTable:
         adopted = self._mounted.get(key)
         if adopted is None:
             adopted = endpoint.mounted(mount.prefix, mount.policy)
-            if endpoint.rule:  # those of unknown addresses are made anew each time and must not pile up
+            # Each table has one for unknown addresses; those of redirects and other errors are made anew each time and
+            # must not pile up.
+            if endpoint.rule or endpoint.view is _raise_not_found:
                 self._mounted[key] = adopted
         return adopted
 
