@@ -216,6 +216,8 @@ def test_what_is_gone_can_be_passed_over(shop: Any) -> None:
         (["dumpdata", "shop", "--pks", "1"], 2, "--pks are keys of one model."),
         (["dumpdata", "shop.Pizza", "--pks", "1,x"], 2, "--pks 1,x: “x” value must be an integer."),
         (["dumpdata", "--format", "jsonl", "-o", "a.json"], 2, "do not go together"),
+        (["dumpdata", "-o", "a.xml"], 2, "'a.xml' ends with .xml, which is no format of fixtures"),
+        (["dumpdata", "-o", "a.csv.gz", "--format", "json"], 2, "'a.csv' ends with .csv, which is no format of"),
         (["dumpdata", "-o", "nowhere/a.json"], 1, "nowhere/a.json cannot be written: No such file or directory."),
     ],
 )

@@ -182,8 +182,10 @@ def _kind(format: str | None, output: Path | None) -> FileKind:
         return FileKind(format or "json")
     kind = kind_of_file(output.name)[1]
     if kind is None:
-        compression = output.suffix.removeprefix(".")
-        return FileKind(format or "json", compression if compression in COMPRESSIONS else None)
+        ending = output.suffix.removeprefix(".")
+        compression = ending if ending in COMPRESSIONS else None
+        _refuse_ending(output if compression is None else output.with_suffix(""))
+        return FileKind(format or "json", compression)
     if format is not None and format != kind.format:
         raise CommandError(
             f"--format {format} and a file .{kind.format} do not go together: loaddata goes by the ending. Name it "
@@ -191,6 +193,17 @@ def _kind(format: str | None, output: Path | None) -> FileKind:
             returncode=2,
         )
     return kind
+
+
+def _refuse_ending(output: Path) -> None:
+    """Raise CommandError for a file whose name ends as if it had another format."""
+    if output.suffix:
+        known = " and ".join(f".{each}" for each in FORMATS)
+        raise CommandError(
+            f"{output.name!r} ends with {output.suffix}, which is no format of fixtures: loaddata would refuse that "
+            f"file. There are {known}, each also with {', '.join(f'.{each}' for each in COMPRESSIONS)} behind it.",
+            returncode=2,
+        )
 
 
 def _keys(given: str | None, labels: Sequence[str], models: Sequence[Any]) -> list[Any] | None:
