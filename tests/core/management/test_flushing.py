@@ -40,6 +40,9 @@ def test_after_a_yes_there_is_what_the_apps_fill_in(folder: Any) -> None:
         "    Nothing was deleted.\n"
     )
     assert run(folder, "shell", "-c", LOOK).stdout == "[(1, 'Welcome'), (2, 'Milk')]\n"
+    unanswered = run(folder, "flush", input="")
+    assert (unanswered.returncode, unanswered.stderr.strip()) == (1, "Aborted!")
+    assert run(folder, "shell", "-c", LOOK).stdout == "[(1, 'Welcome'), (2, 'Milk')]\n"
     assert run(folder, "flush", input="yes\n").returncode == 0
     assert run(folder, "shell", "-c", LOOK).stdout == "[(1, 'Welcome')]\n"
     assert run(folder, "flush", "--no-input", "--inhibit-post-migrate").returncode == 0

@@ -154,9 +154,10 @@ def is_of_project(error: BaseException | None) -> bool:
 
 
 def confirmed(question: str) -> bool:
-    """Ask, on standard input, and say whether the answer was "yes"; no input is no."""
+    """Ask, on standard input, and say whether the answer was "yes". Raises click.Abort where there is no input."""
     click.echo(question)
     try:
         return input("    ").strip().lower() == "yes"
     except EOFError:
-        return False
+        click.echo(err=True)  # the line with the question has not ended
+        raise click.Abort from None
