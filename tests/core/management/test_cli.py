@@ -59,6 +59,22 @@ def test_an_unknown_command_is_answered_with_what_comes_near(folder: Any) -> Non
     assert "There is no command 'rotues'. Did you mean 'routes'?" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["rotues"], "Error: There is no command 'rotues'. Did you mean 'routes'?"),
+        (["dumpdata", "--indent", "x"], "Error: Invalid value for '--indent': 'x' is not a valid integer range."),
+        (["loaddata"], "Error: Missing argument 'FIXTURE...'."),
+    ],
+)
+def test_what_is_no_command_line_is_told_how_to_write_one(folder: Any, arguments: list[str], error: str) -> None:
+    folder.write("app.py", "from webframe import Webframe\n\napp = Webframe(__name__)\n")
+    result = folder.invoke(*arguments)
+    assert result.exit_code == 2
+    usage, *_, last = result.stderr.splitlines()
+    assert (usage.startswith("Usage: webframe "), last) == (True, error)
+
+
 def test_python_dash_m_and_the_script_are_the_same(folder: Any) -> None:
     result = folder.run("nonsense")
     assert result.returncode == 2
