@@ -124,6 +124,10 @@ def test_elapsed_time_is_for_those_who_want_to_know_more(shop: Any) -> None:
         (["migrate", "shp"], "No installed app has the label 'shp'. Did you mean shop?"),
         (["migrate", "news"], "The app 'news' has no migrations. Make them with 'webframe makemigrations news'"),
         (["migrate", "shop", "0007"], "There is no migration shop.0007."),
+        (
+            ["migrate", "shop", ""],
+            "There is no migration of 'shop' without a name. There are: 0001_initial, 0002_price.",
+        ),
         (["migrate", "shop", "000"], "begin with '000': 0001_initial, 0002_price."),
         (["migrate", "shop", "--run-syncdb"], "--run-syncdb is for apps without migrations, and 'shop' has some."),
         (["migrate", "--prune"], "--prune needs to know the app"),

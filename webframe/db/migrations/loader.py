@@ -103,12 +103,12 @@ class MigrationLoader:
         if (app_label, name_prefix) in self.disk_migrations:
             return self.disk_migrations[app_label, name_prefix]
         found = [key for key in self.disk_migrations if key[0] == app_label and key[1].startswith(name_prefix)]
-        if len(found) > 1:
+        if name_prefix and len(found) > 1:
             raise AmbiguityError(
                 f"Several migrations of {app_label!r} begin with {name_prefix!r}: "
                 f"{', '.join(sorted(name for _, name in found))}. Write more of the name."
             )
-        if not found:
+        if not found or not name_prefix:
             raise self._unknown(app_label, name_prefix)
         return self.disk_migrations[found[0]]
 
@@ -118,7 +118,8 @@ class MigrationLoader:
             hint = f" The app {app_label!r} has no migrations." + close_match(app_label, sorted(self.migrated_apps))
         else:
             hint = close_match(name, names, cutoff=0.75) or f" There are: {', '.join(names)}."
-        return NodeNotFoundError(f"There is no migration {app_label}.{name}.{hint}", (app_label, name))
+        what = f"{app_label}.{name}" if name else f"of {app_label!r} without a name"
+        return NodeNotFoundError(f"There is no migration {what}.{hint}", (app_label, name))
 
     # -- the graph
 
