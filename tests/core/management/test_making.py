@@ -390,3 +390,26 @@ def test_commands_can_be_called_with_the_keywords_that_people_know(shop: Any) ->
         assert caught.value.returncode == 1
         call_command("makemigrations", "shop", app=site, interactive=False, name="first", stdout=output)
     assert files(shop) == ["0001_first.py"]
+
+
+def test_nothing_is_squashed_around_a_migration_of_another_app(shop: Any) -> None:
+    make_three(shop)
+    between = """
+    from webframe.db import migrations
+
+    class Migration(migrations.Migration):
+        dependencies = [("shop", "0001_initial")]
+        run_before = [("shop", "0003_pizza_heat")]
+    """
+    shop.write("news/migrations/__init__.py", "")
+    shop.write("news/migrations/0001_initial.py", between)
+    before = files(shop)
+    result = run(shop, "squashmigrations", "shop", "0003", "--no-input")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "Error: These cannot be one migration: some of them come before news.0001_initial, and some behind."
+    )
+    assert result.stderr.count("\n") == 1
+    assert files(shop) == before
+    assert run(shop, "squashmigrations", "shop", "0002", "--no-input").exit_code == 0
+    assert run(shop, "makemigrations", "shop", "--dry-run").stdout == "No changes detected in app 'shop'\n"

@@ -18,7 +18,7 @@ from webframe.core.management.databases import (
 from webframe.core.management.errors import CommandError
 from webframe.core.management.making import prepare, shortened
 from webframe.core.management.project import pass_app
-from webframe.db.migrations.errors import AmbiguityError, MigrationError, NodeNotFoundError
+from webframe.db.migrations.errors import AmbiguityError, CircularDependencyError, MigrationError, NodeNotFoundError
 from webframe.db.migrations.loader import MigrationLoader
 from webframe.db.migrations.migration import Migration
 from webframe.db.migrations.squashing import migrations_to_squash, squashed
@@ -67,6 +67,7 @@ def squashmigrations(
         writer = prepare(made, not no_header)
         if os.path.exists(writer.path):
             raise CommandError(f"{shortened(writer.path)} is there already: choose another --squashed-name.")
+        _refuse_circle(made)
         writer.write()
     if verbosity:
         click.echo(heading(f"Created new squashed migration {shortened(writer.path)}"))
@@ -88,6 +89,18 @@ def _named(app_label: str, end: str, start: str | None = None) -> list[Migration
         return migrations_to_squash(loader, app_label, end, start)
     except (AmbiguityError, NodeNotFoundError) as error:
         raise CommandError(str(error), returncode=2) from error
+
+
+def _refuse_circle(made: Migration) -> None:
+    """Raise CommandError where a migration of another app stands between those that become one."""
+    try:
+        MigrationLoader(None, load=False, ignore_no_initial=True).build_graph(made)
+    except CircularDependencyError as error:
+        others = ", ".join(f"{label}.{name}" for label, name in sorted(error.circle) if (label, name) != made.key)
+        raise CommandError(
+            f"These cannot be one migration: some of them come before {others}, and some behind. "
+            f"Squash the ones before and the ones behind, each by themselves."
+        ) from error
 
 
 def _tell_what_was_saved(before: int, after: int, unoptimized: bool) -> None:

@@ -43,7 +43,14 @@ class BadMigrationError(MigrationError):
 
 
 class CircularDependencyError(MigrationError):
-    """Migrations depend on each other in a circle."""
+    """Migrations depend on each other in a circle.
+
+    `circle` has the keys of a graph's migrations in it, each once.
+    """
+
+    def __init__(self, message: str, circle: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.circle = tuple(circle)
 
 
 class ConflictError(MigrationError):

@@ -156,7 +156,8 @@ class MigrationGraph:
                     done.add(node)
                 elif node in path:
                     nodes = list(path)
-                    raise CircularDependencyError(self._drawn([*nodes[nodes.index(node) :], node]))
+                    circle = nodes[nodes.index(node) :]
+                    raise CircularDependencyError(self._drawn([*circle, node]), [each.key for each in circle])
                 elif node not in done:
                     path[node] = None
                     stack.append((node, True))

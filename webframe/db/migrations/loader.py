@@ -123,13 +123,15 @@ class MigrationLoader:
 
     # -- the graph
 
-    def build_graph(self) -> None:
+    def build_graph(self, *planned: Migration) -> None:
         """Find all migrations and ask the database, by one query, which of them are applied.
 
-        Raises `NodeNotFoundError` for a dependency that does not exist, and
+        `planned` are migrations without files, which are to be part of it. Raises
+        `NodeNotFoundError` for a dependency that does not exist, and
         `CircularDependencyError`.
         """
         self.load_disk()
+        self.disk_migrations.update((migration.key, migration) for migration in planned)
         if self.connection is None:
             self.recorded_migrations = {}
         else:
