@@ -46,9 +46,10 @@ def test_an_error_is_announced_once_and_answered_with_500(visit: Visit, style: s
 
 
 def test_a_cancellation_that_nobody_has_asked_for_is_an_error_and_the_server_goes_on(visit: Visit) -> None:
-    for _ in range(2):
+    for number in 1, 2:
         assert visit.get("/async/cancelled").status_code == 500
-    assert visit.all_events(2) == ["request_started", "got_request_exception", "request_finished"] * 2
+        # A server may end a request only after its client has the answer.
+        assert visit.all_events(number) == ["request_started", "got_request_exception", "request_finished"] * number
 
 
 def test_an_unknown_address_is_a_404_and_no_error(visit: Visit) -> None:
