@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -300,6 +301,22 @@ def test_an_error_page_has_no_body_for_head(failing_app: Webframe, client: Clien
     response = client.head("/lost")
     assert response.status_code == 404
     assert response.content == b""
+
+
+def test_a_method_that_is_not_head_to_the_server_gets_the_body_that_content_length_promises(
+    app: Webframe, wsgi: Any, asgi: Any, protocol: str, code: Any
+) -> None:
+    app.get("/")(code(lambda request: "12345"))
+    if protocol == "wsgi":
+        exchange = wsgi(app, REQUEST_METHOD="head")
+        assert dict(exchange.headers)["Content-Length"] == "5"
+        assert exchange.body() == b"12345"
+        exchange.close()
+    else:
+        exchange = asgi(app, method="head")
+        asyncio.run(exchange.run())
+        assert (b"content-length", b"5") in exchange.sent[0]["headers"]
+        assert exchange.body == b"12345"
 
 
 def test_an_http_error_may_bring_its_own_response(app: Webframe, client: Client, code: Any) -> None:

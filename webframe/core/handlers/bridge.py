@@ -160,13 +160,15 @@ class Conversation:
         request, endpoint, handler = self.request, self.endpoint, self.handler
         response = self.response or await handler.get_response(request, endpoint, LOOP)
         request.response = self.response = response
+        # As the client has written it, for its server goes by that: to "head" belongs a body (RFC 9110 section 9.1).
+        method = request.environ["REQUEST_METHOD"]
         try:
             if response.has_headers:
                 apply_conditions(request, response)
-            status, headers, body = response.to_wsgi(request.method)
+            status, headers, body = response.to_wsgi(method)
         except Exception as error:
             request.response = self.response = response = await handler.recover(request, endpoint, LOOP, error)
-            status, headers, body = response.to_wsgi(request.method)
+            status, headers, body = response.to_wsgi(method)
         await self._put((status, headers))
         if isinstance(body, list):
             for chunk in body:
