@@ -517,6 +517,27 @@ def test_an_os_error_of_send_is_a_client_that_went_away(
         assert heard.events.count("closed") == 1
 
 
+def test_an_os_error_of_the_last_message_of_a_stream_is_a_client_that_went_away_too(
+    app: Webframe, asgi: Any, heard: Any, code: Any, stream: Any
+) -> None:
+    def refuse(message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            raise ConnectionResetError
+
+    def body() -> Iterator[str]:
+        yield "all of it"
+
+    app.get("/")(code(lambda request: StreamingResponse(stream(body)())))
+
+    async def main() -> None:
+        exchange = asgi(app, on_send=refuse)
+        await exchange.run()
+        assert exchange.body == b"all of it"
+
+    run(main)
+    assert heard.events == ["started", "finished"]
+
+
 @pytest.mark.parametrize("messages_sent", [0, 1])
 def test_an_os_error_of_send_ends_a_short_answer_quietly_too(
     app: Webframe, asgi: Any, heard: Any, code: Any, messages_sent: int

@@ -189,7 +189,10 @@ class ASGIHandler(BaseHandler):
                     raise ClientGone from error
         finally:
             await chunks.aclose()
-        await send({"type": "http.response.body", "body": b""})
+        try:
+            await send({"type": "http.response.body", "body": b""})
+        except OSError as error:
+            raise ClientGone from error
 
     async def _finish(self, request: Request) -> None:
         """`finish`, shielded from cancellation where it may suspend."""
