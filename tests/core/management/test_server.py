@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -30,6 +31,12 @@ app = Webframe(__name__)
 @app.get("/")
 def index(request):
     return {"word": "WORD", "debug": settings.DEBUG, "protocol": "asgi" if request.scope else "wsgi"}
+
+@app.get("/slow")
+def slow(request):
+    print("slow begins", flush=True)
+    time.sleep(1.5)
+    return "WORD"
 
 @app.post("/echo")
 def echo(request):
@@ -152,6 +159,31 @@ def test_it_starts_anew_when_a_file_changes_and_waits_while_it_is_broken(
     server.wait_for("Serving again.\n(.*\n)*served.py changed.\n(.*\n)*Serving again.")
     assert httpx.get(url, timeout=30).json()["word"] == "MENDED"
     assert server.end() == 0
+
+
+@pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, None], ids=["Ctrl-C", "SIGTERM", "change"])
+@pytest.mark.parametrize("reload", ["--reload", "--no-reload"])
+def test_requests_under_way_are_answered_before_it_ends_or_starts_anew(
+    folder: Any, serve: Callable[..., Server], protocol: str, how: signal.Signals | None, reload: str
+) -> None:
+    if how is None and reload == "--no-reload":
+        pytest.skip("Nothing watches the files.")
+    folder.write("served.py", APP)
+    server = serve("--app", "served", "run", "--port", "0", "--protocol", protocol, reload)
+    url = server.url
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(httpx.get, f"{url}/slow", timeout=30)
+        server.wait_for("slow begins")
+        if how is None:
+            folder.write("served.py", APP.replace("WORD", "CHANGED"))
+            assert answer.result(30).text == "WORD"
+            server.wait_for("Serving again.")
+            assert "goodbye" in server.output
+        else:
+            assert server.end(how) == 0
+            assert answer.result(30).text == "WORD"
+            assert server.output.count("goodbye") == 1
 
 
 def test_a_start_up_that_fails_is_waited_for_too(folder: Any, serve: Callable[..., Server]) -> None:

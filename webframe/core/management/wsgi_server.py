@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+
+# Seconds that requests under way are given when the server stops.
+GRACE = 3
 
 
 class Server:
@@ -19,8 +24,10 @@ class Server:
     def __init__(self, app: WSGIApplication, listening: socket.socket) -> None:
         host, port = listening.getsockname()[:2]
         self._server = make_server(
-            host, port, app, threaded=True, request_handler=RequestHandler, fd=listening.fileno()
+            host, port, app, threaded=True, request_handler=CountedRequestHandler, fd=listening.fileno()
         )
+        # The requests that are being answered, as their handlers count them.
+        self._under_way = cast(Any, self._server).under_way = UnderWay()
         # Whether werkzeug's server runs: stopping it before it does would wait for ever.
         self._running = threading.Event()
         self._stopped = False
@@ -28,16 +35,45 @@ class Server:
         self.description = f"WSGI, werkzeug {metadata.version('werkzeug')}"
 
     def serve(self) -> None:
-        """Serve until told to stop, or until Ctrl-C."""
+        """Serve until told to stop, or until Ctrl-C, and until the requests under way have ended or had their time."""
         self._running.set()
         if not self._stopped:
             self._server.serve_forever(poll_interval=0.1)
+        if threading.current_thread() is threading.main_thread():
+            # Who watches this process tells it again when it takes a second; a second Ctrl-C does end the wait.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self._under_way.wait_for_end(GRACE)
 
     def stop(self) -> None:
-        """Accept no more requests; those under way go on in their threads."""
+        """End `serve`: accept no more connections; requests under way are waited for there."""
         self._stopped = True
         if self._running.is_set():
             self._server.shutdown()
+
+
+class UnderWay:
+    """How many requests are being answered; each is a ``with`` block."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = threading.Condition()
+        # Whether nobody wants more requests on the connections that are open.
+        self.is_ending = False
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait until there are none any more, but no longer than that."""
+        self.is_ending = True
+        with self._changed:
+            self._changed.wait_for(lambda: not self._count, seconds)
 
 
 class RequestHandler(WSGIRequestHandler):
@@ -58,3 +94,15 @@ class RequestHandler(WSGIRequestHandler):
         else:
             return True
         return False
+
+
+class CountedRequestHandler(RequestHandler):
+    """Counts the requests that a `Server` is answering."""
+
+    def run_wsgi(self) -> None:
+        """Answer a request; the last one of its connection if the server ends."""
+        under_way: UnderWay = cast(Any, self.server).under_way
+        with under_way:
+            super().run_wsgi()
+        if under_way.is_ending:
+            self.close_connection = True
