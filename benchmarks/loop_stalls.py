@@ -6,26 +6,33 @@ webframe, which asks on the loop first and goes to a thread when that takes more
 be interrupted: the same question of a second (`numbers`); counting a table of three million rows, and looking
 something up in 15 MB of JSON, each of which SQLite does in one step; and a function that sleeps for a second.
 
-`quiet` is what the machine does by itself: nothing shorter means anything. `busy` is the most that the thread of the
-loop computed in one turn; in what is missing of a stall it was waiting, for a processor or for Python's lock, or the
-machine was not run.
+`own` is the longest of these times without what the thread of the loop was kept from a processor: what it computed,
+and what it waited for something, which may be Python's lock. The task wants a processor for itself, and so does the
+question; where there are two of them, whatever else runs takes its share of one, for a tick at a time, which is four
+milliseconds on many systems. So the goal is for `own`; where the system does not tell (it does on Linux), it is the
+whole time. A virtual machine that was not run looks like computing as a rule, and nothing tells that apart. `quiet` and
+`thread`, which together last as long as the questions by webframe, show how often that is: when one of them misses the
+goal, too, the run says nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
+import os
 import random
+import resource
 import sqlite3
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import _harness  # noqa: F401 - finds the tree beside it
 
@@ -34,6 +41,7 @@ from webframe.db import connection
 from webframe.db.backends.signals import connection_created
 
 GOAL = 5.0
+CONTROLS = ("quiet", "thread")
 WEBFRAME = ("numbers", "table", "json", "function")
 NUMBERS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {}) SELECT x FROM n"
 QUESTION = f"SELECT count(*) FROM ({NUMBERS})"
@@ -50,28 +58,70 @@ def a_second(path: Path) -> int:
     return int(numbers / taken)
 
 
-Turn = tuple[float, float]
-"""The longest time for which a loop stood still, and the longest for which its thread computed; milliseconds."""
+class Turn(NamedTuple):
+    """The longest turn of a loop, and the longest without what its thread was kept from a processor; milliseconds."""
+
+    stall: float
+    own: float
+
+
+class Usage(NamedTuple):
+    """What the system says of a thread since it began."""
+
+    computed: float
+    """Seconds that it ran."""
+    delayed: float
+    """Seconds that it was ready to run, and others had its processor."""
+    waits: int
+    """How many times it gave its processor away, to wait for something."""
+
+
+@contextlib.contextmanager
+def usage_of_thread() -> Iterator[Callable[[], Usage] | None]:
+    """Tell what the system says of this thread; `None` where it does not."""
+    try:
+        times = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+    except OSError:
+        yield None
+        return
+
+    def usage() -> Usage:
+        delayed = int(os.pread(times, 100, 0).split()[1])
+        return Usage(time.thread_time(), delayed / 1e9, resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw)
+
+    try:
+        yield usage
+    finally:
+        os.close(times)
+
+
+def own_time(stall: float, before: Usage, after: Usage) -> float:
+    """What a thread computed and waited within so many seconds."""
+    if after.waits > before.waits:
+        return stall - (after.delayed - before.delayed)
+    return min(stall, after.computed - before.computed)  # it was never away by its own will
 
 
 async def longest(wait: Callable[[], Awaitable[object]]) -> Turn:
     """The longest turns of the loop until it had waited for something."""
-    stall, busy, over = 0.0, 0.0, False
+    longest, own, over = 0.0, 0.0, False
 
-    async def go_round() -> None:
-        nonlocal stall, busy
+    async def go_round(usage: Callable[[], Usage] | None) -> None:
+        nonlocal longest, own
         while not over:
-            start, computed = time.perf_counter(), time.thread_time()
+            before, start = usage and usage(), time.perf_counter()
             await asyncio.sleep(0)
-            busy = max(busy, time.thread_time() - computed)
-            stall = max(stall, time.perf_counter() - start)
+            stall, after = time.perf_counter() - start, usage and usage()
+            longest = max(longest, stall)
+            own = max(own, own_time(stall, before, after) if before and after else stall)
 
-    going = asyncio.create_task(go_round())
-    await asyncio.sleep(0)
-    await wait()
-    over = True
-    await going
-    return stall * 1000, busy * 1000
+    with usage_of_thread() as usage:
+        going = asyncio.create_task(go_round(usage))
+        await asyncio.sleep(0)
+        await wait()
+        over = True
+        await going
+    return Turn(longest * 1000, own * 1000)
 
 
 def fill(path: Path) -> None:
@@ -129,17 +179,17 @@ def main() -> None:
         fill(path)
         settings.configure(DATABASES={"default": f"sqlite:///{path}"})
         found = asyncio.run(measure(path, options.rounds, random.Random(options.seed)))
-    print(f"\n{'longest stall, ms':<20}{'min':>10}{'median':>10}{'max':>10}{'busy, max':>12}", file=report)
-    stalls = {name: [stall for stall, _ in turns] for name, turns in found.items()}
-    busy = {name: [computed for _, computed in turns] for name, turns in found.items()}
-    for name, taken in stalls.items():
-        middle, computed = statistics.median(taken), max(busy[name])
-        print(f"  {name:<18}{min(taken):>10.2f}{middle:>10.2f}{max(taken):>10.2f}{computed:>12.2f}", file=report)
-    worst = max(max(stalls[name]) for name in WEBFRAME)
-    word = "ok" if worst <= GOAL else "MISSED"
-    print(f"\nwebframe at most {worst:.2f} ms (goal <= {GOAL:.0f} ms) {word}", file=report)
+    print(f"\n{'longest stall, ms':<20}{'min':>10}{'median':>10}{'max':>10}{'max own':>10}", file=report)
+    own = {name: max(turn.own for turn in turns) for name, turns in found.items()}
+    for name, turns in found.items():
+        stalls = [turn.stall for turn in turns]
+        middle = statistics.median(stalls)
+        print(f"  {name:<18}{min(stalls):>10.2f}{middle:>10.2f}{max(stalls):>10.2f}{own[name]:>10.2f}", file=report)
+    worst, machine = max(own[name] for name in WEBFRAME), max(own[name] for name in CONTROLS)
+    word = "ok" if worst <= GOAL else "MISSED" if machine <= GOAL else "unclear"
+    print(f"\nwebframe at most {worst:.2f} ms, without it {machine:.2f} ms (goal <= {GOAL:.0f} ms) {word}", file=report)
     if options.json:
-        json.dump({"title": __doc__.splitlines()[0], "stalls_ms": stalls, "busy_ms": busy}, sys.stdout, indent=1)
+        json.dump({"title": __doc__.splitlines()[0], "turns_ms": found}, sys.stdout, indent=1)
         print()
 
 
