@@ -156,6 +156,22 @@ def test_nothing_is_read_any_more_when_the_conversation_is_over(app: Webframe) -
     assert run(main()).kinds == ["accept", "send", "send", "close"]
 
 
+@pytest.mark.parametrize("closes", [True, False], ids=["closed by the view", "left open by the view"])
+def test_what_the_client_has_closed_is_not_closed_again(app: Webframe, closes: bool) -> None:
+    @app.websocket("/")
+    async def view(websocket: WebSocket) -> None:
+        await websocket.send("x")
+        await websocket.send("x")
+        exchange.messages.put_nowait(gone())
+        await asyncio.sleep(0.01)
+        if closes:
+            await websocket.close()
+
+    exchange = Exchange(app, "/")
+    run(exchange.run())
+    assert exchange.kinds == ["accept", "send", "send"]
+
+
 def test_an_error_of_the_server_is_raised_where_the_view_receives(app: Webframe) -> None:
     calls = []
 

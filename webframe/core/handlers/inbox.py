@@ -81,16 +81,19 @@ class Inbox:
             if self._sent > 1 and not self._receiving and not self._over:
                 self._read_ahead()
             return None
-        if not reader.done() or reader.cancelled() or reader.exception() is not None:
-            return None  # an error is for whoever receives
-        message = reader.result()
-        if message["type"] == "websocket.disconnect":
+        message = _read_by(reader)
+        if message is None or message["type"] == "websocket.disconnect":
             return message
         if self._room > 0:
             self._kept.append(message)
             self._room -= _size(message)
             self._read_ahead()
         return None
+
+    def has_ended(self) -> bool:
+        """Whether the message that the client is gone was read ahead."""
+        message = None if self._reader is None else _read_by(self._reader)
+        return message is not None and message["type"] == "websocket.disconnect"
 
     async def last_word(self) -> Message | None:
         """The message that the client is gone, if it comes within a moment: to be asked after a send has failed."""
@@ -112,6 +115,13 @@ class Inbox:
         self._over = True
         if self._reader is not None:
             await shielded(_stop(self._reader))
+
+
+def _read_by(reader: asyncio.Task[Message]) -> Message | None:
+    """The message that was read ahead, if one was; an error is for whoever receives."""
+    if not reader.done() or reader.cancelled() or reader.exception() is not None:
+        return None
+    return reader.result()
 
 
 async def _stop(reader: asyncio.Task[Message]) -> None:

@@ -126,6 +126,8 @@ class WebSocket:
         """Close the connection, or refuse the handshake if it was not accepted yet; nothing if it is closed."""
         if self.state != "closed":
             previous, self.state = self.state, "closed"
+            if self._inbox.has_ended():
+                return  # uvicorn has an error for those who close what it has told them is closed
             try:
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
             except OSError:
