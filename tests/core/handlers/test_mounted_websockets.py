@@ -70,6 +70,17 @@ def test_what_a_mounted_asgi_app_leaves_open_is_closed(app, error, code):
     assert sent[1]["code"] == code
 
 
+def test_a_handshake_that_a_mounted_asgi_app_answers_with_a_response_is_over(app):
+    async def refusing(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"Who are you?"})
+
+    app.mount("/there", refusing)
+    sent = talk(app, "/there")
+    assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
+
+
 def test_nothing_is_sent_to_a_client_that_has_left(app):
     async def listening(scope, receive, send):
         await receive()

@@ -45,6 +45,14 @@ POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 
 
+# What becomes of a WebSocket by what a mounted app sends; a refusal may be a whole response.
+_STATE_AFTER = {
+    "websocket.accept": "open",
+    "websocket.close": "closed",
+    "websocket.http.response.start": "closed",
+}
+
+
 class WebSocket:
     """One WebSocket connection, from its handshake to its end.
 
@@ -172,7 +180,7 @@ class WebSocket:
 
         async def send(message: MutableMapping[str, Any]) -> None:
             previous = self.state
-            self.state = {"websocket.accept": "open", "websocket.close": "closed"}.get(message["type"], previous)
+            self.state = _STATE_AFTER.get(message["type"], previous)
             try:
                 await self._send(message)
             except OSError as error:
