@@ -136,3 +136,19 @@ def test_an_asgi_app_whose_body_is_not_complete_is_cancelled_when_the_client_goe
 
         asyncio.run(asgi(app, "/inner/", on_send=leave).run())
     assert heard.events == ["started", "cancelled", "finished"]
+
+
+def test_an_asgi_app_is_not_offered_messages_of_the_server_that_would_not_reach_it(app: Webframe, asgi: Any) -> None:
+    """Starlette sends a file as nothing but its path to servers that say they can."""
+    offered = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        offered.append(scope["extensions"])
+        await send(START)
+        await send(WHOLE)
+
+    app.mount("/inner", inner)
+    extensions = {"http.response.pathsend": {}, "http.response.trailers": {}, "tls": {"tls_version": 0x0304}}
+    asyncio.run(asgi(app, "/inner/", extensions=extensions).run())
+    assert offered == [{"tls": {"tls_version": 0x0304}}]
+    assert "http.response.pathsend" in extensions

@@ -157,6 +157,11 @@ class ASGIMount:
         whole = request.root_path + request.path
         scope["root_path"] = whole[: len(whole) - len(mount_path)]
         scope["path"] = whole
+        scope["extensions"] = {
+            name: extension
+            for name, extension in (scope.get("extensions") or {}).items()
+            if not name.startswith("http.response.")  # the server's, whom such messages would not reach
+        }
         scope[MOUNTED] = request
         return scope
 
