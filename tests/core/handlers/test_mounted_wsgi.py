@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
@@ -148,3 +149,90 @@ def test_a_body_whose_end_only_webframe_knows_is_read_to_its_end_by_werkzeug(app
     exchange = wsgi(app, "/legacy/", **body)
     assert exchange.body().decode() == repr(b"body")
     exchange.close()
+
+
+class Body:
+    """The body of a WSGI app, that tells when it is closed."""
+
+    def __init__(self, chunks: Iterable[bytes], heard: Callable[[str], None]) -> None:
+        self._chunks = iter(chunks)
+        self._heard = heard
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def close(self) -> None:
+        self._heard("closed")
+
+
+@pytest.mark.parametrize("where", ["call", "body"])
+@pytest.mark.usefixtures("surrounded")
+def test_an_app_may_answer_an_error_in_its_own_way_as_long_as_nothing_of_its_body_is_sent(
+    app: Webframe, client: Client, where: str
+) -> None:
+    def begin(start_response: Callable[..., Any]) -> bytes:
+        start_response("200 OK", [("X-Answer", "first")])
+        try:
+            raise LookupError
+        except LookupError:
+            start_response("503 Its Own Page", [("X-Answer", "second")], sys.exc_info())
+        return b"its own page"
+
+    def legacy(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if where == "call":
+            return [begin(start_response)]
+        return (b"" if number == 0 else begin(start_response) for number in range(2))
+
+    app.mount("/legacy", legacy)
+    response = client.get("/legacy/")
+    assert (response.status_code, response.text, response.headers["X-Answer"]) == (503, "its own page", "second")
+
+
+@pytest.mark.usefixtures("surrounded")
+def test_an_error_after_the_first_bytes_of_the_body_is_raised_again_and_the_body_closed(
+    app: Webframe, serve: Any, heard: Any
+) -> None:
+    def chunks(start_response: Callable[..., Any]) -> Iterator[bytes]:
+        yield b"first"
+        try:
+            raise LookupError("too late")
+        except LookupError:
+            start_response("500 Oops", [], sys.exc_info())
+        yield b"never"
+
+    def legacy(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return Body(chunks(start_response), heard)
+
+    app.mount("/legacy", legacy)
+    with pytest.raises(LookupError, match="too late"):
+        serve(app, "/legacy/")
+    assert heard.events.count("closed") == 1
+
+
+@pytest.mark.parametrize("fails", ["at once", "never starts"])
+@pytest.mark.usefixtures("surrounded")
+def test_a_body_is_closed_though_it_fails_before_its_first_bytes(
+    app: Webframe, client: Client, heard: Any, fails: str
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        if fails == "at once":
+            raise LookupError
+        yield b"without start_response"
+
+    app.mount("/legacy", lambda environ, start_response: Body(chunks(), heard), protocol="wsgi")
+    assert client.get("/legacy/").status_code == 500
+    assert heard.events.count("closed") == 1
+
+
+@pytest.mark.usefixtures("surrounded")
+def test_what_an_app_writes_comes_before_its_body(app: Webframe, client: Client, heard: Any) -> None:
+    def legacy(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        write = start_response("200 OK", [])
+        write(b"one ")
+        write(b"two ")
+        return Body([b"three ", b"four"], heard)
+
+    app.mount("/legacy", legacy)
+    assert client.get("/legacy/").text == "one two three four"
+    assert heard.events.count("closed") == 1

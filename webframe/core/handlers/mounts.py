@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
+from werkzeug.datastructures import Headers
 from werkzeug.routing import WebsocketMismatch
+from werkzeug.wsgi import ClosingIterator
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError, ImproperlyConfigured
@@ -22,11 +25,8 @@ from webframe.waiting import is_async
 
 if TYPE_CHECKING:
     import asyncio
-
-    from werkzeug import test as werkzeug_test
 else:
     asyncio = LateModule("asyncio")
-    werkzeug_test = LateModule("werkzeug.test")
 
 # Where the environ or scope of a request that is passed on has that request: an app of ours that gets it in a wrapping
 # leaves the request signals to the outer app.
@@ -66,7 +66,7 @@ class WSGIMount:
         environ[MOUNTED] = request
         environ.pop("werkzeug.request", None)
         try:
-            chunks, status, headers = werkzeug_test.run_wsgi_app(self.app, environ)
+            chunks, status, headers = WSGIAnswer().begin(self.app, environ)
         except Exception:
             body.raise_refusal()
             raise
@@ -76,7 +76,7 @@ class WSGIMount:
                 response.close()
             finally:
                 body.raise_refusal()
-        response.headers = headers  # these and no others
+        response.headers = Headers(headers)  # these and no others
         return response
 
 
@@ -88,6 +88,50 @@ def _raw_path(environ: Mapping[str, Any], mount_path: str) -> str:
     # Counted in slashes, because what is not UTF-8 has another length when it is decoded.
     depth = mount_path.count("/")
     return "".join(f"/{segment}" for segment in path.rsplit("/", depth)[1:]) if depth else ""
+
+
+class WSGIAnswer:
+    """What a WSGI app answers, up to the first bytes of its body: until then it may begin anew, to tell of an error."""
+
+    def __init__(self) -> None:
+        # Status and headers, as the app has given them last.
+        self._start: tuple[str, list[tuple[str, str]]] | None = None
+        # The beginning of the body: what the app has written, or the first chunk that is not empty.
+        self._chunks: list[bytes] = []
+
+    def begin(
+        self, app: Callable[..., Iterable[bytes]], environ: dict[str, Any]
+    ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """Call an app; its body, status and headers. If that fails the body is closed, as it is by whoever gets it."""
+        body = app(environ, self._start_response)
+        close = getattr(body, "close", None)
+        try:
+            rest = iter(body)
+            while not (self._start and self._chunks) and (chunk := next(rest, None)) is not None:
+                self._write(chunk)
+            if self._start is None:
+                raise RuntimeError(f"The mounted app {app!r} gave a body without calling start_response().")
+        except BaseException:
+            if close is not None:
+                close()
+            raise
+        return ClosingIterator(chain(self._chunks, rest), close), *self._start
+
+    def _start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], None]:
+        """As PEP 3333 has it: with `exc_info` in place of what was given before, unless bytes have followed that."""
+        try:
+            if exc_info and self._chunks:
+                raise exc_info[1].with_traceback(exc_info[2])
+        finally:
+            exc_info = None  # its traceback has this frame
+        self._start = status, headers
+        return self._write
+
+    def _write(self, chunk: bytes) -> None:
+        if chunk:
+            self._chunks.append(chunk)
 
 
 class WSGIInput(io.RawIOBase):
