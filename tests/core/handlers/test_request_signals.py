@@ -274,8 +274,8 @@ def test_a_closer_that_awaits_what_is_cancelled_stops_nothing_else(
     assert len(caplog.records) == 1
 
 
-def test_a_stream_that_awaits_what_is_cancelled_is_an_ordinary_error_for_a_wsgi_server(
-    app: Webframe, wsgi: Any, heard: Any
+def test_a_stream_that_awaits_what_is_cancelled_is_an_ordinary_error_for_the_server(
+    app: Webframe, serve: Any, heard: Any
 ) -> None:
     @app.get("/")
     async def view(request: Request) -> StreamingResponse:
@@ -285,10 +285,8 @@ def test_a_stream_that_awaits_what_is_cancelled_is_an_ordinary_error_for_a_wsgi_
 
         return StreamingResponse(body())
 
-    exchange = wsgi(app)
     with pytest.raises(RuntimeError, match="nobody has cancelled the request"):
-        exchange.body()
-    exchange.close()
+        serve(app)
     assert heard.counts == GOES_WELL
 
 

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError, ImproperlyConfigured
-from webframe.core.handlers.base import LOOP, NO_VALUES, BaseHandler, apply_conditions, may_have_been_heard
+from webframe.core.handlers.base import (
+    LOOP,
+    NO_VALUES,
+    BaseHandler,
+    apply_conditions,
+    may_have_been_heard,
+    uncalled_for,
+)
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import IncomingBody, Receive, check_content_length, check_headers, read_body
 from webframe.core.handlers.mounts import MOUNTED
@@ -187,6 +194,10 @@ class ASGIHandler(BaseHandler):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 except OSError as error:
                     raise ClientGone from error
+        except asyncio.CancelledError as error:
+            if was_cancelled():
+                raise
+            raise uncalled_for(error, endpoint) from error  # hypercorn and daphne say nothing of a cancellation
         finally:
             await chunks.aclose()
         try:
