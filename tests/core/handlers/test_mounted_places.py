@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from webframe import JSONResponse, Request, Response, Webframe, current_request, url_for
 from webframe.core.exceptions import Http404
+from webframe.core.handlers.endpoints import Endpoint
 from webframe.core.signals import got_request_exception, request_finished, request_started
 from webframe.test.client import Client
 
@@ -316,3 +319,32 @@ def test_receivers_see_the_address_in_the_app_that_serves(between: Webframe, cli
     ):
         assert client.get("/inner/page").status_code == 500
     assert seen == [("", "/inner/page")] * 3
+
+
+def test_what_is_not_found_in_a_mounted_app_has_no_rule(app: Webframe, inner: Webframe, client: Client) -> None:
+    @app.errorhandler(404)
+    def not_found(request: Request, error: Exception) -> Any:
+        return JSONResponse([request.endpoint, request.url_rule], 404)
+
+    for path in "/inner/deep/nowhere", "/inner/nowhere", "/nowhere":
+        assert client.get(path).json() == [None, None]
+
+
+def test_what_clients_ask_a_mounted_app_for_in_vain_does_not_pile_up(
+    app: Webframe, inner: Webframe, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    def count() -> int:
+        gc.collect()
+        return sum(type(each) is Endpoint for each in gc.get_objects())
+
+    def ask() -> list[int]:
+        answers = client.post("/inner/deep/page/"), client.get("/inner/deep/page"), client.get("/inner/deep/nowhere")
+        return [answer.status_code for answer in answers]
+
+    caplog.set_level(logging.CRITICAL, "webframe.request")  # the log of a test keeps requests, with their endpoints
+    inner.get("/page/", name="page")(lambda request: "ok")
+    assert ask() == [405, 308, 404]
+    before = count()
+    for _ in range(5):
+        ask()
+    assert count() <= before

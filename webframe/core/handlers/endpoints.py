@@ -167,7 +167,7 @@ class Endpoint:
             self.view,
             policy,
             name=self.name,
-            rule=prefix + self.rule,
+            rule=prefix + self.rule if self.rule else "",
             limits=self.limits,
             stream=self.stream,
             mounts=(Mounted(prefix, outer.url_for), *self.mounts),
