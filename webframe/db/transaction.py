@@ -299,6 +299,7 @@ def savepoint(using: str | None = None) -> str | None:
     node = node_here(using or DEFAULT_ALIAS, holder_if_any())
     if node is None:
         return None
+    _refuse_to_block(using)
     acquire_for(node)
     try:
         node.prepare()
@@ -343,7 +344,14 @@ def clean_savepoints(using: str | None = None) -> None:
     """Taken for the sake of code written for Django: names of savepoints are never used twice here."""
 
 
+def _refuse_to_block(using: str | None) -> None:
+    """Refuse what would wait for the database where that blocks an event loop, before anything is done."""
+    if on_running_loop() and waiting.current_greenlet() is None:
+        raise refusal(using or DEFAULT_ALIAS)
+
+
 def _end_savepoint(what: str, sid: str, using: str | None, steps: list[str]) -> None:
+    _refuse_to_block(using)
     node = _node_for(what, using)
     place = next((place for place, (name, _) in enumerate(node.savepoints) if name == sid), None)
     if place is None:

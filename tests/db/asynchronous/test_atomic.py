@@ -175,6 +175,23 @@ async def test_going_back_to_a_savepoint_mends_a_broken_block():
     assert await texts() == ["1", "2"]
 
 
+async def test_plain_savepoints_are_refused_name_their_twins_and_leave_the_block_as_it_is():
+    async with atomic():
+        await add("1")
+        sid = await transaction.asavepoint()
+        for plain, arguments in (
+            (transaction.savepoint, ()),
+            (transaction.savepoint_commit, (sid,)),
+            (transaction.savepoint_rollback, (sid,)),
+        ):
+            with pytest.raises(SynchronousOnlyOperation, match=rf"{plain.__name__}\(\) .*'await a{plain.__name__}\("):
+                plain(*arguments)
+        await add("2")
+        await transaction.asavepoint_rollback(sid)
+        await add("3")
+    assert await texts() == ["1", "3"]
+
+
 async def test_ending_by_hand_is_refused():
     for end in transaction.commit, transaction.rollback, lambda: transaction.set_autocommit(False):
         with pytest.raises(NotSupportedError, match="async with atomic"):
