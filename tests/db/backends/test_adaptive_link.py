@@ -391,6 +391,24 @@ def test_an_abandoned_statement_is_interrupted(database: Database) -> None:
     asyncio.run(main())
 
 
+def test_a_thread_that_fails_before_its_statement_gives_the_turn_on(database: Database) -> None:
+    def forbid_pragmas(action: int, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_PRAGMA else sqlite3.SQLITE_OK
+
+    def main() -> Any:
+        link, another = database.link(), database.link()
+        link.begin(read_only=False)  # which is done on the loop; in the thread of the next one it may wait for locks
+        link.raw.set_authorizer(forbid_pragmas)  # as an interruption would, whose moment cannot be chosen
+        with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+            link.run("INSERT INTO note (text) VALUES ('lost')", ())
+        link.terminate()
+        another.run("INSERT INTO note (text) VALUES ('second')", ())
+        return another.fetch("SELECT text FROM note ORDER BY id", ())
+
+    database.line.timeout = 2.0
+    assert run(main) == [("first",), ("second",)]
+
+
 def test_a_connection_that_nobody_waits_for_any_more_is_closed(database: Database) -> None:
     begun, go_on = threading.Event(), threading.Event()
     made: list[sqlite3.Connection] = []

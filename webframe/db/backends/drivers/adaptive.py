@@ -208,11 +208,15 @@ class AdaptiveLink(ThreadedLink):
             self._let_go()
 
     def _use(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        result: T = super()._use(self._patiently, (function, *args))
+        return result
+
+    def _patiently(self, function: Callable[..., T], *args: Any) -> T:
         # In a thread one may wait for locks.
-        if not self._is_patient and not self._shared and not self._abandoned:
+        if not self._is_patient and not self._shared:
             self.raw.execute(f"PRAGMA busy_timeout={self._patience}")
             self._is_patient = True
-        return super()._use(function, args)
+        return function(*args)
 
     def _lose_patience(self) -> None:
         # Somebody may have set it to something else than the 'timeout' of OPTIONS.
