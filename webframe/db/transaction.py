@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, TypeVar, overload
 
 from webframe import waiting
@@ -186,10 +186,10 @@ def _call(hooks: Sequence[Hook]) -> None:
 def call_hook(function: Callable[[], object], robust: bool) -> None:
     """Call what was registered with `on_commit`, and wait for it if it is async; if `robust`, errors are logged."""
     try:
-        if is_async(function):
-            wait(function())  # type: ignore[arg-type]  # that is what being async means
-        else:
-            function()
+        result = function()
+        # It may be a plain function that gives a coroutine: ``lambda: send_receipt(order)``.
+        if type(result) is CoroutineType or is_async(function):
+            wait(result)  # type: ignore[arg-type]  # that is what being async means
     except Exception as error:
         if not robust:
             raise

@@ -324,6 +324,23 @@ async def test_plain_and_async_hooks_are_called_after_the_commit_in_order(witnes
     assert heard == ["a 1", "b 1", "c 1", "d 1"]
 
 
+async def test_a_plain_hook_that_gives_a_coroutine_has_it_awaited():
+    async with atomic():
+        await add("1")
+        transaction.on_commit(lambda: add("2"))
+        transaction.on_commit(lambda: add("3"), robust=True)
+    assert await texts() == ["1", "2", "3"]
+
+    def plain() -> None:
+        with atomic():
+            transaction.on_commit(lambda: add("4"))
+
+    await workers.run(plain)
+    assert await texts() == ["1", "2", "3", "4"]
+    with pytest.raises(SynchronousOnlyOperation, match="Await it instead"):
+        transaction.on_commit(lambda: add("5"))
+
+
 async def test_a_plain_hook_outside_of_blocks_is_called_at_once():
     heard: list[int] = []
     transaction.on_commit(lambda: heard.append(1))
