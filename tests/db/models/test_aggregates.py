@@ -10,7 +10,7 @@ import pytest
 
 from webframe.core.exceptions import FieldError
 from webframe.db import models
-from webframe.db.models import Avg, Count, F, Max, Min, Q, StdDev, Sum, Value, Variance
+from webframe.db.models import Avg, Case, Count, F, Max, Min, Q, StdDev, Sum, Value, Variance, When
 
 NUMBERS = [2, 4, 4, 5, 9]
 
@@ -158,3 +158,25 @@ def test_large_sums(things):
     for _ in range(3):
         things.objects.create(number=2**31 - 1)
     assert things.objects.aggregate(x=Sum("number"))["x"] == 3 * (2**31 - 1)
+
+
+def test_rows_are_kept_by_a_field_beside_an_aggregate(library):
+    from .library import Book
+
+    counted = Book.objects.annotate(n=Count("tags"), less=F("rating") - 1).order_by("title")
+    for wanted in (Q(rating__gt=F("n")), Q(rating__gte=F("n") + 1), Q(less__gte=F("n")), Q(rating__in=[F("n") * 3, 5])):
+        assert [book.title for book in counted.filter(wanted)] == ["Four", "Two"]
+        assert [book.title for book in counted.filter(wanted | Q(title="One"))] == ["Four", "One", "Two"]
+        assert [book.title for book in counted.filter(~wanted, rating__isnull=False)] == ["One"]
+
+
+def test_order_by_what_is_computed_from_an_aggregate(library):
+    from .library import Author
+
+    counted = Author.objects.annotate(n=Count("books", filter=Q(books__rating__gt=0)))
+    few_last = Case(When(n__gt=1, then=Value(1)), default=Value(2))
+    for order in (-F("n"), (F("n") + 1).desc(), few_last):
+        assert [author.name for author in counted.order_by(order, "name")][0] == "Ann"
+        assert [name for name, _ in counted.order_by(order, "name").values_list("name", "n")][0] == "Ann"
+    grouped = Author.objects.values("country__name").annotate(total=Count("books"))
+    assert [row["total"] for row in grouped.order_by(F("total") * -1)] == [2, 2, 0]

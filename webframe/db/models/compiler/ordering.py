@@ -50,16 +50,14 @@ def _elements(question: Any, item: Any, reverse: bool, labels: dict[str, Any]) -
         order = item if isinstance(item, OrderBy) else OrderBy(item)
     if reverse:
         order = order.reverse_ordering()
-    aggregate = order.contains_aggregate
     if isinstance(order.expression, F) and type(order.expression) is F:
         name = order.expression.name
-        aggregate = name.split("__")[0] in scope.aggregates
         element = labels.get(name, None) if name in scope.annotations else None
         if element is None:
             element = scope.ref(name).element
     else:
         element = scope.build(order.expression).element
-    if not aggregate:
+    if not scope.has_aggregate(order.expression):
         question.ordered_by.append(element)
     return list(order.of(element, scope.dialect_name))
 

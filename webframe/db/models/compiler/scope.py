@@ -284,6 +284,16 @@ class QueryScope:
         """Whether an annotation is computed over groups of rows."""
         return alias in self.aggregates
 
+    def has_aggregate(self, expression: Any) -> bool:
+        """Whether an expression, or one of a list, contains an aggregate or names an annotation that does."""
+        if isinstance(expression, (list, tuple)):
+            return any(self.has_aggregate(each) for each in expression if hasattr(each, "references"))
+        if getattr(expression, "contains_aggregate", False):
+            return True
+        if not self.aggregates or not hasattr(expression, "references"):
+            return False
+        return any(self.is_aggregate(name.split("__")[0]) for name in expression.references())
+
     def inner(self, model: Any) -> QueryScope:
         """A scope for a subquery within this one."""
         return QueryScope(model, self.statement, self)

@@ -152,9 +152,7 @@ class Question:
         name, expression = operation.name, operation.expression
         built = self.scope.build(expression)
         self.scope.annotations[name] = built
-        if getattr(expression, "contains_aggregate", False) or any(
-            reference.split("__")[0] in self.scope.aggregates for reference in _references(expression)
-        ):
+        if self.scope.has_aggregate(expression):
             self.scope.aggregates.add(name)
             self.group = "model" if self.values is None else self._grouped_by_values()
         if getattr(expression, "contains_over_clause", False):
@@ -414,11 +412,6 @@ _COMPOUNDS: dict[str, Any] = {
     "intersection": sqlalchemy.intersect,
     "difference": sqlalchemy.except_,
 }
-
-
-def _references(expression: Any) -> list[str]:
-    references = getattr(expression, "references", None)
-    return list(references()) if references is not None else []
 
 
 def _missing(orders: Sequence[Any], elements: Sequence[Any]) -> list[Any]:

@@ -94,7 +94,7 @@ def _build(scope: Any, q: Any, place: Place) -> Part | None:
         leaf = scope.names.leaf(name)
         return _build_leaf(scope, name, leaf, plain_value(leaf, value), place)
     element = scope.build(q).element
-    return Part(element, NONE, NONE, bool(getattr(q, "contains_aggregate", False)))
+    return Part(element, NONE, NONE, scope.has_aggregate(q))
 
 
 def _build_q(scope: Any, q: Q, place: Place) -> Part | None:
@@ -147,7 +147,7 @@ def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, place: Place) -> 
                 f"Filter by it in a subquery, or in Python."
             )
         lhs = scope.ref_path(path, leaf.transforms)
-        aggregate = scope.is_aggregate(path.annotation) or bool(getattr(value, "contains_aggregate", False))
+        aggregate = scope.is_aggregate(path.annotation) or scope.has_aggregate(value)
         if leaf.field is None and lhs.field is not None:
             lookup = scope.names.leaf(name).lookup
         return Part(lookup.build(lhs, value, scope), NONE, NONE, aggregate)
@@ -159,7 +159,7 @@ def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, place: Place) -> 
         lhs = transform.apply(lhs, scope)
     element = lookup.build(lhs, value, scope)
     found: Joins = frozenset(join.with_parents()) if join is not None else NONE
-    aggregate = bool(getattr(value, "contains_aggregate", False))
+    aggregate = scope.has_aggregate(value)
     is_null = _asks_for_null(lookup, value)
     if is_null is not None:
         return Part(element, NONE if is_null else found, found if is_null else NONE, aggregate)
@@ -186,6 +186,7 @@ def _asks_for_null(lookup: Any, value: Any) -> bool | None:
 
 def _build_subquery(scope: Any, name: str, leaf: Leaf, value: Any) -> Part:
     """Whether there is any row that the name leads to, such that."""
+    aggregate = scope.has_aggregate(value)
     if hasattr(value, "references"):
         value = Prebuilt(scope.build(value)) if not hasattr(value, "build_select") else value
     inner = scope.inner(scope.model)
@@ -203,4 +204,4 @@ def _build_subquery(scope: Any, name: str, leaf: Leaf, value: Any) -> Part:
         pk = scope.model._meta.concrete_model._meta.pk.column
         tables, links = inner.source(), [inner.root.table.c[pk] == scope.root.table.c[pk]]
     statement = select(1).select_from(tables).where(*links, condition).correlate_except(*inner.tables())
-    return Part(exists(statement), NONE, NONE, False)
+    return Part(exists(statement), NONE, NONE, aggregate)
