@@ -8,7 +8,7 @@ import pytest
 
 from webframe.core.exceptions import FieldError, ValidationError
 from webframe.db import connection, models
-from webframe.db.models import Case, Count, F, Q, Sum, Value, When
+from webframe.db.models import Case, Count, Exists, F, OuterRef, Q, Sum, Value, When
 from webframe.db.models.functions import LPad
 from webframe.db.models.signals import post_save, pre_save
 
@@ -282,3 +282,14 @@ def test_what_is_computed_with_values_orders_distinct_rows_and_groups(person):
     inner = person.objects.order_by(F("n") * -2).distinct().values("n")[:1]
     if connection.vendor != "mysql":
         assert person.objects.filter(n__in=inner).count() == 2
+
+
+def test_distinct_rows_are_ordered_by_an_annotation_that_they_have(person):
+    person.objects.create(name="Cid", nick="B", n=2)
+    less = person.objects.annotate(x=F("n") * -2, even=Exists(person.objects.filter(pk=OuterRef("pk"), n=2)))
+    assert list(less.order_by("x").values_list("n", "x").distinct()) == [(2, -4), (1, -2)]
+    assert list(less.order_by(F("x").desc(nulls_last=True), "n").values_list("x", flat=True).distinct()) == [-2, -4]
+    assert list(less.order_by(F("x") + 1, "-x").values_list("x", flat=True).distinct()) == [-4, -2]
+    assert [each.name for each in less.order_by("-even", "x", "name").distinct()] == ["Bob", "Cid", "Ann"]
+    groups = less.order_by("x").values("n").annotate(c=Count("pk"))
+    assert list(groups) == [{"n": 2, "c": 2}, {"n": 1, "c": 1}]

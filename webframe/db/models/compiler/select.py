@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import func, select
-from sqlalchemy.sql.elements import False_
+from sqlalchemy.sql.elements import False_, Grouping
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
@@ -427,7 +427,10 @@ def _missing(orders: Sequence[Any], elements: Sequence[Any]) -> list[Any]:
 
 
 def _bare(element: Any) -> Any:
-    return element.element if isinstance(element, sqlalchemy.Label) else element
+    """What is computed, without a name and without the brackets that it has got in ORDER BY."""
+    while isinstance(element, (sqlalchemy.Label, Grouping)):
+        element = element.element
+    return element
 
 
 def _is_computed(element: Any) -> bool:
@@ -446,7 +449,7 @@ def _by_place(order: Any, elements: Sequence[Any]) -> Any:
 
 def _place_of(computed: Any, elements: Sequence[Any]) -> Any:
     """The place of what is selected; itself if it is not."""
-    place = next((n for n, element in enumerate(elements, 1) if _bare(element) is computed), None)
+    place = next((n for n, element in enumerate(elements, 1) if _bare(element) is _bare(computed)), None)
     return computed if place is None else sqlalchemy.literal_column(str(place))
 
 
