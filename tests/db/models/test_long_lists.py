@@ -111,6 +111,9 @@ def test_within_subqueries(rows):
 
 def test_keys_in_json(rows):
     assert names(rows.filter(data__n__in=range(18, 60))) == numbered(18, 19, 20)
+    assert names(rows.filter(data__n__in=range(18, 2000))) == numbered(18, 19, 20)
+    assert names(rows.exclude(data__n__in=range(3, 2000))) == numbered(1, 2)
+    assert rows.filter(data__has_any_keys=[*(f"k{number}" for number in range(2000)), "n"]).count() == 20
 
 
 def test_relations_and_in_bulk(library):

@@ -40,6 +40,9 @@ __all__ = ["Key", "KeyValue"]
 # Keys that are written in one way only.
 SIMPLE = late_pattern(r"[ !#-\[\]-~]*")
 
+# More conditions than that are not written beside each other: each is one level deeper than the one before it.
+MOST_BESIDE = 200
+
 
 class Key:
     """The value of one key of a document, or of one place of a list."""
@@ -199,6 +202,14 @@ def contains(outer: Element, inner: Element, dialect_name: str) -> Element:
     return _true(sqlalchemy.Function("json_contains", outer, inner))
 
 
+def any_of(tests: Sequence[Element]) -> Element:
+    """Whether one of them is true, however many they are: SQLite takes no expression that is a thousand levels deep."""
+    while len(tests) > MOST_BESIDE:
+        parts = [tests[start : start + MOST_BESIDE] for start in range(0, len(tests), MOST_BESIDE)]
+        tests = [sql.Template(("(", ")"), sqlalchemy.or_(*part), sql_type=sqlalchemy.Boolean()) for part in parts]
+    return sqlalchemy.or_(*tests) if tests else sqlalchemy.false()
+
+
 def _true(call: Any) -> Element:
     """A function that answers 1 for true, as a condition."""
     return sqlalchemy.type_coerce(call, sqlalchemy.Integer()) == sqlalchemy.literal_column("1")
@@ -263,7 +274,7 @@ class HasAnyKeys(HasKeys):
 
     @classmethod
     def together(cls, tests: Sequence[Element]) -> Element:
-        return sqlalchemy.or_(*tests) if tests else sqlalchemy.false()
+        return any_of(tests)
 
 
 # -- look-ups of values of keys
@@ -291,7 +302,7 @@ class KeyIn(Lookup):
     @classmethod
     def build(cls, lhs: Built, value: Any, scope: Scope) -> Element:
         tests = [JSONExact.build(lhs, item, scope) for item in value]
-        return sqlalchemy.or_(*tests) if tests else sqlalchemy.false()
+        return any_of(tests)
 
 
 class KeyComparison(Lookup):
