@@ -9,7 +9,7 @@ Which app is mounted where is decided in `core/handlers/endpoints.py`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial, wraps
 from typing import Any, Protocol
 
@@ -102,12 +102,20 @@ def passage(prefix: str) -> Callable[[Any], Generator[None, Any, None]]:
             response = yield
         finally:
             go_to(request, outside)
-        body = response.response
         if not response.is_sequence and not response.direct_passthrough:  # files ask nothing about the request
-            kind = AsyncBody if response.is_async_body else PlainBody
-            response.response = kind(body, request, inside)
+            response.response = _body_at(response, request, inside)
 
     return enter_mount
+
+
+def _body_at(response: Any, request: Any, place: Place) -> PlacedBody:
+    """The body of a response, made while the request is in a place, or in that of an app mounted further in."""
+    body = response.response
+    if isinstance(body, PlacedBody):
+        if body.request is request:
+            return body
+        body = body.body  # the response was an answer to another request before
+    return (AsyncBody if response.is_async_body else PlainBody)(body, request, place)
 
 
 def handler_from(levels: int, handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -142,58 +150,55 @@ def _place_outside(request: Any, levels: int) -> Place:
     return place[: depth + 1]
 
 
-class PlainBody:
+class PlacedBody:
     """The body of a response that is made while the request is in a place."""
 
     def __init__(self, body: Any, request: Placed, place: Place) -> None:
-        self._body = body
-        self._request = request
-        self._place = place
-        # Made of the body when it is first asked for a chunk.
-        self._iterator: Iterator[Any] | None = None
+        self.body = body
+        self.request = request
+        self.place = place
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        with being_at(self._request, self._place):
-            if self._iterator is None:
-                self._iterator = iter(self._body)
-            return next(self._iterator)
+    def being_there(self) -> AbstractContextManager[None]:
+        """Let the request be in the place for the length of a block."""
+        return being_at(self.request, self.place)
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("aclose", "close"):  # a body has these or has them not
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         call = _call_at if name == "close" else _acall_at
-        return partial(call, self._request, self._place, getattr(self._body, name))
+        return partial(call, self.request, self.place, getattr(self.body, name))
 
 
-class AsyncBody:
-    """Like `PlainBody`, for a body that is an async iterable."""
+class PlainBody(PlacedBody):
+    """One that is an iterable."""
 
-    def __init__(self, body: Any, request: Placed, place: Place) -> None:
-        self._body = body
-        self._request = request
-        self._place = place
-        self._iterator: AsyncIterator[Any] | None = None
+    def __iter__(self) -> Iterator[Any]:
+        with self.being_there():
+            iterator = iter(self.body)
+        while True:
+            with self.being_there():
+                try:
+                    chunk = next(iterator)
+                except StopIteration:
+                    return
+            yield chunk
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
 
-    async def __anext__(self) -> Any:
-        with being_at(self._request, self._place):
-            if self._iterator is None:
-                self._iterator = aiter(self._body)
-            return await anext(self._iterator)
+class AsyncBody(PlacedBody):
+    """One that is an async iterable."""
 
-    async def aclose(self) -> None:
-        """Close the body, or what iterates it, if it can be closed."""
-        with being_at(self._request, self._place):
-            for closable in dict.fromkeys((self._iterator, self._body)):
-                if hasattr(closable, "aclose"):
-                    await closable.aclose()
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "close":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return partial(_call_at, self._request, self._place, self._body.close)
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        with self.being_there():
+            iterator = aiter(self.body)
+        try:
+            while True:
+                with self.being_there():
+                    try:
+                        chunk = await anext(iterator)
+                    except StopAsyncIteration:
+                        return
+                yield chunk
+        finally:
+            if iterator is not self.body and hasattr(iterator, "aclose"):
+                with self.being_there():
+                    await iterator.aclose()

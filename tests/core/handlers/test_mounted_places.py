@@ -348,3 +348,24 @@ def test_what_clients_ask_a_mounted_app_for_in_vain_does_not_pile_up(
     for _ in range(5):
         ask()
     assert count() <= before
+
+
+def test_a_response_that_a_mounted_app_gives_to_many_requests_is_whole_each_time(
+    app: Webframe, between: Webframe, inner: Webframe, client: Client
+) -> None:
+    class Pieces:
+        def __iter__(self) -> Iterator[str]:
+            request = current_request.get()
+            return iter([request.root_path, request.path])
+
+    class AsyncPieces:
+        async def __aiter__(self) -> AsyncIterator[str]:
+            yield "one"
+            yield current_request.get().path
+
+    plain, later = Response(Pieces()), Response(AsyncPieces())
+    inner.get("/plain/<int:number>", name="plain")(lambda request, number: plain)
+    inner.get("/later/<int:number>", name="later")(lambda request, number: later)
+    for number in 1, 2, 3:
+        assert client.get(f"/inner/deep/plain/{number}").text == f"/inner/deep/plain/{number}"
+        assert client.get(f"/inner/deep/later/{number}").text == f"one/later/{number}"
