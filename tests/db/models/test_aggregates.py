@@ -180,3 +180,25 @@ def test_order_by_what_is_computed_from_an_aggregate(library):
         assert [name for name, _ in counted.order_by(order, "name").values_list("name", "n")][0] == "Ann"
     grouped = Author.objects.values("country__name").annotate(total=Count("books"))
     assert [row["total"] for row in grouped.order_by(F("total") * -1)] == [2, 2, 0]
+
+
+def test_what_an_aggregate_in_a_condition_is_of_does_not_divide_groups(library):
+    from .library import Book
+
+    by_author = Book.objects.values("author__name").annotate(n=Count("id")).order_by("author__name")
+    assert [(row["author__name"], row["n"]) for row in by_author.filter(n=Count("title"))] == [("Ann", 2), ("Bob", 2)]
+    assert [row["author__name"] for row in by_author.filter(n__gt=Count("rating"))] == ["Bob"]
+
+
+def test_rows_are_grouped_by_fields_beside_an_aggregate(library):
+    from .library import Book
+
+    rows = Book.objects.values("author__name").annotate(n=Count("id") + F("rating")).order_by("author__name")
+    assert sorted((row["author__name"], row["n"] or 0) for row in rows) == [
+        ("Ann", 2),
+        ("Ann", 6),
+        ("Bob", 0),
+        ("Bob", 4),
+    ]
+    beside = Book.objects.annotate(n=Count("tags") * 10 + F("author__country__id") * 0).order_by("title")
+    assert [(book.title, book.n) for book in beside] == [("Four", 10), ("One", 20), ("Three", 0), ("Two", 10)]

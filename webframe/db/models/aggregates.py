@@ -94,7 +94,10 @@ class Aggregate(Func):
 
     def build(self, scope: Scope) -> Built:
         """The call, over the rows that the filter lets through."""
-        return self.build_over(scope, None)
+        met_before = len(scope.met)
+        built = self.build_over(scope, None)
+        del scope.met[met_before:]
+        return built
 
     def build_over(self, scope: Scope, over: Callable[[Any], ColumnElement[Any]] | None) -> Built:
         """Like `build`; with `over`, which makes a window of the call itself."""

@@ -42,6 +42,8 @@ class Scope(Protocol):
     wrapper: Any
     # The scope of the query around this subquery; None: there is none.
     outer: Scope | None
+    # The columns that names have led to since somebody emptied the list; but not those that an aggregate is of.
+    met: list[Any]
 
     def ref(self, name: str, *, allow_joins: bool = True, for_aggregate: bool = False) -> Built:
         """The column, annotation or transformed column that a name means: "author__name", "pk", "born__year".

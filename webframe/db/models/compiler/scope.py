@@ -164,7 +164,7 @@ class QueryScope:
         # Annotations with OVER, which are computed after WHERE and HAVING.
         self.windows: set[str] = set()
         self.names = Names(model, self.annotations, self._field_of)
-        # The columns that names have led to since somebody emptied the list.
+        # See `Scope`.
         self.met: list[Any] = []
         # Joins to many that a name may use again; None: all of them.
         self.reusable: set[Join] | None = None

@@ -48,7 +48,7 @@ class Question:
         self.scope = QueryScope(model, statement, outer)
         self.where: list[Any] = []
         self.having: list[Any] = []
-        # Columns in HAVING that are not in an aggregate.
+        # Columns that stand beside an aggregate, in HAVING or in an annotation: they are grouped by.
         self.beside: list[Any] = []
         # (operation, where its literals begin); None: nobody said.
         self.ordering: tuple[ops.Ordering, int] | None = None
@@ -143,17 +143,18 @@ class Question:
             self.where.append(part.element)
             return
         self.having.append(part.element)
-        # What stands beside an aggregate has to be grouped by.
         self.beside += self.scope.met
         if self.group is None:
             self.group = "model"
 
     def _annotate(self, operation: ops.Annotation) -> None:
         name, expression = operation.name, operation.expression
+        self.scope.met.clear()
         built = self.scope.build(expression)
         self.scope.annotations[name] = built
         if self.scope.has_aggregate(expression):
             self.scope.aggregates.add(name)
+            self.beside += self.scope.met
             self.group = "model" if self.values is None else self._grouped_by_values()
         if getattr(expression, "contains_over_clause", False):
             self.scope.windows.add(name)
