@@ -119,7 +119,8 @@ def test_a_view_that_receives_by_itself_has_nothing_read_ahead(app: Webframe) ->
     assert tasks == [1, 1]
 
 
-def test_the_server_has_to_wait_when_much_was_read_ahead(app: Webframe) -> None:
+@pytest.mark.parametrize("letters", ["x" * (ROOM // 10), "\N{GRINNING FACE}" * (ROOM // 40)], ids=["ascii", "emoji"])
+def test_the_server_has_to_wait_when_much_was_read_ahead(app: Webframe, letters: str) -> None:
     @app.websocket("/")
     async def view(websocket: WebSocket) -> None:
         for _ in range(200):
@@ -133,7 +134,7 @@ def test_the_server_has_to_wait_when_much_was_read_ahead(app: Webframe) -> None:
 
     left: list[int] = []
     received: list[bool] = []
-    exchange = Exchange(app, "/", [text("x" * (ROOM // 10))] * 100)
+    exchange = Exchange(app, "/", [text(letters)] * 100)
     run(exchange.run())
     assert left[0] > 80
     assert len(received) == 100

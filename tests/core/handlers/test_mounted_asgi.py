@@ -152,3 +152,30 @@ def test_an_asgi_app_is_not_offered_messages_of_the_server_that_would_not_reach_
     asyncio.run(asgi(app, "/inner/", extensions=extensions).run())
     assert offered == [{"tls": {"tls_version": 0x0304}}]
     assert "http.response.pathsend" in extensions
+
+
+@pytest.mark.parametrize(
+    ("told", "raw_path"),
+    [
+        ({"RAW_URI": "/inner/a%2Fb?c=%20"}, b"/inner/a%2Fb"),
+        ({"REQUEST_URI": "/inner/a%2Fb"}, b"/inner/a%2Fb"),
+        ({"REQUEST_URI": "http://testserver/inner/a/b"}, None),
+        ({}, None),
+    ],
+    ids=["gunicorn", "uwsgi", "whole address", "nothing"],
+)
+def test_an_asgi_app_has_the_path_as_it_was_written_if_the_wsgi_server_tells(
+    app: Webframe, wsgi: Any, told: dict[str, str], raw_path: bytes | None
+) -> None:
+    seen = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["path"], scope.get("raw_path")))
+        await send(START)
+        await send(WHOLE)
+
+    app.mount("/inner", inner)
+    exchange = wsgi(app, "/inner/a/b", **told)
+    assert b"".join(exchange.result) == b"whole"
+    exchange.close()
+    assert seen == [("/inner/a/b", raw_path)]

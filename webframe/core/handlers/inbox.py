@@ -132,4 +132,7 @@ async def _stop(reader: asyncio.Task[Message]) -> None:
 
 
 def _size(message: Message) -> int:
-    return OVERHEAD + len(message.get("text") or message.get("bytes") or b"")
+    text = message.get("text")
+    if text and not text.isascii():
+        return OVERHEAD + 4 * len(text)  # bytes of memory, at most
+    return OVERHEAD + len(text or message.get("bytes") or b"")

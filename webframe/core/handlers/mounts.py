@@ -214,18 +214,21 @@ def _scope_from_environ(request: Request) -> dict[str, Any]:
     """The ASGI scope of a WSGI request."""
     environ = request.environ
     port = environ.get("SERVER_PORT", "80")
-    return {
+    target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").partition("/")[2],
         "method": request.method,
         "scheme": environ.get("wsgi.url_scheme", "http"),
-        "raw_path": environ.get("PATH_INFO", "").encode("latin-1", "replace"),
         "query_string": request.query_string,
         "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers],
         "client": (environ.get("REMOTE_ADDR", ""), int(environ.get("REMOTE_PORT") or 0)),
         "server": (environ.get("SERVER_NAME", ""), int(port) if port.isdigit() else None),
     }
+    if target.startswith("/"):  # as the client has written it; PEP 3333 asks no server for that
+        scope["raw_path"] = target.partition("?")[0].encode("latin-1", "replace")
+    return scope
 
 
 class _Conversation:
