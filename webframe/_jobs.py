@@ -1,8 +1,9 @@
 """A plain call on its way from an event loop to a thread and back, and an awaitable on its way from there to the loop.
 
 A thread that waits for an awaitable runs meanwhile the plain code which that
-awaitable asks for, so that going to and fro cannot deadlock. Context variables
-travel both ways.
+awaitable asks for, so that going to and fro cannot deadlock. Code that is in a
+transaction lets in nothing else: what belongs to other tasks could come to wait
+for that very transaction. Context variables travel both ways.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import contextvars
 import threading
 from _queue import SimpleQueue
-from functools import partial
 from time import monotonic
 
-from webframe._leases import current_lease
+from webframe._leases import Lease, current_lease
 from webframe.waiting import here
 
 TYPE_CHECKING = False
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any, TypeVar
 
-    from webframe._leases import Lease
     from webframe._pool import Runnable
 
     T = TypeVar("T")
@@ -65,7 +64,7 @@ class Job:
     def run(self) -> None:
         """Run the call in this thread and send its outcome to the loop that waits for it."""
         previous = here.strategy, _running.job
-        here.strategy, _running.job = partial(wait_on, self.loop, self.lease), self
+        here.strategy, _running.job = self.wait, self
         settle: Callable[[Any], None] = self.future.set_result
         outcome: Any
         try:
@@ -83,6 +82,16 @@ class Job:
         except RuntimeError:
             pass  # the loop is closed: nobody waits any more
 
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """How the call waits: its thread serves the others of its lease, unless they might want what it has."""
+        if not is_in_transaction():
+            return wait_on(self.loop, self.lease, awaitable)
+        lease = Lease()
+        try:
+            return wait_on(self.loop, lease, awaitable)
+        finally:
+            lease.release()
+
     def _call(self) -> Any:
         self.outer = current_job.get()
         current_job.set(self)
@@ -96,6 +105,13 @@ class Job:
         finally:
             self.handling.__traceback__ = traceback
 
+
+def _is_in_none() -> bool:
+    return False
+
+
+# Whether the code here is in a transaction that began in this thread; `db/nodes.py`, once it is loaded, knows.
+is_in_transaction: Callable[[], bool] = _is_in_none
 
 # The job in which this context began, if any.
 current_job: contextvars.ContextVar[Job | None] = contextvars.ContextVar("webframe.inside_job", default=None)

@@ -22,6 +22,7 @@ from threading import get_ident
 from time import monotonic
 from typing import Any
 
+from webframe import _jobs
 from webframe._jobs import job_here
 from webframe.db.errors import Error, TransactionManagementError
 from webframe.db.guard import Guard, WouldWaitForItself, flow
@@ -414,6 +415,20 @@ def node_here(alias: str, holder: Holder | None) -> Node | None:
             return node
         node = node.outer
     return None
+
+
+def _is_in_block_of_thread() -> bool:
+    """Whether the code here is in an open block that was entered in this thread, of whichever database."""
+    thread = get_ident()
+    node: Node | None = entered.get()
+    while node is not None:
+        if node.thread == thread and not node.closed:
+            return True
+        node = node.outer
+    return False
+
+
+_jobs.is_in_transaction = _is_in_block_of_thread
 
 
 def _refuse_if_forsaken(node: Node) -> None:

@@ -472,6 +472,34 @@ async def test_a_plain_receiver_may_block_and_the_task_waits_instead(connect):
         assert len(free) > 10
 
 
+async def test_nothing_else_comes_in_while_plain_code_in_a_transaction_waits_for_an_async_receiver(connect):
+    log: list[str] = []
+    within = asyncio.Event()
+
+    async def hesitate(sender, instance, **kwargs):
+        within.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    connect(post_save, hesitate, sender=Note)
+
+    def write(text: str) -> None:
+        with atomic():
+            log.append(f"{text} begins")
+            # To the same row: where one stands on the stack of the other, they would wait for each other for ever.
+            Account.objects.filter(pk=account.pk).update(balance=1)
+            add(text)
+            log.append(f"{text} ends")
+
+    async def write_later() -> None:
+        await within.wait()
+        await workers.run(write, "second")
+
+    account = await Account.objects.acreate(owner="Ada")
+    await asyncio.gather(workers.run(write, "first"), write_later())
+    assert log == ["first begins", "first ends", "second begins", "second ends"]
+
+
 async def test_a_receiver_may_call_async_code_by_wait_from_a_worker(connect):
     from webframe.waiting import wait
 
