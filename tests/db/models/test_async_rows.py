@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 
 import pytest
 
@@ -99,6 +99,24 @@ def test_a_reader_that_is_cancelled_while_it_ends_its_query_hears_of_it():
             with pytest.raises(asyncio.CancelledError):
                 await ending
         assert await Tag.objects.acount() == 100
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("within", [False, True], ids=["alone", "in a transaction"])
+def test_the_garbage_collector_does_not_wait_in_the_greenlet_of_another_task(within):
+    async def main():
+        async with transaction.atomic() if within else nullcontext():
+            some = rows()
+            await anext(some)
+            cycle = [some]
+            cycle.append(cycle)
+            del some, cycle
+            # What waits there would hear of a cancellation in place of the task, and Python throws that away.
+            collecting = asyncio.create_task(bridge(gc.collect))
+            await asyncio.sleep(0)
+            assert collecting.done()
+            assert await Tag.objects.acount() == 100
 
     asyncio.run(main())
 

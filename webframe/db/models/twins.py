@@ -22,12 +22,16 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from functools import wraps
 from itertools import islice
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
+from webframe import waiting
 from webframe.core.exceptions import SynchronousOnlyOperation
 from webframe.db.models.signals import post_init, pre_init
 from webframe.greenlets import bridge
 from webframe.waiting import TURN
+
+if TYPE_CHECKING:
+    import asyncio
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -161,6 +165,23 @@ class _OneByOne:
         self._rows = self._pieces = iter(())
 
 
+# What takes rows from the database, on each event loop. The garbage collector would close it at once wherever it comes,
+# be it in the greenlet of another task: that one would wait, and a cancellation of it be lost. The generator around it
+# is given to its loop instead, which closes it in a task.
+_pinned: dict[asyncio.AbstractEventLoop | None, list[Iterator[Any]]] = {}
+
+
+def _pinned_here() -> list[Iterator[Any]]:
+    loop = waiting.running_loop()
+    pinned = _pinned.get(loop)
+    if pinned is None:
+        for other in list(_pinned):
+            if other is not None and other.is_closed():
+                _pinned.pop(other, None)
+        pinned = _pinned.setdefault(loop, [])
+    return pinned
+
+
 def _pieces_of(rows: Sequence[Any]) -> Iterator[Iterator[Any]]:
     return (iter(rows[start : start + TURN]) for start in range(0, len(rows), TURN))
 
@@ -216,11 +237,13 @@ class AsyncRows:
         without keeping them.
         """
         rows: Iterator[Any] | None = None
+        pinned = _pinned_here()
 
         def next_rows() -> list[Any]:
             nonlocal rows
             if rows is None:
                 rows = iter(self.iterator(chunk_size))  # type: ignore[attr-defined]  # or an heir's own
+                pinned.append(rows)
             return list(islice(rows, chunk_size))
 
         try:
@@ -238,7 +261,10 @@ class AsyncRows:
                         await _others()
         finally:
             close = getattr(rows, "close", None)
-            if close is not None:
-                await bridge(close)
+            try:
+                if close is not None:
+                    await bridge(close)
+            finally:
+                pinned[:] = [other for other in pinned if other is not rows]
 
     aiterator.twin_of = "iterator"  # type: ignore[attr-defined]  # an attribute of the function
