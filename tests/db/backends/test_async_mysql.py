@@ -386,6 +386,26 @@ def test_a_connection_that_is_out_of_step_is_not_used_again(driver: str) -> None
     asyncio.run(main())
 
 
+def test_a_connection_that_another_task_closes_meanwhile_is_lost(driver: str) -> None:
+    if driver == "threads":
+        pytest.skip("PyMySQL is not used by several tasks.")
+
+    def ask() -> None:
+        with transaction.atomic():
+            connection.fetch("SELECT 1")
+            raw = connection.connection
+
+            async def query(sql: str) -> None:
+                raw.close()
+                raise AttributeError("'NoneType' object has no attribute 'readexactly'")
+
+            raw.query = query
+            connection.fetch("SELECT 2")
+
+    with pytest.raises(OperationalError, match="Lost connection"):
+        run(ask)
+
+
 def test_a_stream_can_be_left_early(driver: str) -> None:
     def work() -> Any:
         connection.run_many("INSERT INTO note (n) VALUES (%s)", [(n,) for n in range(5000)])

@@ -104,8 +104,10 @@ class AsyncMySQLLink(Link):
         except Exception as error:
             self._is_asking = False
             if not _is_answered(error):
+                # aiomysql goes on to read where another task, whose transaction this is as well, has closed it.
+                is_closed_by_others = isinstance(error, AttributeError) and not self.is_open()
                 self.terminate()
-                if OUT_OF_STEP in str(error):
+                if is_closed_by_others or OUT_OF_STEP in str(error):
                     raise err.OperationalError(
                         CR.CR_SERVER_LOST, f"Lost connection to MySQL server: {error}"
                     ) from error
