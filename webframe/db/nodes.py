@@ -154,6 +154,8 @@ class Node:
             raise
         if not self.guardless:
             slot.root = self
+            if self.flow is not None and isinstance(slot.guard, Guard):
+                slot.guard.owner = self.flow  # as below
 
     def _begin_on(self, slot: Slot) -> Any:
         link = slot.link

@@ -54,6 +54,26 @@ def test_tasks_and_threads_see_the_same_database(database: str) -> None:
     assert len(texts()) == 5
 
 
+def test_a_worker_waits_for_a_transaction_of_a_task_that_began_in_that_worker(database: str) -> None:
+    begun = asyncio.Event()
+
+    async def write() -> None:
+        async with transaction.atomic():
+            await run(add, "first")
+            begun.set()
+            await asyncio.sleep(0.05)
+
+    async def write_next() -> None:
+        await begun.wait()
+        await run(add, "second")
+
+    async def main() -> None:
+        await asyncio.gather(write(), write_next())
+
+    asyncio.run(main())
+    assert texts() == ["first", "second"]
+
+
 @pytest.mark.parametrize("tasks", [100])
 def test_many_tasks_in_transactions_of_their_own(database: str, tasks: int) -> None:
     async def write(number: int) -> None:
