@@ -7,6 +7,7 @@ import datetime
 import gc
 import sys
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from ipaddress import ip_address, ip_network
@@ -26,6 +27,7 @@ from webframe.db.backends.drivers.parameters import positional, split
 from webframe.db.configuration import configuration
 from webframe.greenlets import bridge
 from webframe.test import override_settings
+from webframe.waiting import wait
 
 pytestmark = pytest.mark.engines("postgresql")
 
@@ -472,6 +474,20 @@ def test_what_a_cancelled_task_was_waiting_for_is_ended_on_the_server(engine: An
             return int(row[0])
 
         asyncio.run(main())
+
+
+def test_a_connection_that_is_given_up_while_it_is_used_ends_without_a_warning(engine: Any) -> None:
+    def give_up() -> None:
+        link = connection.connect_async()
+        wait(link.raw.lock.acquire())  # as another task of the transaction does
+        link.terminate()
+        link.raw.lock.release()  # it was cancelled, too, when it had its answer already
+
+    with with_driver(engine, "psycopg"), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(bridge(give_up))
+        gc.collect()
+    assert not caught
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -133,9 +133,9 @@ class DatabaseWrapper(ZonedWrapper, StraightWrapper):
 
     def connect_async(self) -> Link:
         if self._asyncpg is None and self.async_driver == "psycopg":
-            from webframe.db.backends.drivers.psycopg_async import PsycopgAsyncLink
+            from webframe.db.backends.drivers.psycopg_async import AsyncConnection, PsycopgAsyncLink
 
-            raw = wait(psycopg.AsyncConnection.connect(**self._connect_arguments()))
+            raw = wait(AsyncConnection.connect(**self._connect_arguments()))
             return PsycopgAsyncLink(raw, self._isolation_sql())
         try:
             from webframe.db.backends.drivers import asyncpg_connecting

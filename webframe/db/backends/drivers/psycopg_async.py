@@ -29,15 +29,26 @@ class AsyncStreamCursor(psycopg.AsyncServerCursor[Any]):
         """psycopg would warn here."""
 
 
+class AsyncConnection(psycopg.AsyncConnection[Any]):
+    """A connection that ends without a word once it was given up, with the last task that was using it."""
+
+    given_up = False
+
+    def __del__(self, __warn: Any = None) -> None:
+        """psycopg would warn of one that was not closed."""
+        if not self.given_up:
+            super().__del__()
+
+
 class PsycopgAsyncLink(PostgreSQLLink):
     """One asynchronous connection of psycopg in autocommit, whose one cursor is used again and again.
 
     A statement is one coroutine from beginning to end, so that there is one switch for it.
     """
 
-    raw: psycopg.AsyncConnection[Any]
+    raw: AsyncConnection
 
-    def __init__(self, raw: psycopg.AsyncConnection[Any], isolation_level: str = "") -> None:
+    def __init__(self, raw: AsyncConnection, isolation_level: str = "") -> None:
         super().__init__(raw, isolation_level)
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._formats = Formats()
@@ -158,7 +169,8 @@ class PsycopgAsyncLink(PostgreSQLLink):
             self.raw.pgconn.finish()
             return
         # Another task is waiting for an answer, and would go on with what is freed here. It shall hear that there will
-        # be none; the connection ends with what it then raises.
+        # be none; the connection ends with what it then raises, or with that task where this is cancelled, too.
+        self.raw.given_up = True
         pgconn = self.raw.pgconn
         try:
             canceller = pgconn.get_cancel()
