@@ -95,6 +95,29 @@ def others_name_a_new_key(now: Moment) -> None:
     now("Order", pizza=models.ForeignKey("Calzone", CASCADE))
 
 
+def refers_to_itself(now: Moment) -> None:
+    now(
+        "Pizza",
+        code=models.IntegerField(unique=True),
+        better=models.ForeignKey("self", CASCADE, null=True, related_name="+"),
+        others=models.ManyToManyField("self"),
+    )
+
+
+def refers_to_itself_by_a_new_key(now: Moment) -> None:
+    now(
+        "Order",
+        code=models.CharField(max_length=5, unique=True),
+        pizza=models.ForeignKey("Pizza", CASCADE, to_field="code", related_name="+"),
+    )
+    now(
+        "Pizza",
+        order=models.OneToOneField("Order", CASCADE, primary_key=True, to_field="code", related_name="+"),
+        code=models.CharField(max_length=7, unique=True),
+        better=models.ManyToManyField("self"),
+    )
+
+
 def other_table(now: Moment) -> None:
     now("Pizza", code=models.CharField(max_length=9, unique=True), Meta={"db_table": "pies"})
     now("Order", pizza=models.ForeignKey("Pizza", CASCADE, to_field="code"))
@@ -161,6 +184,7 @@ PAIRS = [
     (nobody_names_the_code, code),
     (nobody_names_the_key, others_name_the_key),
     (nobody_names_the_key, others_name_a_new_key),
+    (refers_to_itself, refers_to_itself_by_a_new_key),
     (exchanged("x", "y"), exchanged("y", "x")),
     (small_key, big_key),
     (big_key, renamed),

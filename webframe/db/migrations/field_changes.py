@@ -97,8 +97,10 @@ class FieldChanges:
                 if (key, other_name) == (self.key, name) or other.remote_field is None:
                     continue
                 if other.many_to_many and not other.remote_field.through:
-                    continue
-                if field_references(key, other, self.key, name, field):
+                    # The table between refers to the primary keys of both models.
+                    if field.primary_key and (key == self.key or field_references(key, other, self.key)):
+                        needs.append(("no field", *key, other_name))
+                elif field_references(key, other, self.key, name, field):
                     needs += [("no field", *key, other_name), ("altered", *key, other_name)]
                 elif other.many_to_many and _lies_between(field, other, key, self.key):
                     needs += [("no field", *key, other_name), ("altered", *key, other_name)]

@@ -110,7 +110,7 @@ def needs_of_new_field(field: Any, key: ModelKey, old: Any, new: Any) -> list[Fa
             before = _name_of_key(old.models[target])
             if before is not None and before not in state.fields:
                 needs.append(("no field", *target, before))
-            if before != key_name and target != key:
+            if before != key_name:
                 needs.append(("field", *target, key_name))
         pointed_to = state.fields.get(key_name)
         if pointed_to is not None and pointed_to.remote_field is not None:
