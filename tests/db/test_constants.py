@@ -124,6 +124,43 @@ def test_a_condition_means_the_value_that_it_names(connection: Any, pair: Any) -
         model.objects.create(extra=other)
 
 
+@pytest.mark.engines("postgresql")
+@pytest.mark.parametrize("seen", [False, True], ids=["", "dialect knows"])
+def test_constants_mean_the_same_where_a_backslash_begins_an_escape(connection: Any, pair: Any, seen: bool) -> None:
+    execute("SET standard_conforming_strings = off")
+    if seen:
+        with connection.sqlalchemy_connection() as link:
+            connection.dialect.initialize(link)
+    kind, value = pair
+    before = pizza()
+    check = CheckConstraint(condition=Q(extra=value), name="told")
+    after = pizza({"constraints": [check]}, extra=kind(db_default=value), more=kind(default=lambda: value))
+    with editor() as schema:
+        schema.create_model(before)
+    before.objects.create(name="old")
+    with editor() as schema:
+        schema.add_field(before, field(after, "extra"))
+        schema.add_field(before, field(after, "more"))
+        schema.add_constraint(after, check)
+    after.objects.create(name="new", more=value)
+    execute("SET standard_conforming_strings = on")
+    after.objects.create(name="newer", more=value)
+    assert all(same(row.extra, value) and same(row.more, value) for row in after.objects.all())
+
+
+@pytest.mark.engines("postgresql")
+def test_a_condition_with_a_pattern_means_the_same_where_a_backslash_begins_an_escape(connection: Any) -> None:
+    execute("SET standard_conforming_strings = off")
+    conditions = Q(name__contains="\\_") & Q(name__regex=r"^\S+$") & Q(name__endswith="%")
+    model = pizza({"constraints": [CheckConstraint(condition=conditions, name="told")]})
+    with editor() as schema:
+        schema.create_model(model)
+    model.objects.create(name="a\\_b%")
+    for name in ("a\\xb%", "a_b%", "a \\_b%", "a\\_b"):
+        with pytest.raises(IntegrityError):
+            model.objects.create(name=name)
+
+
 @pytest.mark.parametrize(
     "condition",
     [

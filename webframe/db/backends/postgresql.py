@@ -64,6 +64,23 @@ class PostgreSQLFeatures(Features):
         return bool(self.connection.pg_version >= 150000)
 
 
+class _PlainConstants:
+    """What a compiler of SQLAlchemy's lacks: constants that mean the same however the server is set up.
+
+    A backslash is itself in one, or begins an escape, as `standard_conforming_strings`
+    says, which a database, a role or a session may change at any time.
+    """
+
+    def render_literal_value(self, value: Any, type_: Any) -> str:
+        text: str = super().render_literal_value(value, type_)  # type: ignore[misc]
+        if "\\" not in text or not text.startswith("'"):
+            return text
+        # As `sql.quoted_text` writes them; what stands behind the quotes is the name of a type. Once the dialect has
+        # seen a connection it doubles backslashes itself, if that one had the setting off.
+        escaped = self.dialect._backslash_escapes  # type: ignore[attr-defined]
+        return "E" + (text if escaped else text.replace("\\", "\\\\"))
+
+
 class DatabaseWrapper(ZonedWrapper, StraightWrapper):
     """One PostgreSQL database."""
 
@@ -83,7 +100,7 @@ class DatabaseWrapper(ZonedWrapper, StraightWrapper):
 
     def create_engine(self) -> sqlalchemy.Engine:
         """The engine, for the dialect and for those who use connections through SQLAlchemy."""
-        return sqlalchemy.create_engine(
+        engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",
             creator=self.make_raw,
             poolclass=sqlalchemy.NullPool,
@@ -91,6 +108,9 @@ class DatabaseWrapper(ZonedWrapper, StraightWrapper):
             paramstyle="format",
             use_native_hstore=False,
         )
+        compiler = engine.dialect.statement_compiler
+        engine.dialect.statement_compiler = type(compiler.__name__, (_PlainConstants, compiler), {})
+        return engine
 
     def make_link(self, raw: Any) -> Link:
         return PsycopgLink(raw, self._isolation_sql())
