@@ -101,9 +101,11 @@ class Alteration:
         parts = self.parts()
         altered = self.altered()
         retyped = {old.name for old, new in altered if self.type_text(old) != self.type_text(new)}
-        again = self._keys_in_the_way(parts, retyped)
+        going = self._unique_by_what_goes(parts) - retyped
+        again = self._keys_in_the_way(parts, retyped, going)
         drop = [*parts.drop, *again]
         referring = self._referring(retyped)
+        relying = [key for _, key, _ in self._referring(going) if key.elements[0].column.table.name == self.before.name]
         rename: list[tuple[Any, Any]] = []
         for old, new in parts.rename:
             if self.vendor == "mysql" and not isinstance(new, (Index, UniqueConstraint)):
@@ -111,10 +113,10 @@ class Alteration:
                 parts.add.append(new)
             else:
                 rename.append((old, new))
+        for key in (*relying, *(key for _, key, _ in referring)):
+            self.drop_part(key)
         for part in sorted(drop, key=lambda part: not isinstance(part, ForeignKeyConstraint)):
             self.drop_part(part)
-        for _, key, _ in referring:
-            self.drop_part(key)
         self._drop_primary_key()
         for column in self.dropped():
             self.statements.impl.drop_column(self.old_table.name, column)
@@ -130,7 +132,7 @@ class Alteration:
         again_new = [new for new in named_parts(self.new_table).values() if new.name in {old.name for old in again}]
         for part in sorted([*parts.add, *again_new], key=lambda part: isinstance(part, ForeignKeyConstraint)):
             self.add_part(part)
-        for _, key, _ in referring:
+        for key in (*relying, *(key for _, key, _ in referring)):
             self.add_part(key)
 
     def add_part(self, part: Any) -> None:
@@ -167,8 +169,26 @@ class Alteration:
         else:
             self.statements.run_text(f"ALTER TABLE {quote(self.new_table.name)} RENAME CONSTRAINT {names}")
 
-    def _keys_in_the_way(self, parts: _Parts, retyped: set[str]) -> list[Any]:
-        """Foreign keys that stay, but must be away meanwhile: of columns whose type or whose index changes."""
+    def _unique_by_what_goes(self, parts: _Parts) -> set[str]:
+        """The columns that stay, and lose what foreign keys to them hold on to: a primary key, or that they are unique.
+
+        There is something else in its place afterwards, if other tables refer to them.
+        """
+        found: set[str] = set()
+        for part in parts.drop:
+            if isinstance(part, UniqueConstraint) and len(part.columns) == 1:
+                found.update(column.name for column in part.columns)
+        old, new = self._keys()
+        if old != new:
+            found.update(old)
+        return found.intersection(self.new_table.c.keys())
+
+    def _keys_in_the_way(self, parts: _Parts, retyped: set[str], going: set[str]) -> list[Any]:
+        """Foreign keys that stay, but must be away meanwhile.
+
+        They are those of columns whose type or whose index changes, and those of the
+        table to itself that refer to columns in `going`.
+        """
         loose = set(retyped)
         if self.vendor == "mysql":
             # An index that a foreign key uses cannot be dropped.
@@ -178,8 +198,13 @@ class Alteration:
         return [
             part
             for part in parts.keep
-            if isinstance(part, ForeignKeyConstraint) and loose.intersection(part.column_keys)
+            if isinstance(part, ForeignKeyConstraint)
+            and (loose.intersection(part.column_keys) or self._is_own(part, going))
         ]
+
+    def _is_own(self, key: ForeignKeyConstraint, going: set[str]) -> bool:
+        target = key.elements[0].column
+        return target.table.name == self.before.name and target.name in going
 
     def _referring(self, retyped: set[str]) -> list[tuple[Column[Any], ForeignKeyConstraint, str]]:
         """The columns of other tables whose type follows from that of a column here, with their foreign keys.

@@ -9,7 +9,7 @@ import pytest
 from webframe.db import models
 from webframe.db.migrations import operations as ops
 from webframe.db.migrations.autodetector import MigrationAutodetector
-from webframe.db.migrations.errors import CircularDependencyError
+from webframe.db.migrations.errors import CircularDependencyError, ReferredKeyError
 from webframe.db.migrations.graph import MigrationGraph
 from webframe.db.migrations.migration import Migration
 from webframe.db.migrations.questioner import MigrationQuestioner
@@ -633,3 +633,62 @@ class TestNames:
     )
     def test_numbers_of_names(self, name: str, number: int | None) -> None:
         assert MigrationAutodetector.parse_number(name) == number
+
+
+# --- primary keys that are replaced -------------------------------------------------------------------------------
+
+
+def fk(to: str = "Pizza", **options: Any) -> Any:
+    return models.ForeignKey(to, CASCADE, null=True, related_name="+", **options)
+
+
+def keyed(pizza: Any, order: Any, key: str, kept: bool = False) -> ProjectState:
+    """Pizzas with a number or a name for a key, a proxy of them, and orders; fields are made by functions."""
+    now = Moment()
+    names: dict[str, Any] = {"name": char(unique=True)} if key == "id" else {"name": char(primary_key=True)}
+    if kept and key == "name":
+        names["id"] = models.BigIntegerField(unique=True)
+    now("Pizza", **names, **pizza())
+    now("Special", now.models[0], Meta={"proxy": True})
+    now("Order", **order())
+    return now.state
+
+
+REFERRING = {
+    "order.pizza": (dict, lambda: {"pizza": fk()}),
+    "order.special": (dict, lambda: {"special": fk("Special")}),
+    "order.loose": (dict, lambda: {"loose": fk(db_constraint=False)}),
+    "order.pizzas": (dict, lambda: {"pizzas": models.ManyToManyField("Pizza", related_name="+")}),
+    "pizza.better": (lambda: {"better": fk("self")}, dict),
+    "pizza.similar": (lambda: {"similar": models.ManyToManyField("self")}, dict),
+    "pizza.orders": (lambda: {"orders": models.ManyToManyField("Order", related_name="+")}, dict),
+}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["gone", "kept"])
+@pytest.mark.parametrize("keys", [("id", "name"), ("name", "id")], ids="-".join)
+@pytest.mark.parametrize("name", REFERRING)
+def test_a_key_whose_values_others_hold_is_not_replaced(name: str, keys: tuple[str, str], kept: bool) -> None:
+    before, after = (keyed(*REFERRING[name], key, kept) for key in keys)
+    with pytest.raises(ReferredKeyError, match=f"is '{keys[0]}' and is to be '{keys[1]}'.*: shop.{name}\\. Nothing"):
+        detect(before, after, Asking(ask_not_null_addition=1))
+
+
+@pytest.mark.parametrize("name", REFERRING)
+def test_a_key_is_replaced_when_others_let_go_of_it_or_begin_to_refer_to_it(name: str) -> None:
+    without, with_it = (dict, dict), REFERRING[name]
+    for one, other in ((without, with_it), (with_it, without), (without, without)):
+        before, after = keyed(*one, "id"), keyed(*other, "name")
+        assert folded(before, detect(before, after)) == after
+
+
+def test_a_key_is_replaced_where_others_name_the_new_one_already() -> None:
+    def named() -> dict[str, Any]:
+        return {"pizza": fk(to_field="name")}
+
+    before, after = keyed(dict, named, "id"), keyed(dict, REFERRING["order.pizza"][1], "name")
+    assert operations(detect(before, after)) == [
+        "Remove field id from pizza",
+        "Alter field name on pizza",
+        "Alter field pizza on order",
+    ]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from webframe.db import IntegrityError, models
+from webframe.db.migrations.errors import ReferredKeyError
 from webframe.db.migrations.operations import (
     AddField,
     AlterField,
@@ -385,3 +386,43 @@ class TestPrimaryKeys:
 def _type_of(table: str, column: str) -> str:
     """What the database calls the type of a column."""
     return str(columns(table)[column]["type"]).partition("(")[0]
+
+
+class TestKeysThatAreReferredTo:
+    """What takes a primary key away while others refer to it is refused before anything is done."""
+
+    @pytest.mark.parametrize(
+        "operation",
+        [
+            RemoveField("Pizza", "id"),
+            AlterField("Pizza", "id", models.BigIntegerField()),
+            AlterField("Pizza", "name", models.CharField(max_length=50, primary_key=True)),
+            AddField("Pizza", "code", models.CharField(max_length=5, primary_key=True, default="x")),
+        ],
+        ids=lambda operation: operation.describe(),
+    )
+    @pytest.mark.parametrize(
+        "field",
+        [models.ForeignKey("shop.Pizza", CASCADE, null=True), models.ManyToManyField("shop.Pizza")],
+        ids=["foreign key", "many-to-many"],
+    )
+    def test_forwards(self, history: History, field: Any, operation: Any) -> None:
+        history.do(pizza(), topping(("pizza", field)))
+        before = history.schema()
+        with pytest.raises(ReferredKeyError, match=r"'id' and is to be .* values of it: shop.topping.pizza\."):
+            history.do(operation, atomic=False)
+        assert history.schema() == before
+
+    def test_backwards(self, history: History) -> None:
+        code = models.CharField(max_length=5, primary_key=True, default="x")
+        history.do(pizza(), RemoveField("Pizza", "id"), AddField("Pizza", "code", code))
+        history.do(topping(("pizza", models.ForeignKey("shop.Pizza", CASCADE, null=True))))
+        before = history.schema()
+        history.past.pop()
+        with pytest.raises(ReferredKeyError, match="shop.topping.pizza"):
+            undone = history.state.clone()
+            undone.remove_field("shop", "pizza", "code")
+            with history.connection.schema_editor() as editor:
+                operation = history.past[-1][1]
+                operation.database_backwards("shop", editor, history.state, undone)
+        assert history.schema() == before

@@ -118,6 +118,33 @@ def refers_to_itself_by_a_new_key(now: Moment) -> None:
     )
 
 
+def others_name_what_will_be_the_key(now: Moment) -> None:
+    now("Order", pizza=models.ForeignKey("Pizza", CASCADE, to_field="name"))
+    now(
+        "Pizza",
+        name=models.CharField(max_length=9, unique=True),
+        better=models.ForeignKey("self", CASCADE, null=True, to_field="name"),
+    )
+
+
+def others_name_what_is_the_key(now: Moment) -> None:
+    now("Order", pizza=models.ForeignKey("Pizza", CASCADE, to_field="name"))
+    now(
+        "Pizza",
+        name=models.CharField(max_length=9, primary_key=True),
+        better=models.ForeignKey("self", CASCADE, null=True, to_field="name"),
+    )
+
+
+def others_name_the_key_that_it_is(now: Moment) -> None:
+    now("Order", pizza=models.ForeignKey("Pizza", CASCADE))
+    now(
+        "Pizza",
+        name=models.CharField(max_length=9, primary_key=True),
+        better=models.ForeignKey("self", CASCADE, null=True),
+    )
+
+
 def other_table(now: Moment) -> None:
     now("Pizza", code=models.CharField(max_length=9, unique=True), Meta={"db_table": "pies"})
     now("Order", pizza=models.ForeignKey("Pizza", CASCADE, to_field="code"))
@@ -184,6 +211,8 @@ PAIRS = [
     (nobody_names_the_code, code),
     (nobody_names_the_key, others_name_the_key),
     (nobody_names_the_key, others_name_a_new_key),
+    (others_name_what_will_be_the_key, others_name_what_is_the_key),
+    (others_name_what_is_the_key, others_name_the_key_that_it_is),
     (refers_to_itself, refers_to_itself_by_a_new_key),
     (exchanged("x", "y"), exchanged("y", "x")),
     (small_key, big_key),
@@ -211,6 +240,28 @@ def test_what_was_migrated_is_as_if_it_had_been_so_from_the_start(
         drop_everything()
     try:
         apply(nobody, detect(nobody, after))
+        assert migrated == all_tables()
+    finally:
+        drop_everything()
+
+
+def test_what_refers_to_a_field_refers_to_it_as_the_key(database_is_empty: None) -> None:
+    moments = []
+    for build in (others_name_what_will_be_the_key, others_name_the_key_that_it_is):
+        moments.append(Moment())
+        build(moments[-1])
+    before, after = (moment.state for moment in moments)
+    try:
+        state = apply(ProjectState(), detect(ProjectState(), before))
+        pizza = state.apps.get_model("shop", "Pizza").objects.create(name="Funghi")
+        state.apps.get_model("shop", "Order").objects.create(pizza=pizza)
+        state = apply(state, detect(before, after))
+        assert state.apps.get_model("shop", "Order").objects.get().pizza.pk == "Funghi"
+        migrated = all_tables()
+    finally:
+        drop_everything()
+    try:
+        apply(ProjectState(), detect(ProjectState(), after))
         assert migrated == all_tables()
     finally:
         drop_everything()

@@ -301,7 +301,12 @@ class Migrating:
         loader = self.executor.loader
         last = state if loader.graph.nodes.keys() <= loader.applied_migrations.keys() else loader.project_state()
         detector = autodetector.MigrationAutodetector(last, ProjectState.from_apps(apps))
-        changes = detector.changes(graph=loader.graph)
+        try:
+            changes = detector.changes(graph=loader.graph)
+        except MigrationError as error:
+            # That is for makemigrations to refuse: what was to be applied is applied.
+            self._tell(notice(f"  The models have changes that are in no migration yet. {error}"))
+            return
         if changes:
             labels = ", ".join(map(repr, sorted(changes)))
             self._tell(notice(f"  The models of {labels} have changes that are in no migration yet."))

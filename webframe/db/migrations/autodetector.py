@@ -16,11 +16,13 @@ from typing import Any
 
 from webframe.db.migrations.comparing import alike, comparable
 from webframe.db.migrations.field_changes import FieldChanges
+from webframe.db.migrations.key_changes import refuse_to_replace_key
 from webframe.db.migrations.migration import Migration
 from webframe.db.migrations.model_changes import altered_options, created_models, deleted_models, same_managers
 from webframe.db.migrations.operations.models import DeleteModel, RenameModel
 from webframe.db.migrations.questioner import MigrationQuestioner
-from webframe.db.migrations.renames import kind_of, renamed_fields, renamed_models
+from webframe.db.migrations.references import kind_of
+from webframe.db.migrations.renames import renamed_fields, renamed_models
 from webframe.db.migrations.steps import Chunk, Step, chunks_of
 
 MAX_NAME_LENGTH = 100
@@ -91,6 +93,9 @@ class MigrationAutodetector:
         for key in tables:
             if _differ(old.models[key], new.models[key]):
                 yield from renamed_fields(old, new, key, self.questioner)
+        for key in tables:
+            if _differ(old.models[key], new.models[key]):
+                refuse_to_replace_key(key, old, new)
         is_kept = set(kept)
         yield from deleted_models([key for key in old.models if key[0] in labels and key not in is_kept], old)
         yield from created_models([key for key in new.models if key[0] in labels and key not in is_kept], old, new)

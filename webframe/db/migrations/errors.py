@@ -14,6 +14,7 @@
      |    +-- InvalidStateError               an operation names what the state does not have, or has already
      |    +-- IrreversibleError               an operation cannot be undone
      |    +-- NodeNotFoundError               there is no such migration
+     |    +-- ReferredKeyError                a primary key is to be another field, and fields refer to it
      |    +-- UnansweredQuestion              something has to be asked, and nobody answers
      +-- Error
           +-- DatabaseError
@@ -91,6 +92,10 @@ class NodeNotFoundError(MigrationError, LookupError):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.node!r})"
+
+
+class ReferredKeyError(MigrationError):
+    """The primary key of a model is to be another field, while fields hold values of it."""
 
 
 class UnansweredQuestion(MigrationError):

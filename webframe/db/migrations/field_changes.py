@@ -66,7 +66,7 @@ class FieldChanges:
         was, is_now = None, None
         if fact != "field":
             was = self._place(self.before, name)
-        if fact == "field":
+        if fact == "field" or (fact == "altered" and self._names_no_field_any_more(name)):
             wanted += needs_of_new_field(self.after.fields[name], self.key, self.old, self.new)
         elif fact == "altered":
             wanted += needs_of_field(self.after.fields[name], self.key)
@@ -76,6 +76,11 @@ class FieldChanges:
             provides += [] if was is None else [was]
             wanted += [] if is_now is None else [is_now]
         return Step(self.app_label, operation, provides, wanted)
+
+    def _names_no_field_any_more(self, name: str) -> bool:
+        """Whether a foreign key referred to a field, and refers to the primary key now, which may be another."""
+        was, is_now = (getattr(state.fields[name], "to_field", None) for state in (self.before, self.after))
+        return was is not None and is_now is None
 
     def _place(self, state: Any, name: str) -> Fact | None:
         """That the place is free where the values of a field lie: its column, or a table of rows between."""
@@ -110,6 +115,9 @@ class FieldChanges:
         """A field of the same name, here or in a child or a parent, must be gone before one is added."""
         needs: list[Fact] = [("no field", *base, name) for base in self.after.base_keys]
         needs += [("no field", *key, name) for key, state in self.new.models.items() if self.key in state.base_keys]
+        if self.after.fields[name].primary_key:
+            # What was the key, and stays, is unique by itself before: others may name it.
+            needs += [("altered", *self.key, each) for each in self.altered if self.before.fields[each].primary_key]
         return [*needs, ("no field", *self.key, name)]
 
     def _out_of_the_way(self) -> Iterator[Step]:

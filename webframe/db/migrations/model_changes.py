@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from webframe.db.migrations.comparing import comparable
+from webframe.db.migrations.key_changes import name_of_key
 from webframe.db.migrations.operations.fields import AddField, RemoveField
 from webframe.db.migrations.operations.indexes import AddConstraint, AddIndex
 from webframe.db.migrations.operations.models import (
@@ -101,13 +102,13 @@ def needs_of_new_field(field: Any, key: ModelKey, old: Any, new: Any) -> list[Fa
             continue
         seen.add((target, name))
         state = new.models[target]
-        key_name = name or _name_of_key(state)
+        key_name = name or name_of_key(state)
         if key_name is None:
             waiting += [(base, None) for base in state.base_keys]
             continue
         needs.append(("altered", *target, key_name))
         if name is None and target in old.models:
-            before = _name_of_key(old.models[target])
+            before = name_of_key(old.models[target])
             if before is not None and before not in state.fields:
                 needs.append(("no field", *target, before))
             if before != key_name:
@@ -117,10 +118,6 @@ def needs_of_new_field(field: Any, key: ModelKey, old: Any, new: Any) -> list[Fa
             # That is a key too, and has the type of another.
             waiting.append((next(keys_referred_to(pointed_to, target)), getattr(pointed_to, "to_field", None)))
     return needs
-
-
-def _name_of_key(state: Any) -> str | None:
-    return next((name for name, field in state.fields.items() if field.primary_key), None)
 
 
 def deleted_models(keys: list[ModelKey], old: Any) -> Iterator[Step]:

@@ -45,6 +45,13 @@ def resolve_relation(model: Any, app_label: str | None = None, model_name: str |
     return app_label, (str(model_name) if model == RECURSIVE else model).lower()
 
 
+def kind_of(state: Any) -> str:
+    """What a model is to migrations: "table", "proxy", or "unmanaged", which has a table that others look after."""
+    if state.options.get("proxy"):
+        return "proxy"
+    return "table" if state.options.get("managed", True) else "unmanaged"
+
+
 def keys_referred_to(field: Any, model_key: ModelKey) -> Iterator[ModelKey]:
     """The keys of the models that a field of the model `model_key` cannot be without."""
     relation = field.remote_field

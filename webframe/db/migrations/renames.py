@@ -12,15 +12,8 @@ from typing import Any
 from webframe.db.migrations.comparing import definition, shape
 from webframe.db.migrations.operations.fields import AlterField, RenameField
 from webframe.db.migrations.operations.models import RenameModel
-from webframe.db.migrations.references import ModelKey, changed_field
+from webframe.db.migrations.references import ModelKey, changed_field, kind_of
 from webframe.db.migrations.steps import Step
-
-
-def kind_of(state: Any) -> str:
-    """What a model is to migrations: "table", "proxy", or "unmanaged", which has a table that others look after."""
-    if state.options.get("proxy"):
-        return "proxy"
-    return "table" if state.options.get("managed", True) else "unmanaged"
 
 
 def renamed_models(old: Any, new: Any, tracked: set[str], questioner: Any) -> Iterator[Step]:

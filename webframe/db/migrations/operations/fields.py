@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
+from webframe.db.migrations.key_changes import refuse_to_take_key
 from webframe.db.migrations.operations.base import Operation, OperationCategory
 from webframe.db.migrations.references import field_references
 
@@ -64,6 +65,10 @@ class FieldOperation(Operation):
             self.model_name, self.name, app_label
         )
 
+    def _keep_key(self, app_label: str, from_state: Any, to_state: Any) -> None:
+        """Refuse to take a primary key away that is referred to, before anything is changed."""
+        refuse_to_take_key((app_label, self.model_name_lower), from_state, to_state)
+
     def _models(self, app_label: str, from_state: Any, to_state: Any, with_referring: bool = False) -> tuple[Any, Any]:
         """The class of the model before and after."""
         return (
@@ -93,11 +98,13 @@ class AddField(FieldOperation):
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = to_state.table_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
+            self._keep_key(app_label, from_state, to_state)
             schema_editor.add_field(model, with_default_of(self, model._meta.get_field(self.name)))
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.table_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
+            self._keep_key(app_label, from_state, to_state)
             schema_editor.remove_field(model, model._meta.get_field(self.name))
 
     def describe(self) -> str:
@@ -135,11 +142,13 @@ class RemoveField(FieldOperation):
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.table_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
+            self._keep_key(app_label, from_state, to_state)
             schema_editor.remove_field(model, model._meta.get_field(self.name))
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = to_state.table_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
+            self._keep_key(app_label, from_state, to_state)
             schema_editor.add_field(model, model._meta.get_field(self.name))
 
     def describe(self) -> str:
@@ -171,12 +180,14 @@ class AlterField(FieldOperation):
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         old_model, new_model = self._models(app_label, from_state, to_state, True)
         if self.allow_migrate_model(schema_editor.connection.alias, new_model):
+            self._keep_key(app_label, from_state, to_state)
             new_field = with_default_of(self, new_model._meta.get_field(self.name))
             schema_editor.alter_field(old_model, old_model._meta.get_field(self.name), new_field)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         old_model, new_model = self._models(app_label, from_state, to_state, True)
         if self.allow_migrate_model(schema_editor.connection.alias, new_model):
+            self._keep_key(app_label, from_state, to_state)
             schema_editor.alter_field(
                 old_model, old_model._meta.get_field(self.name), new_model._meta.get_field(self.name)
             )
