@@ -7,12 +7,11 @@ be interrupted: the same question of a second (`numbers`); counting a table of t
 something up in 15 MB of JSON, each of which SQLite does in one step; and a function that sleeps for a second.
 
 `own` is the longest of these times without what the thread of the loop was kept from a processor: what it computed,
-and what it waited for something, which may be Python's lock. The task wants a processor for itself, and so does the
-question; where there are two of them, whatever else runs takes its share of one, for a tick at a time, which is four
-milliseconds on many systems. So the goal is for `own`; where the system does not tell (it does on Linux), it is the
-whole time. A virtual machine that was not run looks like computing as a rule, and nothing tells that apart. `quiet` and
-`thread`, which together last as long as the questions by webframe, show how often that is: when one of them misses the
-goal, too, the run says nothing.
+and what it waited for something, which may be Python's lock. It is for those who look for the cause of a stall; where
+the system does not tell (it does on Linux), it is the whole time. The task wants a processor for itself, and so does
+the question; where there are two of them, whatever else runs takes its share of one, for a tick at a time, which is
+four milliseconds on many systems. A virtual machine that was not run looks like computing as a rule, and nothing tells
+that apart; `quiet` and `thread`, which together last as long as the questions by webframe, show how often that is.
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ from webframe.db import connection
 from webframe.db.backends.signals import connection_created
 
 GOAL = 5.0
-CONTROLS = ("quiet", "thread")
 WEBFRAME = ("numbers", "table", "json", "function")
 NUMBERS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {}) SELECT x FROM n"
 QUESTION = f"SELECT count(*) FROM ({NUMBERS})"
@@ -185,9 +183,9 @@ def main() -> None:
         stalls = [turn.stall for turn in turns]
         middle = statistics.median(stalls)
         print(f"  {name:<18}{min(stalls):>10.2f}{middle:>10.2f}{max(stalls):>10.2f}{own[name]:>10.2f}", file=report)
-    worst, machine = max(own[name] for name in WEBFRAME), max(own[name] for name in CONTROLS)
-    word = "ok" if worst <= GOAL else "MISSED" if machine <= GOAL else "unclear"
-    print(f"\nwebframe at most {worst:.2f} ms, without it {machine:.2f} ms (goal <= {GOAL:.0f} ms) {word}", file=report)
+    worst = max(turn.stall for name in WEBFRAME for turn in found[name])
+    word = "ok" if worst <= GOAL else "MISSED"
+    print(f"\nwebframe at most {worst:.2f} ms (goal <= {GOAL:.0f} ms) {word}", file=report)
     if options.json:
         json.dump({"title": __doc__.splitlines()[0], "turns_ms": found}, sys.stdout, indent=1)
         print()
