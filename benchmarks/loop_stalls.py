@@ -1,17 +1,18 @@
 """Claim: a question to SQLite that takes a second keeps an event loop for no longer than 5 ms.
 
-A task goes round the loop without pause and notes the longest time between two of its turns, while the loop awaits
-nothing but the end of a second (`quiet`), a question of a second by `sqlite3` in a thread (`thread`), and questions by
-webframe, which asks on the loop first and goes to a thread when that takes more than half a millisecond, or could not
-be interrupted: the same question of a second (`numbers`); counting a table of three million rows, and looking
-something up in 15 MB of JSON, each of which SQLite does in one step; and a function that sleeps for a second.
+A task wakes up every millisecond and notes the longest time between two of its turns, that millisecond included,
+while the loop awaits nothing but the end of a second (`quiet`), a question of a second by `sqlite3` in a thread
+(`thread`), and questions by webframe, which asks on the loop first and goes to a thread when that takes more than half
+a millisecond, or could not be interrupted: the same question of a second (`numbers`); counting a table of three million
+rows, and looking something up in 15 MB of JSON, each of which SQLite does in one step; and a function that sleeps for a
+second.
 
-`own` is the longest of these times without what the thread of the loop was kept from a processor: what it computed,
-and what it waited for something, which may be Python's lock. It is for those who look for the cause of a stall; where
-the system does not tell (it does on Linux), it is the whole time. The task wants a processor for itself, and so does
-the question; where there are two of them, whatever else runs takes its share of one, for a tick at a time, which is
-four milliseconds on many systems. A virtual machine that was not run looks like computing as a rule, and nothing tells
-that apart; `quiet` and `thread`, which together last as long as the questions by webframe, show how often that is.
+The machine itself may stand still for some milliseconds, for the loop as for everybody else. `less pauses` is the
+longest time between two turns when what is known of such pauses is taken away from each (see _pauses.py), and this is
+what the goal is about; each turn that took longer than the goal is printed with both times. `quiet` and `thread` show
+what the machine does without webframe. And the process goes first at the processors, where the system allows that (as
+it does to root): where there are two of them, which the loop and the question want, whatever else runs would take its
+share for a tick at a time, which is four milliseconds on many systems.
 """
 
 from __future__ import annotations
@@ -23,23 +24,27 @@ import itertools
 import json
 import os
 import random
-import resource
 import sqlite3
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import _harness  # noqa: F401 - finds the tree beside it
+from _pauses import Pauses, time_within
 
 from webframe.conf import settings
 from webframe.db import connection
 from webframe.db.backends.signals import connection_created
 
 GOAL = 5.0
+
+# Seconds between two turns of the task.
+REST = 0.001
+
 WEBFRAME = ("numbers", "table", "json", "function")
 NUMBERS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {}) SELECT x FROM n"
 QUESTION = f"SELECT count(*) FROM ({NUMBERS})"
@@ -57,69 +62,44 @@ def a_second(path: Path) -> int:
 
 
 class Turn(NamedTuple):
-    """The longest turn of a loop, and the longest without what its thread was kept from a processor; milliseconds."""
+    """One turn of the task, with the rest before it, from `start` to `end` on the clock of `time.perf_counter`."""
 
-    stall: float
-    own: float
+    start: float
+    end: float
 
-
-class Usage(NamedTuple):
-    """What the system says of a thread since it began."""
-
-    computed: float
-    """Seconds that it ran."""
-    delayed: float
-    """Seconds that it was ready to run, and others had its processor."""
-    waits: int
-    """How many times it gave its processor away, to wait for something."""
+    @property
+    def length(self) -> float:
+        """Milliseconds."""
+        return (self.end - self.start) * 1000
 
 
-@contextlib.contextmanager
-def usage_of_thread() -> Iterator[Callable[[], Usage] | None]:
-    """Tell what the system says of this thread; `None` where it does not."""
-    try:
-        times = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
-    except OSError:
-        yield None
-        return
+async def turns_until(wait: Callable[[], Awaitable[object]]) -> list[Turn]:
+    """The turns of a task until something came that was waited for: the longest, some before it, all over the goal."""
+    longest, over = 0.0, False
+    found = []
 
-    def usage() -> Usage:
-        delayed = int(os.pread(times, 100, 0).split()[1])
-        return Usage(time.thread_time(), delayed / 1e9, resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw)
-
-    try:
-        yield usage
-    finally:
-        os.close(times)
-
-
-def own_time(stall: float, before: Usage, after: Usage) -> float:
-    """What a thread computed and waited within so many seconds."""
-    if after.waits > before.waits:
-        return stall - (after.delayed - before.delayed)
-    return min(stall, after.computed - before.computed)  # it was never away by its own will
-
-
-async def longest(wait: Callable[[], Awaitable[object]]) -> Turn:
-    """The longest turns of the loop until it had waited for something."""
-    longest, own, over = 0.0, 0.0, False
-
-    async def go_round(usage: Callable[[], Usage] | None) -> None:
-        nonlocal longest, own
+    async def wake_up() -> None:
+        nonlocal longest
         while not over:
-            before, start = usage and usage(), time.perf_counter()
-            await asyncio.sleep(0)
-            stall, after = time.perf_counter() - start, usage and usage()
-            longest = max(longest, stall)
-            own = max(own, own_time(stall, before, after) if before and after else stall)
+            start = time.perf_counter()
+            await asyncio.sleep(REST)
+            turn = Turn(start, time.perf_counter())
+            if turn.length > min(longest, GOAL):
+                longest = max(longest, turn.length)
+                found.append(turn)
 
-    with usage_of_thread() as usage:
-        going = asyncio.create_task(go_round(usage))
-        await asyncio.sleep(0)
-        await wait()
-        over = True
-        await going
-    return Turn(longest * 1000, own * 1000)
+    waking = asyncio.create_task(wake_up())
+    await asyncio.sleep(0)
+    await wait()
+    over = True
+    await waking
+    return found
+
+
+def go_first() -> None:
+    """Have the kernel prefer this process to others, if we may."""
+    with contextlib.suppress(AttributeError, PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
 
 
 def fill(path: Path) -> None:
@@ -133,7 +113,7 @@ def fill(path: Path) -> None:
     plain.close()
 
 
-async def measure(path: Path, rounds: int, shuffler: random.Random) -> dict[str, list[Turn]]:
+async def measure(path: Path, rounds: int, shuffler: random.Random) -> dict[str, list[list[Turn]]]:
     # No question is like one before: of those that took long it is known.
     numbers = itertools.count(a_second(path))
 
@@ -157,10 +137,10 @@ async def measure(path: Path, rounds: int, shuffler: random.Random) -> dict[str,
         "function": lambda: connection.afetch(f"SELECT sleep(1), {next(numbers)}"),
     }
     await connection.afetch("SELECT 1")
-    found: dict[str, list[Turn]] = {name: [] for name in waits}
+    found: dict[str, list[list[Turn]]] = {name: [] for name in waits}
     for _ in range(rounds):
         for name in shuffler.sample(list(waits), len(waits)):
-            found[name].append(await longest(waits[name]))
+            found[name].append(await turns_until(waits[name]))
     return found
 
 
@@ -172,22 +152,37 @@ def main() -> None:
     options = parser.parse_args()
     report = sys.stderr if options.json else sys.stdout
     print(__doc__.splitlines()[0], file=report)
-    with TemporaryDirectory(prefix="webframe-bench-") as folder:
+    go_first()
+    with TemporaryDirectory(prefix="webframe-bench-") as folder, Pauses() as pauses:
         path = Path(folder) / "questions.sqlite3"
         fill(path)
         settings.configure(DATABASES={"default": f"sqlite:///{path}"})
         found = asyncio.run(measure(path, options.rounds, random.Random(options.seed)))
-    print(f"\n{'longest stall, ms':<20}{'min':>10}{'median':>10}{'max':>10}{'max own':>10}", file=report)
-    own = {name: max(turn.own for turn in turns) for name, turns in found.items()}
-    for name, turns in found.items():
-        stalls = [turn.stall for turn in turns]
-        middle = statistics.median(stalls)
-        print(f"  {name:<18}{min(stalls):>10.2f}{middle:>10.2f}{max(stalls):>10.2f}{own[name]:>10.2f}", file=report)
-    worst = max(turn.stall for name in WEBFRAME for turn in found[name])
+        if not pauses.watchers:
+            print("Pauses of the machine are not known here.", file=report)
+        known = pauses.found()
+
+    def less_pauses(turn: Turn) -> float:
+        return turn.length - 1000 * time_within(known, turn.start, turn.end)
+
+    print(f"\n{'longest turn, ms':<20}{'min':>10}{'median':>10}{'max':>10}{'less pauses':>14}", file=report)
+    less = {name: max(less_pauses(turn) for turns in rounds for turn in turns) for name, rounds in found.items()}
+    for name, rounds in found.items():
+        longest = [max(turn.length for turn in turns) for turns in rounds]
+        middle = statistics.median(longest)
+        print(f"  {name:<18}{min(longest):>10.2f}{middle:>10.2f}{max(longest):>10.2f}{less[name]:>14.2f}", file=report)
+    print(file=report)
+    for name, rounds in found.items():
+        for turn in (turn for turns in rounds for turn in turns if turn.length > GOAL):
+            print(f"{name}: {turn.length:.2f} ms, less pauses {less_pauses(turn):.2f}", file=report)
+    worst = max(less[name] for name in WEBFRAME)
     word = "ok" if worst <= GOAL else "MISSED"
-    print(f"\nwebframe at most {worst:.2f} ms (goal <= {GOAL:.0f} ms) {word}", file=report)
+    print(f"webframe at most {worst:.2f} ms less pauses (goal <= {GOAL:.0f} ms) {word}", file=report)
     if options.json:
-        json.dump({"title": __doc__.splitlines()[0], "turns_ms": found}, sys.stdout, indent=1)
+        milliseconds = {
+            name: [max(turn.length for turn in turns) for turns in rounds] for name, rounds in found.items()
+        }
+        json.dump({"title": __doc__.splitlines()[0], "longest_ms": milliseconds, "less_pauses_ms": less}, sys.stdout)
         print()
 
 
