@@ -110,8 +110,10 @@ def watch(core: int) -> None:
         sys.exit(f"Pauses of the machine are not told apart: no realtime priority for who would watch them ({error}).")
     print("watching", flush=True)
     clock, sleep = time.perf_counter, time.sleep
+    now = clock()
     while os.getppid() == parent:
-        due = clock() + SLEEP
+        # Counted from when it woke up the last time: it can also be kept from going to sleep.
+        due = now + SLEEP
         sleep(SLEEP)
         now = clock()
         if now - due > LATE:
