@@ -230,6 +230,19 @@ def test_naive_moments_are_understood_in_time_zone_with_a_warning(define, create
         assert Thing.objects.get().at == datetime.datetime(2024, 7, 1, 12, tzinfo=UTC)
 
 
+def test_a_time_of_day_has_no_zone(define, create_tables):
+    """Beside a date an offset says which moment it is; alone it says nothing that could be kept."""
+    Thing = define("Thing", at=models.TimeField())
+    create_tables(Thing)
+    aware = datetime.time(14, 30, tzinfo=UTC)
+    with pytest.raises(ValueError, match=r"TimeField Thing\.at received .*has a time zone.*DateTimeField"):
+        Thing(at=aware).save()
+    with pytest.raises(ValueError, match="has a time zone"):
+        list(Thing.objects.filter(at__gte=aware))
+    Thing(at="14:30:00+02:00").save()
+    assert Thing.objects.get().at == datetime.time(14, 30)
+
+
 def test_without_time_zones_moments_are_naive(define, create_tables):
     Thing = define("Thing", at=models.DateTimeField(), made=models.DateTimeField(auto_now=True))
     create_tables(Thing)

@@ -398,3 +398,35 @@ def test_a_filter_by_one_value_asks_routers_if_there_are_any(monkeypatch):
     assert books.db == "other"
     with pytest.raises(errors.DatabaseError):  # there are no tables
         list(books)
+
+
+def test_rows_are_filtered_by_a_case_whose_results_are_all_boolean():
+    """Alone and beside other conditions; without a default it is NULL, which is no."""
+    ann = Case(When(name="Ann", then=Value(True)), default=Value(False))
+    assert [author.name for author in Author.objects.filter(ann)] == ["Ann"]
+    assert [author.name for author in Author.objects.filter(~Q(ann))] == ["Bob", "Cid"]
+    assert [author.name for author in Author.objects.filter(Q(name="Bob") | ann)] == ["Ann", "Bob"]
+    assert [author.name for author in Author.objects.filter(Case(When(name="Ann", then=Value(True))))] == ["Ann"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(When(name="Ann", then=Value(1)), default=Value(True)),
+        Case(When(name="Ann", then="name")),
+        Case(When(name="Ann", then=None)),
+        Case(),
+    ],
+)
+def test_rows_are_not_filtered_by_a_case_that_may_give_something_else(case):
+    with pytest.raises(TypeError, match="expressions with boolean values"):
+        Author.objects.filter(case)
+
+
+@pytest.mark.parametrize("order", [Count("books"), Count("books").desc(), Count("books") + 1])
+def test_rows_that_are_no_groups_are_not_ordered_by_an_aggregate(order):
+    for authors in (Author.objects.order_by(order), Author.objects.values("name").order_by(order)):
+        with pytest.raises(FieldError, match=r"an aggregate in order_by\(\) without .*annotate\(\).*Count\(F\(books\)"):
+            list(authors)
+    authors = Author.objects.annotate(n=Count("books")).order_by(order, "name")
+    assert {author.name: author.n for author in authors} == {"Ann": 2, "Bob": 2, "Cid": 0}

@@ -223,6 +223,19 @@ def test_select_related_brings_related_objects_in_one_question():
     assert "_cached_author" not in Book.objects.select_related("author").select_related(None).first().__dict__
 
 
+@pytest.mark.parametrize(
+    "books",
+    [
+        Book.objects.select_related("author").defer("author"),
+        Book.objects.defer("title", "author").select_related("author__country"),
+        Book.objects.select_related("author").only("title"),
+    ],
+)
+def test_what_is_deferred_is_not_followed(books):
+    with pytest.raises(FieldError, match=r"Book\.author cannot be both deferred and traversed using select_related"):
+        list(books)
+
+
 def test_select_related_refuses_what_it_cannot_follow():
     with pytest.raises(FieldError, match="Invalid field name.*Choices are: author, editor"):
         Book.objects.select_related("nix")

@@ -397,6 +397,23 @@ def test_a_raw_save_writes_the_own_table_only(family):
     assert Restaurant.objects.values_list("name", "stars").get() == ("a", 4)
 
 
+@pytest.mark.parametrize("kind", [list, set, frozenset, iter])
+def test_save_base_takes_the_names_of_fields_as_they_come(Pizza, kind):
+    """Receivers hear of them as they do of those given to save()."""
+    pizza = Pizza.objects.create(name="a", price=9)
+    pizza.name, pizza.price = "b", 10
+    heard = []
+
+    def receive(update_fields, **kwargs):
+        heard.append(update_fields)
+
+    pre_save.connect(receive, sender=Pizza)
+    post_save.connect(receive, sender=Pizza)
+    pizza.save_base(update_fields=kind(["price"]))
+    assert Pizza.objects.values_list("name", "price").get() == ("a", 10)
+    assert heard == [frozenset({"price"})] * 2
+
+
 def test_some_ancestors_may_be_known_to_be_new(family, statements):
     Place, Restaurant, Bistro = family
     with statements:

@@ -10,7 +10,7 @@ from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.calls import as_argument
 from webframe.db.models.conditions import Q
-from webframe.db.models.expressions import Composite, F, as_expression, sql_type_of
+from webframe.db.models.expressions import Composite, F, Value, as_expression, sql_type_of
 from webframe.db.models.lookups import Lookup, is_expression
 
 if TYPE_CHECKING:
@@ -79,6 +79,15 @@ class Case(Composite):
         super().__init__(output_field)
         self.cases = cases
         self.default = as_argument(default)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether rows can be filtered by it: what it gives is boolean, or every result is."""
+        if self._output_field is not None:
+            return super().conditional
+        results = [case.result for case in self.cases] + [self.default]
+        known = [each for each in results if not (isinstance(each, Value) and each.value is None)]
+        return bool(known) and all(getattr(each, "conditional", False) for each in known)
 
     def sources(self) -> tuple[Any, ...]:
         return (*self.cases, self.default)

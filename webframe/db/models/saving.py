@@ -203,7 +203,7 @@ class Saving:
         force_insert: bool | tuple[type[Any], ...] = False,
         force_update: bool = False,
         using: str | None = None,
-        update_fields: frozenset[str] | None = None,
+        update_fields: Iterable[str] | None = None,
     ) -> None:
         """What `save` does when its arguments are settled; `save` may be overridden, this may not.
 
@@ -213,6 +213,8 @@ class Saving:
         origin = type(self)
         meta = origin._meta
         cls = meta.concrete_model
+        if update_fields is not None:
+            update_fields = frozenset(update_fields)
         if using is None:
             using = alias_for(self)
         if pre_save.active:

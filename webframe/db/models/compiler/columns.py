@@ -149,7 +149,7 @@ def _relate(
         if relation is None or not _is_single(relation):
             raise FieldError(_no_relation(node.model, name, relation))
         inner_mask = mask.get(name, {})
-        if not deferred and mask and relation.concrete and relation not in node.fields:
+        if relation.concrete and relation not in node.fields:
             raise FieldError(
                 f"Field {node.model._meta.object_name}.{relation.name} cannot be both deferred and traversed using "
                 f"select_related at the same time."

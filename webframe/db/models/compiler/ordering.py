@@ -57,7 +57,13 @@ def _elements(question: Any, item: Any, reverse: bool, labels: dict[str, Any]) -
             element = scope.ref(name).element
     else:
         element = scope.build(order.expression).element
-    if not scope.has_aggregate(order.expression):
+    if scope.has_aggregate(order.expression):
+        if question.group is None:
+            raise FieldError(
+                f"Using an aggregate in order_by() without also including it in annotate() is not allowed: "
+                f'{order.expression!r}. Order by an annotation: annotate(number=Count(...)).order_by("number").'
+            )
+    else:
         question.ordered_by.append(element)
     return list(order.of(element, scope.dialect_name))
 

@@ -94,6 +94,10 @@ class _Dated(Field):
         value = self.value_from_object(obj)
         return "" if value is None else value.isoformat()
 
+    def _full_name(self) -> str:
+        model = getattr(self, "model", None)
+        return f"{model.__name__}.{self.name}" if model is not None else "(unbound)"
+
     def _malformed(self, value: Any) -> ValidationError:
         return self._invalid("invalid", value, format=self.format)
 
@@ -188,10 +192,8 @@ class DateTimeField(_OnCalendar):
 
     def _aware(self, value: datetime.datetime) -> datetime.datetime:
         """A naive value as a moment in TIME_ZONE, with a warning: what was meant is not certain."""
-        model = getattr(self, "model", None)
-        name = f"{model.__name__}.{self.name}" if model is not None else "(unbound)"
         warnings.warn(
-            f"DateTimeField {name} received a naive datetime ({value}) while time zone support is active.",
+            f"DateTimeField {self._full_name()} received a naive datetime ({value}) while time zone support is active.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -216,9 +218,18 @@ class TimeField(_Dated):
         if isinstance(value, datetime.datetime):
             return value.time()
         try:
-            return datetime.time.fromisoformat(value)
+            return datetime.time.fromisoformat(value).replace(tzinfo=None)
         except (TypeError, ValueError):
             raise self._malformed(value) from None
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = self.to_python(value)
+        if value is not None and value.tzinfo is not None:
+            raise ValueError(
+                f"TimeField {self._full_name()} received {value!r}, which has a time zone, but no date to go with it. "
+                f"Give it without one, value.replace(tzinfo=None), or use a DateTimeField."
+            )
+        return value
 
 
 class DurationField(Field):
