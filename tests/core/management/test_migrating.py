@@ -113,6 +113,41 @@ def test_a_plan_says_what_would_be_done_and_check_only_ends_with_1(shop: Any) ->
     ]
 
 
+REFERRED = (
+    HEAD
+    + f"""    operations = [
+        migrations.CreateModel('Pizza', [{KEY}, ('name', models.CharField(max_length=50))]),
+        migrations.CreateModel('Topping', [{KEY}, ('pizza', models.ForeignKey('shop.Pizza', models.CASCADE))]),
+    ]
+"""
+)
+ANOTHER_KEY = """
+from webframe.db import models
+
+class Pizza(models.Model):
+    name = models.CharField(max_length=50, primary_key=True)
+
+class Topping(models.Model):
+    pizza = models.ForeignKey(Pizza, models.CASCADE)
+"""
+
+
+def test_changes_that_no_migration_can_make_are_pointed_out_where_nothing_is_to_be_applied(shop: Any) -> None:
+    """It is for makemigrations to refuse them."""
+    (shop.path / "shop/migrations/0002_price.py").unlink()
+    shop.write("shop/migrations/0001_initial.py", REFERRED)
+    shop.write("shop/models.py", ANOTHER_KEY)
+    site = SITE.replace("__name__", "__name__, INSTALLED_APPS=['shop'], DATABASES={'default': 'sqlite:///site.db'}")
+    shop.write("website.py", site)
+    assert shop.run("--app", "website", "migrate").stdout.endswith("Applying shop.0001_initial... OK\n")
+    again = shop.run("--app", "website", "migrate")
+    assert (again.returncode, again.stderr) == (0, "")
+    refusal = "  The models have changes that are in no migration yet. The primary key of shop.Pizza is 'id' and "
+    assert again.stdout.splitlines()[-1].startswith(refusal)
+    made = shop.run("--app", "website", "makemigrations", "--noinput")
+    assert made.returncode == 1 and "shop.topping.pizza" in made.stderr and "Traceback" not in made.stderr
+
+
 def test_elapsed_time_is_for_those_who_want_to_know_more(shop: Any) -> None:
     lines = run(shop, "migrate", "-v", "2").stdout.splitlines()
     assert [line for line in lines if line.startswith("  Applying shop.0001_initial... OK (0.")]
