@@ -88,8 +88,10 @@ def test_an_overriding_method_is_found_by_what_it_calls(define):
         (len, "len() of", "'await queryset.acount()', or '[row async for row in queryset]' for the rows, instead."),
         (bool, "bool() of", "'await queryset.aexists()' instead."),
         (lambda rows: 1 in rows, "'in' for", "'await queryset.acontains(obj)' instead."),
-        (lambda rows: rows[0], "Indexing", "'[row async for row in queryset[start:stop]]' instead."),
-        (lambda rows: rows[:5:2], "Indexing", "'[row async for row in queryset[start:stop]]' instead."),
+        (lambda rows: rows[0], "Indexing", "'(await queryset[0:1].alist())[0]', or afirst(), instead."),
+        (lambda rows: rows[3], "Indexing", "'(await queryset[3:4].alist())[0]' instead."),
+        (lambda rows: rows[:5:2], "Indexing", "'(await queryset[:5].alist())[::2]' instead."),
+        (lambda rows: rows[1::2], "Indexing", "'(await queryset[1:].alist())[::2]' instead."),
         (repr, "Showing", "before that, by '[row async for row in queryset]'."),
         (pickle.dumps, "Pickling", "before that, by '[row async for row in queryset]'."),
         (lambda rows: next(rows.iterator()), "iterator() of", "'async for row in queryset.aiterator()' instead."),
@@ -99,6 +101,51 @@ def test_what_python_does_with_querysets_has_its_cure(call, what, instead):
     said = said_by(call, Author.objects.all())
     assert said.startswith(f"{what} a QuerySet of Author would block the running event loop. ")
     assert said.endswith(instead)
+
+
+def test_the_cures_for_indexes_give_what_plain_code_gets(library):
+    names = [author.name for author in Author.objects.all()]
+
+    async def cures():
+        rows = Author.objects.all()
+        return (
+            (await rows[0:1].alist())[0].name,
+            (await rows[2:3].alist())[0].name,
+            [author.name for author in (await rows[:3].alist())[::2]],
+        )
+
+    assert asyncio.run(cures()) == (names[0], names[2], names[:3:2])
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (len, "len() of"),
+        (bool, "bool() of"),
+        (lambda rows: rows[0], "Indexing"),
+        (lambda rows: rows[0:1], "Indexing"),
+        (lambda rows: rows.columns, "The columns of"),
+    ],
+)
+def test_what_is_done_with_raw_rows_works_once_they_are_there(call, what):
+    rows = Author.objects.raw("SELECT id, name FROM library_author ORDER BY name")
+    assert said_by(call, rows) == (
+        f"{what} a RawQuerySet of Author would block the running event loop. Ask for its rows before that, by "
+        "'await queryset.alist()'."
+    )
+    expected = call(Author.objects.raw(rows.raw_query))
+
+    async def cure():
+        await rows.alist()
+        return call(rows)
+
+    assert asyncio.run(cure()) == expected
+
+
+def test_raw_rows_are_iterated_as_others_are():
+    said = said_by(lambda: next(Author.objects.raw("SELECT id FROM library_author").iterator()))
+    assert said.startswith("iterator() of a RawQuerySet of Author would block")
+    assert said.endswith("Use 'async for row in queryset.aiterator()' instead.")
 
 
 def test_rows_of_a_relation_may_be_prefetched(library):
@@ -147,6 +194,27 @@ def test_a_deferred_field_names_itself_and_its_cure(library):
     assert asyncio.run(cure()) == "One"
 
 
+def test_a_deferred_field_is_named_whichever_class_looks_for_attributes(define, create_tables):
+    """A class that has a __getattr__ of its own, and one whose parent was the first with deferred fields."""
+
+    class Curious:
+        def __getattr__(self, name):
+            raise AttributeError(name)
+
+    Place = define("Place", name=models.CharField(max_length=9))
+    Bar = define("Bar", Place, stars=models.IntegerField(default=1))
+    Odd = define("Odd", Curious, models.Model, name=models.CharField(max_length=9))
+    create_tables()
+    Bar.objects.create(name="a")
+    Odd.objects.create(name="a")
+    Place.objects.only("pk").get()
+    for model, name in ((Bar, "name"), (Bar, "stars"), (Odd, "name")):
+        said = said_by(getattr, model.objects.only("pk").get(), name)
+        owner = model._meta.model_name
+        assert said.startswith(f"Loading {owner}.{name}, a deferred field, would block the running event loop. Use ")
+        assert f"'await {owner}.arefresh_from_db(fields=[\"{name}\"])'" in said
+
+
 def test_looking_for_the_name_loads_no_further_fields(define, create_tables):
     names = ("vendor", "instance", "durable", "relation", "model")
     Part = define("Part", **{name: models.CharField(max_length=9, default="") for name in names})
@@ -181,7 +249,6 @@ def test_a_method_is_named_though_it_would_have_begun_with_a_transaction(library
         (lambda: connection.fetch("SELECT 1"), "connection.fetch(), for the database 'default',"),
         (lambda: connection.ensure_connection(), "connection.ensure_connection(), for the database 'default',"),
         (lambda: create_all(Tag), "create_all()"),
-        (lambda: Author.objects.raw("SELECT id FROM library_author").columns, "A query of the database 'default'"),
     ],
 )
 def test_what_has_no_twin_goes_to_a_worker(call, what):

@@ -18,16 +18,24 @@ from webframe.core.exceptions import SynchronousOnlyOperation
 _BETWEEN = frozenset({"", "contextlib", "functools"})
 
 _ROWS = "'[row async for row in queryset]'"
+_ROWS_BEFORE = "Ask for its rows before that, by 'await queryset.alist()'"
 # What Python calls on a queryset: in words, and what to do instead.
 _OF_QUERYSETS = {
     "__iter__": ("Iterating over", f"Use 'async for row in queryset', or {_ROWS}, instead"),
     "_iterate": ("iterator() of", "Use 'async for row in queryset.aiterator()' instead"),
+    "iterator": ("iterator() of", "Use 'async for row in queryset.aiterator()' instead"),
     "__len__": ("len() of", f"Use 'await queryset.acount()', or {_ROWS} for the rows, instead"),
     "__bool__": ("bool() of", "Use 'await queryset.aexists()' instead"),
     "__contains__": ("'in' for", "Use 'await queryset.acontains(obj)' instead"),
-    "__getitem__": ("Indexing", "Use '[row async for row in queryset[start:stop]]' instead"),
     "__repr__": ("Showing", f"Ask for its rows before that, by {_ROWS}"),
     "__getstate__": ("Pickling", f"Ask for its rows before that, by {_ROWS}"),
+}
+# And on one of raw(), which has all its rows or none.
+_OF_RAW = {
+    "__len__": ("len() of", _ROWS_BEFORE),
+    "__bool__": ("bool() of", _ROWS_BEFORE),
+    "__getitem__": ("Indexing", _ROWS_BEFORE),
+    "columns": ("The columns of", _ROWS_BEFORE),
 }
 
 
@@ -79,7 +87,7 @@ def _explain(frame: FrameType) -> tuple[str, str]:
     if called == "manager_method":  # what hands a call on to the queryset
         called = names["name"]
     if hasattr(this, "_result_cache"):
-        return _of_queryset(this, called)
+        return _of_queryset(this, called, names)
     if hasattr(this, "get_queryset"):
         return _of_manager(this, called)
     if hasattr(this, "durable"):
@@ -103,7 +111,7 @@ def _of_twin(expression: str, name: str, with_arguments: bool, what: str = "") -
 def _of_instance(this: Any, called: str, names: Mapping[str, Any]) -> tuple[str, str]:
     """A method of a model's instance. Its attributes are not looked at: they might have to be loaded."""
     cls = type(this)
-    if called == "_load_deferred":
+    if called in ("_load_deferred", "__getattr__"):
         return _of_deferred(this, names["name"])
     if called == "_get_next_or_previous_by_field":
         called = f"get_{'next' if names['is_next'] else 'previous'}_by_{names['field'].name}"
@@ -112,14 +120,27 @@ def _of_instance(this: Any, called: str, names: Mapping[str, Any]) -> tuple[str,
     return _of_twin(cls._meta.model_name, called, _takes_arguments(cls, called), f"{cls.__name__}.{called}()")
 
 
-def _of_queryset(this: Any, called: str) -> tuple[str, str]:
+def _of_queryset(this: Any, called: str, names: Mapping[str, Any]) -> tuple[str, str]:
     what = f"a {type(this).__name__} of {this.model.__name__}"
+    if hasattr(this, "raw_query") and called in _OF_RAW:
+        doing, cure = _OF_RAW[called]
+        return f"{doing} {what}", f"{cure}."
+    if called == "__getitem__":
+        return f"Indexing {what}", f"Use {_instead_of_index(names['index'])} instead."
     if called in _OF_QUERYSETS:
         doing, cure = _OF_QUERYSETS[called]
         return f"{doing} {what}", f"{cure}{_prefetching(this, called)}."
     if not hasattr(this, f"a{called}"):
         return _UNKNOWN
     return _of_twin("queryset", called, _takes_arguments(type(this), called), f"{called}() of {what}")
+
+
+def _instead_of_index(index: Any) -> str:
+    """What gives the row of an index, or the rows of a slice that leaves some out."""
+    if isinstance(index, slice):
+        bounds = ":".join("" if bound is None else str(bound) for bound in (index.start, index.stop))
+        return f"'(await queryset[{bounds}].alist())[::{index.step}]'"
+    return f"'(await queryset[{index}:{index + 1}].alist())[0]'{', or afirst(),' if index == 0 else ''}"
 
 
 def _of_manager(this: Any, called: str) -> tuple[str, str]:
