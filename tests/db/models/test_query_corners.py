@@ -55,6 +55,26 @@ def test_conditional_aggregates():
     assert Book.objects.annotate(kind=kind).filter(kind="top").get().title == "Two"
 
 
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (~Q(books__rating__gte=3), {"Ann": 1, "Bob": 1, "Cid": 0}),
+        (Q(books__editor__name="Bob") & ~Q(books__rating=1), {"Ann": 0, "Bob": 1, "Cid": 0}),
+        (~Q(books__tags__name="red"), {"Ann": 1, "Bob": 2, "Cid": 0}),
+        (~(Q(books__tags__name="red") | Q(books__rating=3)), {"Ann": 1, "Bob": 1, "Cid": 0}),
+        (~Q(books__tags=None), {"Ann": 3, "Bob": 1, "Cid": 0}),
+    ],
+)
+def test_what_an_expression_negates_is_about_the_row_that_is_joined(condition, expected):
+    """Not about whether there is any such row, as where rows are chosen."""
+    authors = Author.objects.annotate(
+        filtered=Count("books", filter=condition),
+        cased=Count(Case(When(condition, then="books"))),
+    )
+    assert {author.name: author.filtered for author in authors} == expected
+    assert {author.name: author.cased for author in authors} == expected
+
+
 def test_annotations_with_boolean_values_are_booleans():
     found = Author.objects.annotate(any=Exists(Book.objects.filter(author=OuterRef("pk"))), ann=Q(name="Ann")).order_by(
         "name"

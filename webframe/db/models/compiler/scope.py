@@ -17,7 +17,7 @@ from webframe.core.exceptions import FieldError
 from webframe.db.models.building import Built
 from webframe.db.models.compiler.literals import Names
 from webframe.db.models.compiler.plans import Slot, exact_type_of
-from webframe.db.models.compiler.where import Part, build_condition
+from webframe.db.models.compiler.where import IN_EXPRESSION, Part, build_condition
 from webframe.db.models.paths import Path, is_forward, resolve_column, scalar
 from webframe.db.models.sql import Repeated
 from webframe.db.models.tables import column_type, table_of
@@ -241,7 +241,7 @@ class QueryScope:
 
     def condition(self, q: Any) -> ColumnElement[bool]:
         """The condition that a Q stands for, where it does not decide about rows: joins stay as they are."""
-        return build_condition(self, q).element
+        return build_condition(self, q, IN_EXPRESSION).element
 
     def path(self, name: str) -> Path:
         """Where a name leads."""

@@ -6,8 +6,9 @@ sets: the joins that must have found something where it is true, and where it is
 false. AND unites what its children need, OR has only what all of them need, and
 NOT exchanges both sets.
 
-Under NOT, names that lead to many rows are asked about in a subquery: "no row
-such that", where outside it is "some row such that".
+Where rows are chosen, names under NOT that lead to many rows are asked about in a
+subquery: "no row such that", where outside it is "some row such that". Within an
+expression, such as the filter of an aggregate, they are about the row that is joined.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Place(NamedTuple):
     negated: bool = False
     below_not: bool = False
     below_xor: bool = False
+    # Whether it is part of an expression, and does not choose the rows of the question.
+    in_expression: bool = False
 
     @property
     def must_decide(self) -> bool:
@@ -78,11 +81,12 @@ class Place(NamedTuple):
 
 
 TOP = Place()
+IN_EXPRESSION = Place(in_expression=True)
 
 
-def build_condition(scope: Any, q: Any) -> Part:
+def build_condition(scope: Any, q: Any, place: Place = TOP) -> Part:
     """Build a Q or an expression with boolean values; a Q without conditions keeps every row, negated or not."""
-    return _build(scope, q, TOP) or Part(true(), NONE, NONE, False)
+    return _build(scope, q, place) or Part(true(), NONE, NONE, False)
 
 
 def _build(scope: Any, q: Any, place: Place) -> Part | None:
@@ -99,7 +103,7 @@ def _build(scope: Any, q: Any, place: Place) -> Part | None:
 
 def _build_q(scope: Any, q: Q, place: Place) -> Part | None:
     if q.negated:
-        place = Place(not place.negated, True, place.below_xor)
+        place = place._replace(negated=not place.negated, below_not=True)
     if q.connector == "XOR" and len(q.children) > 1:
         place = place._replace(below_xor=True)
     built = [_build(scope, child, place) for child in q.children]
@@ -151,7 +155,7 @@ def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, place: Place) -> 
         if leaf.field is None and lhs.field is not None:
             lookup = scope.names.leaf(name).lookup
         return Part(lookup.build(lhs, value, scope), NONE, NONE, aggregate)
-    if path.many and place.below_not:
+    if path.many and place.below_not and not place.in_expression:
         return _build_subquery(scope, name, leaf, value)
     column, join = scope.column(path)
     lhs = column
