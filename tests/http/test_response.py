@@ -916,9 +916,20 @@ def test_an_async_iterator_becomes_a_stream():
     assert asyncio.run(drain(response.to_asgi("GET")[2])) == [b"a", b"b"]
 
 
+class BothWays:
+    """Like a queryset: rows for plain and for async code."""
+
+    def __iter__(self):
+        return iter(["a"])
+
+    async def __aiter__(self):
+        yield "a"
+
+
 @pytest.mark.parametrize(
     "value, message",
     [
+        (BothWays(), "a value of type BothWays"),
         (None, "The view returned None"),
         (404, 'return "", 404'),
         (4.5, "a value of type float"),

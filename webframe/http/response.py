@@ -222,7 +222,8 @@ def _from_body(body: Any, status: int | str | None) -> Response:
         return response
     if isinstance(body, (bytearray, memoryview)):
         return Response(bytes(body), status)
-    if hasattr(body, "__next__") or hasattr(body, "__aiter__"):
+    # What has both ways to be iterated, such as a queryset, is no stream of text.
+    if hasattr(body, "__next__") or (hasattr(body, "__aiter__") and not hasattr(body, "__iter__")):
         return Response(body, status)
     raise TypeError(f"The view returned {_described(body)}")
 

@@ -310,6 +310,14 @@ def test_a_path_may_have_a_view_and_a_websocket(app: Webframe, client_for: Any) 
     assert client_for(app).get("/both").text == "http"
 
 
+@pytest.mark.parametrize("methods", [["GET"], ["POST"], ["POST", "GET"], ["GET", "POST"]])
+def test_a_path_that_has_only_views_is_no_address_for_a_websocket(app: Webframe, methods: list[str]) -> None:
+    for method in methods:
+        app.route("/views", methods=[method], name=method)(lambda request: "http")
+    start = talk(app, "/views", **WITH_RESPONSES).sent[0]
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 400)
+
+
 def test_websockets_of_groups_and_below_a_root_path_are_found(app: Webframe) -> None:
     group = Group("/group", name="group")
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import RequestRedirect, WebsocketMismatch
 
 from webframe.core.exceptions import HTTPError
 from webframe.core.handlers.intake import HeaderLimits
@@ -265,7 +265,8 @@ class RouteTable:
         except NotFound:
             return self._not_found, None
         except MethodNotAllowed as error:
-            return self._other_method(method, error), None
+            # Of views alone: whichever comes first there, none of them is a WebSocket.
+            return self.raising(WebsocketMismatch()) if websocket else self._other_method(method, error), None
         except RequestRedirect as error:
             return self.redirecting(error.new_url), None
         except HTTPException as error:
