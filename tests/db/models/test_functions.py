@@ -78,6 +78,8 @@ from webframe.db.models.functions import (
     TruncTime,
     Upper,
 )
+from webframe.test import override_settings
+from webframe.utils import timezone
 
 UTC = datetime.UTC
 MOMENT = datetime.datetime(2024, 8, 15, 22, 45, 59, 123456, tzinfo=UTC)
@@ -336,6 +338,35 @@ def test_beginnings_in_a_zone_with_summer_time(compute):
     berlin = zoneinfo.ZoneInfo("Europe/Berlin")
     assert compute(TruncDay("moment", tzinfo=berlin)) == at(2024, 8, 15, 22)
     assert compute(Trunc("moment", "year", tzinfo=berlin)) == at(2023, 12, 31, 23)
+    with timezone.override(berlin):
+        assert shown(compute(Trunc("moment", "year"))) == "2024-01-01T00:00:00+01:00"
+        assert shown(compute(Trunc("moment", "month"))) == "2024-08-01T00:00:00+02:00"
+
+
+def shown(moment):
+    """With its distance from UTC, which equality passes over."""
+    return moment.isoformat()
+
+
+def test_beginnings_come_in_the_zone_in_which_they_are_beginnings(things):
+    east, west = (timezone.get_fixed_timezone(60 * hours) for hours in (9, -5))
+    for moment in (MOMENT, None):
+        things.objects.create(moment=moment)
+    found = things.objects.filter(moment__isnull=False)
+    for zone, text in ((east, "2024-08-16T00:00:00+09:00"), (west, "2024-08-15T00:00:00-05:00")):
+        assert shown(found.annotate(x=TruncDay("moment", tzinfo=zone)).get().x) == text
+        assert [*map(shown, found.datetimes("moment", "day", tzinfo=zone))] == [text]
+        with timezone.override(zone):
+            groups = found.annotate(x=TruncDay("moment")).values("x").annotate(n=models.Count("pk"))
+            assert [(shown(row["x"]), row["n"]) for row in groups] == [(text, 1)]
+            assert shown(found.annotate(x=TruncDay("moment")).values_list(F("x"), flat=True).get()) == text
+            assert shown(found.annotate(x=TruncDay("moment", tzinfo=UTC)).get().x) == "2024-08-15T00:00:00+00:00"
+            assert found.get().moment.tzinfo is UTC
+    nested = TruncDay(TruncHour("moment", tzinfo=east), tzinfo=UTC)
+    assert shown(found.annotate(x=nested).get().x) == "2024-08-15T00:00:00+00:00"
+    assert things.objects.filter(moment=None).annotate(x=TruncDay("moment", tzinfo=east)).get().x is None
+    with override_settings(USE_TZ=False):
+        assert shown(found.annotate(x=TruncDay("moment", tzinfo=east)).get().x) == "2024-08-15T15:00:00"
 
 
 def test_groups_by_month(things):

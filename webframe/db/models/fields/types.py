@@ -86,10 +86,17 @@ class Octets(TypeDecorator[bytes]):
 
 
 class Moment(TypeDecorator[datetime.datetime]):
-    """A moment, to the microsecond: in UTC. With USE_TZ moments come back aware, and naive without."""
+    """A moment, to the microsecond: in UTC. With USE_TZ moments come back aware, and naive without.
+
+    Aware ones come back in UTC, or in another time zone: `zone`.
+    """
 
     impl = sqlalchemy.DateTime
     cache_ok = True
+
+    def __init__(self, zone: datetime.tzinfo = UTC) -> None:
+        super().__init__()
+        self.zone = zone
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
@@ -104,7 +111,16 @@ class Moment(TypeDecorator[datetime.datetime]):
         return _moment_in_utc if dialect.name == "postgresql" else _naive_in_utc
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Processor:
-        return _moment_from_text if dialect.name == "sqlite" else _moment_as_set
+        process = _moment_from_text if dialect.name == "sqlite" else _moment_as_set
+        zone = self.zone
+        if zone is UTC:
+            return process
+
+        def in_zone(value: Any) -> datetime.datetime | None:
+            moment = process(value)
+            return moment if moment is None or moment.tzinfo is None else moment.astimezone(zone)
+
+        return in_zone
 
     def literal_processor(self, dialect: Dialect) -> Processor:
         if dialect.name == "postgresql":

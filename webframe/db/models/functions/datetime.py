@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
 from webframe.db.models import moments, outputs
 from webframe.db.models.building import Built, Scope
@@ -19,10 +20,17 @@ from webframe.db.models.fields.dates import DateField, DateTimeField, TimeField
 from webframe.db.models.integers import INTEGER_LOOKUPS
 from webframe.db.models.lookups import DEFAULT_LOOKUPS
 from webframe.db.models.periods import Day, ISOYear, Year, period_lookups
+from webframe.utils import timezone
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from sqlalchemy import ColumnElement
     from sqlalchemy.types import TypeEngine
+
+    from webframe.db.models.fields import types
+else:
+    sqlalchemy = LateModule("sqlalchemy")
+    types = LateModule("webframe.db.models.fields.types")
 
 DATED = ("date", "datetime", "time")
 # What a time has no part or beginning of, and what a date has none of.
@@ -189,7 +197,12 @@ class TruncBase(Zoned):
             return moments.truncate(unit, element, "time", zone, dialect_name)
         if kind == "date" and wanted == "datetime":
             raise FieldError(f"{self!r} would make a moment of a date; use Cast first.")
-        return moments.truncate(unit, argument.element, kind, zone, dialect_name)
+        element = moments.truncate(unit, argument.element, kind, zone, dialect_name)
+        if isinstance(sql_type, types.Moment):
+            # It begins in a zone, and in another its day and month would be other ones.
+            shown_in = datetime.UTC if zone == "UTC" else self.tzinfo or timezone.get_current_timezone()
+            element = sqlalchemy.type_coerce(element, types.Moment(shown_in))
+        return element
 
 
 class Trunc(TruncBase):
