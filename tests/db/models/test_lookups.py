@@ -12,9 +12,9 @@ import sqlalchemy
 
 from webframe.core.exceptions import FieldError
 from webframe.db import DatabaseError, connection, models
-from webframe.db.models import F, Lookup, Max, Q, Transform, Value
+from webframe.db.models import F, Lookup, Max, OuterRef, Q, Subquery, Transform, Value
 from webframe.db.models.building import Literals
-from webframe.db.models.functions import Upper
+from webframe.db.models.functions import Coalesce, Upper
 from webframe.db.models.lookups import DEFAULT_LOOKUPS
 from webframe.utils import timezone
 
@@ -572,6 +572,60 @@ def test_values_in_documents(documents):
     found = documents.filter(name="dog").values_list("data__owner__pets", "data__age", "data__name", "data__nothing")
     assert found.get() == (["Rex", "Tom"], 4, "Rex", None)
     assert [thing.name for thing in documents.filter(data__has_key="age").order_by("data__name")] == ["dog", "cat"]
+
+
+@pytest.fixture
+def mixed(things):
+    """Keys beside columns with the same values in one row, and with other ones in the next."""
+    text = 'é "x"\\'
+    data = {"n": 1, "i": 1.0, "r": 1.5, "p": 10.5, "t": text, "b": True, "d": "2024-03-31"}
+    columns = {"number": 1, "ratio": 1.5, "price": Decimal("10.50"), "text": text, "flag": True}
+    things.objects.create(name="same", data=data, day=datetime.date(2024, 3, 31), **columns)
+    data = {"n": "1", "i": True, "r": "1.5", "p": 10, "t": "null", "b": 1, "d": None}
+    columns = {"number": 2, "ratio": 2.5, "price": 0, "text": "NULL", "flag": False}
+    things.objects.create(name="other", data=data, day=datetime.date(2024, 4, 1), **columns)
+    things.objects.create(name="nulls", data=dict.fromkeys(data))
+    things.objects.create(name="missing", data={}, number=1)
+    return things.objects
+
+
+KEYS_AND_COLUMNS = [
+    ("n", "number", 1),
+    ("i", "number", 1),
+    ("r", "ratio", 1.5),
+    ("p", "price", Decimal("10.5")),
+    ("t", "text", 'é "x"\\'),
+    ("b", "flag", True),
+    ("d", "day", datetime.date(2024, 3, 31)),
+]
+
+
+@pytest.mark.parametrize(("key", "column", "value"), KEYS_AND_COLUMNS, ids=repr)
+def test_keys_are_compared_with_values_that_are_no_documents(mixed, key, column, value):
+    one = mixed.filter(name="same").values(column)
+    for like, among in (
+        (F(column), [F(column)]),
+        (Value(value), [Value(value)]),
+        (Subquery(one[:1]), mixed.values(column)),
+        (one[:1], Subquery(one)),
+        (Coalesce(F(column), F(column)), mixed.order_by("pk").values(column)[:2]),
+        (F(column), mixed.values_list(column).union(mixed.values_list(column))),
+        (F(column), mixed.filter(pk=OuterRef("pk")).values(column).distinct()),
+    ):
+        assert names(mixed.filter(**{f"data__{key}": like})) == ["same"]
+        assert names(mixed.filter(**{f"data__{key}__in": among})) == ["same"]
+    assert names(mixed.filter(**{f"data__{key}__in": mixed.none().values(column)})) == []
+    among = mixed.filter(**{f"{column}__isnull": False}).values(column)
+    assert names(mixed.exclude(**{f"data__{key}__in": among})) == ["nulls", "other"]
+
+
+def test_keys_among_keys_and_among_rows(mixed):
+    assert names(mixed.filter(data__i__in=mixed.values("data__n"))) == ["nulls", "same"]
+    assert names(mixed.filter(data__n__in=mixed.values("data__i"))) == ["nulls", "same"]
+    mixed.filter(name="missing").update(data={"n": mixed.get(name="same").pk})
+    assert "missing" in names(mixed.filter(data__n__in=mixed.filter(name="same")))
+    mixed.create(name="whole", data=7, number=7)
+    assert names(mixed.filter(data=F("number"))) == ["whole"]
 
 
 # --- look-ups of one's own

@@ -304,6 +304,19 @@ def json_equal(first: str, second: str) -> bool:
     return _equal(json.loads(first), json.loads(second))
 
 
+def json_normal(document: str) -> str:
+    """A document in the one form that all have that are the same."""
+    return json.dumps(_normal(json.loads(document)), sort_keys=True)
+
+
+def _normal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _normal(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_normal(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _equal(first: Any, second: Any) -> bool:
     # True is 1 in Python, and not in JSON.
     if isinstance(first, bool) or isinstance(second, bool):
@@ -425,6 +438,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
             "json_contains": (2, json_contains),
             "json_equal": (2, json_equal),
             "json_has_key": (2, json_has_key),
+            "json_normal": (1, json_normal),
             "json_value": (2, json_value),
         }.items()
     },

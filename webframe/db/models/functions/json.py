@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule, late_pattern
 from webframe.db.errors import NotSupportedError
-from webframe.db.models import lookups
-from webframe.db.models.building import Built, Literals, Scope
+from webframe.db.models import lookups, outputs
+from webframe.db.models.building import Built, Literals, Scope, key_of
 from webframe.db.models.fields.other import JSONField
 from webframe.db.models.lookups import Lookup, is_expression
 
@@ -122,6 +122,34 @@ def as_plain(element: Element, dialect_name: str) -> Element:
     return sqlalchemy.Function("json_unquote", element, type_=sqlalchemy.Text())
 
 
+def as_document(built: Built, dialect_name: str) -> Element:
+    """A value that is no document as one: a number, a boolean, or a text; what nobody knows the field of stays."""
+    element, kind = built.element, outputs.kind_of(built.field)
+    if kind in (None, "json"):
+        return element
+    document = types.JSONDocument()
+    if dialect_name == "postgresql":
+        return sqlalchemy.Function("to_jsonb", element, type_=document)
+    if kind == "boolean":
+        return sql.Template(("CASE (", ") WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"), element, sql_type=document)
+    if dialect_name == "sqlite":
+        # NULL would be quoted, too; a text with these letters has quotes in it.
+        return sql.Template(("NULLIF(json_quote(", "), 'null')"), element, sql_type=document)
+    start, end = ("CAST(", " AS CHAR)") if kind in outputs.NUMBERS else ("JSON_QUOTE(CAST(", " AS CHAR))")
+    return sql.Template((start, end), element, sql_type=document)
+
+
+def normal(element: Element, scope: Scope) -> Element:
+    """A document in the one form that all equal ones have, for comparing many with many."""
+    if scope.dialect_name == "postgresql":
+        return element
+    if scope.dialect_name == "sqlite":
+        return sqlalchemy.Function("webframe_json_normal", element, type_=sqlalchemy.Text())
+    if is_mariadb(scope):
+        return sqlalchemy.Function("json_normalize", element, type_=sqlalchemy.Text())
+    return sql.Template(("CAST(CAST(", " AS JSON) AS CHAR)"), element, sql_type=sqlalchemy.Text())
+
+
 def dumped(value: Any) -> str:
     """A document as text."""
     return json.dumps(value, ensure_ascii=False)
@@ -145,7 +173,7 @@ class JSONLookup(Lookup):
     @classmethod
     def operand(cls, lhs: Built, value: Any, scope: Scope) -> Element:
         if is_expression(value):
-            return scope.build(value, lhs.field).element
+            return as_document(scope.build(value, lhs.field), scope.dialect_name)
         if scope.dialect_name == "postgresql":
             return scope.typed_value(value, types.JSONDocument())
         return scope.typed_value(value, sqlalchemy.Text(), dumped)
@@ -290,19 +318,36 @@ def is_json_null(element: Element, dialect_name: str) -> Element:
 
 
 class KeyIn(Lookup):
-    """One of several values."""
+    """One of several values, or of those that a queryset selects."""
 
     lookup_name = "in"
     one_literal = False
 
     @classmethod
     def key(cls, value: Any, values: Literals) -> Hashable:
+        if is_expression(value):
+            return key_of(value, values)
         return tuple([JSONExact.key(item, values) for item in value])
 
     @classmethod
     def build(cls, lhs: Built, value: Any, scope: Scope) -> Element:
+        if is_expression(value):
+            return normal(lhs.element, scope).in_(cls.selected(getattr(value, "queryset", value), scope))
         tests = [JSONExact.build(lhs, item, scope) for item in value]
         return any_of(tests)
+
+    @classmethod
+    def selected(cls, queryset: Any, scope: Scope) -> Any:
+        """What a queryset selects, as documents."""
+        select, field = queryset.build_column(scope)
+        if queryset.is_sliced or not isinstance(select, sqlalchemy.Select):
+            # Which rows there are may depend on the column as it is.
+            made = sql.made_before(select, scope.tables()) if scope.dialect_name in sql.MYSQL else select
+            select = sqlalchemy.select(*made.subquery().c)
+        (column,) = select.selected_columns
+        element = column.element if isinstance(column, sqlalchemy.Label) else column
+        document = normal(as_document(Built(element, field), scope.dialect_name), scope)
+        return select.with_only_columns(document, maintain_column_froms=True)
 
 
 class KeyComparison(Lookup):
