@@ -9,9 +9,10 @@ import pickle
 import pytest
 
 from webframe.core.exceptions import FieldDoesNotExist, FieldError, Http404
-from webframe.db import DatabaseError, IntegrityError, connection, models, transaction
+from webframe.db import DatabaseError, IntegrityError, NotSupportedError, connection, models, transaction
 from webframe.db.models import Count, F, Max, Q, Sum, Value
 from webframe.db.models.functions import Lower
+from webframe.test import count_queries
 
 from .library import Author, Book, Country, Novel, Tag
 
@@ -535,6 +536,58 @@ def test_bulk_update_counts_the_rows_that_there_are(library):
         book.editor = None
     assert Book.objects.bulk_update(books, ["author", "editor"]) == len(books)
     assert Book.objects.filter(author=library.cid, editor=None).count() == len(books)
+
+
+def test_bulk_update_writes_only_rows_of_its_queryset(library):
+    def ratings():
+        return list(Book.objects.order_by("pk").values_list("rating", flat=True))
+
+    def written(rows):
+        """How many, and which of the four books."""
+        Book.objects.update(rating=None)
+        count = rows.bulk_update([Book(pk=book.pk, rating=9) for book in books], ["rating"])
+        return count, [number for number, rating in enumerate(ratings(), 1) if rating == 9]
+
+    books = [library.one, library.two, library.three, library.four]
+    rows = Book.objects
+    assert written(rows.filter(title="Two")) == (1, [2])
+    assert written(rows.exclude(title="Two").order_by("title").select_for_update()) == (3, [1, 3, 4])
+    assert written(rows.filter(rating=None, editor__name="Bob").select_related("author")) == (2, [1, 3])
+    assert written(rows.filter(editor__name=None)) == (1, [2])
+    assert written(rows.filter(tags__name__in=["red", "blue"])) == (2, [1, 2])
+    assert written(rows.filter(tags__name__in=["red", "blue"]).distinct().select_for_update()) == (2, [1, 2])
+    assert written(rows.annotate(number=Count("tags")).filter(number=1).select_for_update()) == (2, [2, 4])
+    assert written(rows.filter(title="Two").values("title")) == (1, [2])
+    assert written(rows.none()) == (0, [])
+    assert written(library.bob.books) == (2, [3, 4])
+    assert written(library.bob.edited.filter(title="One")) == (1, [1])
+    assert written(library.red.books) == (2, [1, 2])
+    assert written(rows.order_by("title").annotate(number=F("pk"))) == (4, [1, 2, 3, 4])
+    for refused, error in ((rows.all()[:2], TypeError), (rows.all().union(rows.all()), NotSupportedError)):
+        with pytest.raises(error):
+            written(refused)
+    if connection.vendor == "postgresql":
+        with pytest.raises(TypeError, match="distinct"):
+            written(rows.filter(rating=None).distinct("author"))
+
+
+def test_bulk_update_of_a_filtered_queryset_finds_the_rows_before_it_writes_any(library):
+    novels = [Novel.objects.create(title="x", pages=1, author=library.ann) for _ in range(3)]
+    for novel in novels:
+        novel.title, novel.pages = "y", F("pages") + 1
+    rows = Novel.objects.filter(title="x", pages=1, pk__lte=novels[1].pk)
+    assert rows.bulk_update(novels, ["title", "pages"], batch_size=1) == 2
+    found = Novel.objects.order_by("pk").values_list("title", "pages")
+    assert list(found) == [("y", 2), ("y", 2), ("x", 1)]
+
+
+def test_bulk_update_of_a_filtered_queryset_knows_keys_that_are_text(library):
+    assert Book.objects.filter(title="One").bulk_update([Book(pk=str(library.one.pk), rating=9)], ["rating"]) == 1
+
+
+def test_bulk_update_of_all_rows_asks_nothing_before(library):
+    with transaction.atomic(), count_queries(1):
+        assert Book.objects.order_by("title").bulk_update([library.one], ["rating"]) == 1
 
 
 def test_raw(library):

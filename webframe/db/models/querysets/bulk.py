@@ -11,6 +11,7 @@ from webframe.core.exceptions import FieldDoesNotExist
 from webframe.db import transaction
 from webframe.db.connections import connections
 from webframe.db.errors import NotSupportedError
+from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
 from webframe.db.models.fields.defaults import DATABASE_DEFAULT
 from webframe.db.models.late_keys import prepare_related_fields_for_save
@@ -108,7 +109,7 @@ class Bulk(Writing):
         return (*updated, *[field for field in hooked if field not in updated]), unique
 
     def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
-        """Write these fields of all instances; returns how many rows matched.
+        """Write these fields of all instances whose rows are in this queryset; returns how many those are.
 
         `batch_size` is how many rows one statement writes at most; None: as many as is good.
         """
@@ -134,9 +135,31 @@ class Bulk(Writing):
             tables.setdefault(field.model._meta.concrete_model, []).append(field)
         matched = 0
         with transaction.atomic(using=alias, savepoint=False):
+            if self._has_filters() or self._nothing or self.is_sliced or self._combined is not None:
+                objs = self._within(objs, alias)
             for model, own in tables.items():
                 matched = max(matched, _update_each(model, tuple(own), objs, alias, batch_size))
         return matched
+
+    def _within(self, objs: Sequence[Any], alias: str) -> list[Any]:
+        """The instances whose rows are in this queryset.
+
+        They are found before any is written, since writing some may change which others match, and locked, so that
+        nobody takes them out of the queryset meanwhile.
+        """
+        if self._distinct:
+            raise TypeError("Cannot call bulk_update() after .distinct(*fields).")
+        pk = self.model._meta.pk
+        keys = [pk.to_python(instance.pk) for instance in objs]
+        rows = self.filter(pk__in=keys).using(alias).order_by()
+        rows._operations = tuple(each for each in rows._operations if type(each) is not ops.Lock)
+        features = connections[alias].features
+        # What is distinct or in groups cannot be locked.
+        if features.has_select_for_update and self._distinct is None and not self._annotations:
+            of = ("self",) if features.has_select_for_update_of else ()
+            rows = rows.select_for_update(of=of, no_key=features.has_select_for_no_key_update)
+        inside = set(rows._columns_are(("pk",), "flat"))
+        return [instance for instance, key in zip(objs, keys, strict=True) if key in inside]
 
 
 def _field(model: Any, name: str) -> Any:
