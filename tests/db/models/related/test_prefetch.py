@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from webframe.db.models import Prefetch, prefetch_related_objects
@@ -69,6 +71,53 @@ def test_a_queryset_of_ones_own_and_an_attribute_for_it(shelf, questions):
         )
         assert [[book.title for book in author.shown] for author in authors] == [["A1"], ["B1"], []]
         assert [author.books.count() for author in authors] == [2, 2, 0]
+
+
+def test_an_object_that_the_queryset_leaves_out_is_not_asked_for_again(shelf, questions):
+    first, second = shelf.Author.objects.filter(name__in="AB").order_by("name")
+    shelf.Book.objects.update(editor=second)
+    shelf.Book.objects.filter(title="A1").update(editor=first)
+    shelf.Book.objects.filter(title="A2").update(editor=None)
+    only_first = shelf.Author.objects.filter(name="A")
+    with questions(3):
+        books = list(shelf.Book.objects.order_by("title").prefetch_related(Prefetch("editor", only_first)))
+        assert [book.editor for book in books] == [first, None, None, None]
+        prefetch_related_objects(books, "editor__country")
+        assert pickle.loads(pickle.dumps(books[2])).editor is None
+    # It is not forgotten by the row, only by the object, and until something else is said.
+    book = books[2]
+    assert shelf.Book.editor.is_cached(book)
+    book.save()
+    assert book.editor is None and book.editor_id == second.pk == shelf.Book.objects.get(pk=book.pk).editor_id
+    book.editor_id = first.pk
+    assert book.editor == first
+    book.editor_id = second.pk
+    assert book.editor == second
+    books[3].refresh_from_db()
+    assert books[3].editor == second
+
+
+def test_an_object_that_was_left_out_is_found_when_it_is_assigned(shelf):
+    author = shelf.Author.objects.get(name="A")
+    shelf.Book.objects.update(editor=author)
+    book = shelf.Book.objects.prefetch_related(Prefetch("editor", shelf.Author.objects.none())).first()
+    book.editor = author
+    assert book.editor is author
+    book.editor = None
+    book.editor_id = author.pk
+    assert book.editor == author
+
+
+def test_an_object_that_must_be_there_and_was_left_out_does_not_exist(shelf, questions):
+    nobody = shelf.Author.objects.none()
+    book = shelf.Book.objects.prefetch_related(Prefetch("author", nobody), "author__books").first()
+    profile = shelf.Profile.objects.prefetch_related(Prefetch("author", nobody)).first()
+    with questions(0):
+        with pytest.raises(shelf.Author.DoesNotExist, match="Book has no author"):
+            book.author  # noqa: B018
+        with pytest.raises(shelf.Author.DoesNotExist, match="Profile has no author"):
+            profile.author  # noqa: B018
+        assert not hasattr(book, "author")
 
 
 def test_lookups_go_on_behind_to_attr(shelf, questions):

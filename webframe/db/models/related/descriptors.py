@@ -108,6 +108,7 @@ class ForwardManyToOneDescriptor(_OneDescriptor):
         self.field = self.relation = field
         self._cache_name: str = field.cache_name
         self._unsaved_name: str = field.unsaved_name
+        self.left_out_name: str = field.left_out_name
         self._attname: str = field.attname
         self._single = field.one_to_one
 
@@ -135,7 +136,7 @@ class ForwardManyToOneDescriptor(_OneDescriptor):
             key = cached.__dict__.get(self._target_name)
             if key == value or (value is None and self._unsaved_name in attributes):
                 return cached
-        if value is None:
+        if value is None or (cached is None and self.left_out_name in attributes and self.is_cached(instance)):
             if self.field.null:
                 return None
             raise self.RelatedObjectDoesNotExist(f"{self.field.model.__name__} has no {self.field.name}.")
@@ -155,20 +156,21 @@ class ForwardManyToOneDescriptor(_OneDescriptor):
         return manager.get(**{target: getattr(instance, self._attname)})
 
     def is_cached(self, instance: Any) -> bool:
-        """Whether a question is needless: the object is remembered and still the right one."""
+        """Whether a question is needless: the object, or that it was left out, is remembered, and still right."""
         attributes = instance.__dict__
         if self._cache_name not in attributes:
             return False
         cached = attributes[self._cache_name]
         value = attributes.get(self._attname)
         if cached is None:
-            return value is None
+            return value is None or bool(attributes.get(self.left_out_name) == value)
         return bool(cached.__dict__.get(self._target_name) == value) or self._unsaved_name in attributes
 
     def __set__(self, instance: Any, value: Any) -> None:
         attributes = instance.__dict__
         remote = self.field.remote_field
         if value is None:
+            attributes.pop(self.left_out_name, None)
             if self._single:
                 former = attributes.get(self._cache_name)
                 if former is not None:

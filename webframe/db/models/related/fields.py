@@ -63,6 +63,11 @@ class RelatedField(Cached, Field):
         """What marks instances whose related object had no key when it was assigned, so that it may get one later."""
         return f"_unsaved_{self.name}"
 
+    @property
+    def left_out_name(self) -> str:
+        """Where instances that remember None keep the key of the object that a prefetch has left out."""
+        return f"_left_out_{self.name}"
+
     def related_query_name(self) -> str:
         """What questions call this relation from the other end."""
         rel = self.remote_field

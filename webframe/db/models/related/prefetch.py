@@ -256,9 +256,9 @@ def _prefetch_one_level(
         for obj in each_in_turns(related):
             by_key.setdefault(key_of_related(obj), []).append(obj)
         if as_attr or single:
-            keep_one(
-                batch, by_key, key_of_instance, to_attr if as_attr else cache_name, single, is_descriptor or as_attr
-            )
+            name, as_attribute = to_attr if as_attr else cache_name, is_descriptor or as_attr
+            left_out_name = None if as_attribute else getattr(prefetcher, "left_out_name", None)
+            keep_one(batch, by_key, key_of_instance, name, single, as_attribute, left_out_name)
         else:
             given = lookup.queryset if level == lookup.last_level else None
             _keep_in_managers(batch, by_key, key_of_instance, to_attr, cache_name, given)
@@ -279,15 +279,23 @@ def keep_one(
     name: str,
     single: bool,
     as_attribute: bool,
+    left_out_name: str | None = None,
 ) -> None:
-    """Put the related object, or the list of them, into each instance: as an attribute, or as what it remembers."""
+    """Put the related object, or the list of them, into each instance: as an attribute, or as what it remembers.
+
+    Where a key leads to no object that was found, it is kept under `left_out_name`: only as long as the instance has
+    that key, the object is not asked for again.
+    """
     for instance in each_in_turns(instances):
-        related = by_key.get(key_of_instance(instance), [])
+        key = key_of_instance(instance)
+        related = by_key.get(key, [])
         value = (related[0] if related else None) if single else related
         if as_attribute:
             setattr(instance, name, value)
         else:
             instance.__dict__[name] = value
+            if value is None and left_out_name is not None and key is not None:
+                instance.__dict__[left_out_name] = key
 
 
 def _keep_in_managers(
