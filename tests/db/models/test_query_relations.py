@@ -113,6 +113,40 @@ def test_ordering_across_relations():
     assert "JOIN" in str(Book.objects.order_by("author").query)
 
 
+def test_ordering_by_a_relation_to_many_is_in_the_order_of_the_related_model(define, create_tables):
+    name = models.CharField(max_length=9)
+    Label = define("Label", name=name, Meta={"ordering": ["-name"]})
+    labels = models.ManyToManyField(Label, through="Put", related_name="items")
+    Item = define("Item", title=models.CharField(max_length=9), labels=labels, Meta={"ordering": ["-title"]})
+    keys = {name: models.ForeignKey(to, models.CASCADE) for name, to in (("label", Label), ("item", Item))}
+    Put = define("Put", **keys, place=models.IntegerField(), Meta={"ordering": ["-place"]})
+    create_tables()
+    b, c, a = [Label.objects.create(name=name) for name in "bca"]
+    one, two = [Item.objects.create(title=title) for title in ("one", "two")]
+    for place, (label, item) in enumerate([(b, one), (c, one), (b, two), (a, two)]):
+        Put.objects.create(label=label, item=item, place=place)
+    found = Item.objects.values_list("title", "labels__name")
+    expected = [("one", "c"), ("one", "b"), ("two", "b"), ("two", "a")]
+    assert list(found.order_by("labels", "pk")) == expected
+    assert list(found.order_by("-labels", "-pk")) == list(found.order_by("labels", "pk").reverse()) == expected[::-1]
+    assert list(Label.objects.order_by("items", "-pk").values_list("name", "items__title")) == [
+        ("a", "two"), ("b", "two"), ("c", "one"), ("b", "one"),
+    ]  # fmt: skip
+    assert list(found.order_by("put").values_list("put__place", flat=True)) == [3, 2, 1, 0]
+    assert list(found.order_by("put__label", "pk")) == expected
+    # The key is another matter.
+    assert list(found.order_by("labels__pk", "pk")) == [("one", "b"), ("two", "b"), ("one", "c"), ("two", "a")]
+
+
+def test_what_values_names_is_ordered_by_as_it_is(library):
+    rows = Book.objects.values("editor").annotate(n=Count("pk")).exclude(editor=None)
+    Author.objects.filter(pk=library.bob.pk).update(name="Zoe")
+    assert [row["editor"] for row in rows.order_by("editor")] == [library.bob.pk, library.cid.pk]
+    assert [row["editor"] for row in rows.order_by("-editor")] == [library.cid.pk, library.bob.pk]
+    assert "JOIN" not in str(Book.objects.values("editor").order_by("editor").query)
+    assert "JOIN" in str(Book.objects.values("editor_id").order_by("editor").query)
+
+
 def test_values_across_relations():
     rows = Book.objects.order_by("title").values("title", "author__name", "editor__name")
     assert rows[3] == {"title": "Two", "author__name": "Ann", "editor__name": None}

@@ -44,7 +44,11 @@ def _elements(question: Any, item: Any, reverse: bool, labels: dict[str, Any]) -
             return [_random(scope)]
         name = item.lstrip("-")
         if name not in scope.annotations:
-            return _by_name(question, name, item.startswith("-") is not reverse, ())
+            descending = item.startswith("-") is not reverse
+            if question.values is not None and name in question.values[0]:
+                # What values() shows under this name is what it means.
+                return _by_column(question, name, descending)
+            return _by_name(question, name, descending, ())
         order = OrderBy(F(name), descending=item.startswith("-"))
     else:
         order = item if isinstance(item, OrderBy) else OrderBy(item)
@@ -86,7 +90,11 @@ def _by_name(question: Any, name: str, descending: bool, seen: tuple[Any, ...], 
             for item in model._meta.ordering:
                 found += _related_item(question, item, descending, (*seen, relation), f"{prefix}{name}__")
             return found
-    element = scope.ref(prefix + name).element
+    return _by_column(question, prefix + name, descending)
+
+
+def _by_column(question: Any, name: str, descending: bool) -> list[Any]:
+    element = question.scope.ref(name).element
     question.ordered_by.append(element)
     return [element.desc() if descending else element.asc()]
 
@@ -94,7 +102,8 @@ def _by_name(question: Any, name: str, descending: bool, seen: tuple[Any, ...], 
 def _means_objects(relation: Any, name: str) -> bool:
     """Whether a name means the related object, not the column: "author", but not "author_id" or "pk"."""
     last = name.split("__")[-1]
-    return last != getattr(relation, "attname", None) and last != "pk"
+    # What is many has no column that it could mean, though a many-to-many field has an attname: its name.
+    return last != "pk" and (relation.column is None or last != relation.attname)
 
 
 def _related_item(question: Any, item: Any, descending: bool, seen: tuple[Any, ...], prefix: str) -> list[Any]:
