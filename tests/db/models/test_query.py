@@ -629,6 +629,28 @@ def test_union_intersection_difference():
         low.union(high).filter(title="One")
 
 
+def test_combinations_are_ordered_by_a_column_under_each_of_its_names(library):
+    low, high = Book.objects.filter(rating__lte=3), Book.objects.filter(rating__gte=3)
+    keys = [library.one.pk, library.two.pk, library.four.pk]
+    both = low.union(high)
+    for name in ("pk", "id"):
+        for order in ("pk", "id"):
+            assert list(both.order_by(order).values_list(name, flat=True)) == keys
+            assert list(both.values_list(name, flat=True).order_by(f"-{order}")) == keys[::-1]
+            parts = low.values_list(name, "title").union(high.values_list(name, "title"))
+            assert list(parts.order_by(F(order).desc())) == list(zip(keys, ("One", "Two", "Four"), strict=True))[::-1]
+    ann, bob = library.ann.pk, library.bob.pk
+    assert list(both.order_by("-rating", "pk").values_list("pk", "rating"))[0] == (library.two.pk, 5)
+    for name in ("author", "author_id"):
+        for order in ("author", "author_id"):
+            found = both.order_by(order, "-pk").values_list(name, "pk")
+            assert list(found) == list(zip((ann, ann, bob), (keys[1], keys[0], keys[2]), strict=True))
+    # "pk" is not the first column, nor does it mean another one.
+    assert [row[1] for row in both.order_by("-pk").values_list("title", "pk")] == keys[::-1]
+    with pytest.raises(FieldError, match="'pk' does not match any column"):
+        list(both.order_by("pk").values_list("title"))
+
+
 def test_operators():
     low, high = Book.objects.filter(rating__lte=3), Book.objects.filter(rating__gte=3)
     assert in_order(low & high) == ["Four"]

@@ -133,16 +133,16 @@ def _in_compound(item: Any, reverse: bool, selection: Selection, question: Any) 
     else:
         raise FieldError("ORDER BY term does not match any column in the result set: name one of its columns.")
     names = [column.name for column in selection.columns]
-    if name == "pk":
-        name = question.model._meta.pk.attname
-    if name not in names:
-        fields = {field.name: field.attname for field in question.model._meta.concrete_fields}
-        name = fields.get(name, name)
-    if name not in names:
+    meta = question.model._meta
+    # One column has several names: "pk" is "id", and "author" is "author_id".
+    known = {"pk": meta.pk.attname, **{field.name: field.attname for field in meta.concrete_fields}}
+    column = known.get(name, name)
+    found = next((place for place, each in enumerate(names, 1) if each == name or known.get(each, each) == column), 0)
+    if not found:
         raise FieldError(
             f"ORDER BY term {name!r} does not match any column in the result set. Choices are: {', '.join(names)}"
         )
     if reverse:
         order = order.reverse_ordering()
-    place: Any = literal_column(str(names.index(name) + 1))
+    place: Any = literal_column(str(found))
     return list(order.of(place, question.scope.dialect_name))
