@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import hashlib
 import math
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -453,6 +455,15 @@ def test_functions_in_updates(things):
 
 
 def test_every_function_has_a_docstring_and_is_found():
-    for name in dir(functions):
-        if name[0].isupper() and name != "TYPE_CHECKING":
-            assert getattr(functions, name).__doc__
+    for name in functions.__all__:
+        assert getattr(functions, name).__doc__
+
+
+def test_importing_a_star_imports_the_functions_of_the_reference_and_nothing_else():
+    reference = Path(__file__).parents[3] / "docs" / "reference" / "functions.md"
+    described = re.findall(r"^### (\w+)$", reference.read_text(), re.MULTILINE)
+    imported: dict[str, object] = {}
+    exec("from webframe.db.models.functions import *", imported)
+    del imported["__builtins__"]
+    assert sorted(imported) == sorted(described)
+    assert all(issubclass(function, models.Func) for function in imported.values())
