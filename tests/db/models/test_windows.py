@@ -6,7 +6,7 @@ import pytest
 
 from webframe.core.exceptions import FieldError
 from webframe.db import NotSupportedError
-from webframe.db.models import Avg, F, Q, RowRange, Sum, Value, ValueRange, Window
+from webframe.db.models import Avg, Count, F, Q, RowRange, Sum, Value, ValueRange, Window
 from webframe.db.models.functions import (
     CumeDist,
     DenseRank,
@@ -125,3 +125,31 @@ def test_windows_are_values():
     assert one == Window(Sum("a"), partition_by="b", order_by="-c", frame=RowRange(-1, 0))
     assert one != Window(Sum("a"), partition_by="b", order_by="-c", frame=RowRange(-2, 0))
     assert hash(one) == hash(Window(Sum("a"), partition_by="b", order_by="-c", frame=RowRange(-1, 0)))
+
+
+def test_windows_over_groups(rows):
+    rows.create(name="b", number=4)
+    names = rows.values("name").annotate(n=Count("pk"))
+    for order in (Count("pk").desc(), F("n").desc()):
+        ranked = names.annotate(r=Window(Rank(), order_by=order))
+        assert list(ranked.order_by("r")) == [{"name": "b", "n": 3, "r": 1}, {"name": "a", "n": 2, "r": 2}]
+        assert [row["n"] for row in names.order_by(Window(Rank(), order_by=order))] == [3, 2]
+        assert [row["n"] for row in names.alias(r=Window(Rank(), order_by=order)).order_by("-r")] == [2, 3]
+        assert ranked.count() == 2
+    # It may come before the aggregate that makes the groups, and another annotation may be made of it.
+    first = rows.values("name").annotate(r=Window(RowNumber(), order_by="name"), s=F("r") + 1, n=Count("pk"))
+    assert list(first.order_by("s").values_list("name", "r", "s", "n")) == [("a", 1, 2, 2), ("b", 2, 3, 3)]
+    with pytest.raises(NotSupportedError, match="window function"):
+        list(first.filter(s=2))
+    whole = rows.annotate(r=Window(RowNumber(), order_by="-pk"), n=Count("pk"))
+    assert [(row.r, row.n) for row in whole.order_by("r")] == [(number, 1) for number in (1, 2, 3, 4, 5)]
+
+
+def test_what_a_window_over_groups_looks_at_is_grouped_by(rows):
+    rows.create(name="b", number=4)
+    by_number = Window(RowNumber(), order_by="number")
+    found = rows.values("name").annotate(r=by_number, n=Count("pk")).order_by("name", "r").values_list("name", "n")
+    assert sorted(found) == [("a", 1), ("a", 1), ("b", 1), ("b", 2)]
+    # But not where it is not selected.
+    unseen = rows.annotate(r=by_number).values("name").annotate(n=Count("pk")).order_by("name")
+    assert list(unseen) == [{"name": "a", "n": 2}, {"name": "b", "n": 3}]

@@ -54,6 +54,7 @@ def _elements(question: Any, item: Any, reverse: bool, labels: dict[str, Any]) -
         order = item if isinstance(item, OrderBy) else OrderBy(item)
     if reverse:
         order = order.reverse_ordering()
+    scope.met.clear()
     if isinstance(order.expression, F) and type(order.expression) is F:
         name = order.expression.name
         element = labels.get(name, None) if name in scope.annotations else None
@@ -67,6 +68,8 @@ def _elements(question: Any, item: Any, reverse: bool, labels: dict[str, Any]) -
                 f"Using an aggregate in order_by() without also including it in annotate() is not allowed: "
                 f'{order.expression!r}. Order by an annotation: annotate(number=Count(...)).order_by("number").'
             )
+    elif scope.has_window(order.expression):
+        question.ordered_by += scope.looked_at(order.expression)
     else:
         question.ordered_by.append(element)
     return list(order.of(element, scope.dialect_name))

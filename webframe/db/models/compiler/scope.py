@@ -161,8 +161,8 @@ class QueryScope:
         # What annotations were built to, and which of them are aggregates.
         self.annotations: dict[str, Built] = {}
         self.aggregates: set[str] = set()
-        # Annotations with OVER, which are computed after WHERE and HAVING.
-        self.windows: set[str] = set()
+        # Annotations with OVER, which are computed after WHERE, GROUP BY and HAVING, and the columns that they look at.
+        self.windows: dict[str, list[Any]] = {}
         self.names = Names(model, self.annotations, self._field_of)
         # See `Scope`.
         self.met: list[Any] = []
@@ -293,6 +293,19 @@ class QueryScope:
         if not self.aggregates or not hasattr(expression, "references"):
             return False
         return any(self.is_aggregate(name.split("__")[0]) for name in expression.references())
+
+    def has_window(self, expression: Any) -> bool:
+        """Whether an expression contains a window or names an annotation that does."""
+        if getattr(expression, "contains_over_clause", False):
+            return True
+        if not self.windows or not hasattr(expression, "references"):
+            return False
+        return any(name in self.windows for name in expression.references())
+
+    def looked_at(self, expression: Any) -> list[Any]:
+        """The columns that the windows of an expression look at, which has just been built."""
+        named = [column for name in expression.references() for column in self.windows.get(name, ())]
+        return [*self.met, *named]
 
     def inner(self, model: Any) -> QueryScope:
         """A scope for a subquery within this one."""

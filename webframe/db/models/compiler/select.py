@@ -156,8 +156,8 @@ class Question:
             self.scope.aggregates.add(name)
             self.beside += self.scope.met
             self.group = "model" if self.values is None else self._grouped_by_values()
-        if getattr(expression, "contains_over_clause", False):
-            self.scope.windows.add(name)
+        if self.scope.has_window(expression):
+            self.scope.windows[name] = self.scope.looked_at(expression)
         if operation.selected:
             self.selected.append(name)
 
@@ -167,10 +167,16 @@ class Question:
         if not names:
             return "model"
         return [
-            self.scope.ref(name).element
+            key
             for name in dict.fromkeys([*names, *self.selected])
-            if name not in self.scope.aggregates
+            for key in (self._keys_of(name) if name in self.scope.annotations else [self.scope.ref(name).element])
         ]
+
+    def _keys_of(self, name: str) -> list[Any]:
+        """What to group by for an annotation: not by aggregates and windows, which are computed of the groups."""
+        if name in self.scope.aggregates:
+            return []
+        return self.scope.windows.get(name, [self.scope.annotations[name].element])
 
     def _load(self, kind: str, names: tuple[str, ...]) -> None:
         known, deferred = self.loading
@@ -274,7 +280,7 @@ class Question:
         if self.group is None:
             return []
         group = self._keys(columns) if self.group == "model" else list(self.group)
-        group += [self.scope.annotations[name].element for name in self.selected if name not in self.scope.aggregates]
+        group += [key for name in self.selected for key in self._keys_of(name)]
         group += self.beside
         group += self.ordered_by
         return _grouping(group, elements)
