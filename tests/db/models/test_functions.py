@@ -459,6 +459,17 @@ def test_every_function_has_a_docstring_and_is_found():
         assert getattr(functions, name).__doc__
 
 
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", 9, object])
+def test_a_time_zone_that_is_none_is_refused_where_it_is_given(things, zone):
+    for give in (
+        lambda: TruncDay("moment", tzinfo=zone),
+        lambda: functions.ExtractHour("moment", tzinfo=zone),
+        lambda: things.objects.datetimes("moment", "day", tzinfo=zone),
+    ):
+        with pytest.raises(TypeError, match=r"tzinfo= of \w+\(\) is a time zone, such as ZoneInfo"):
+            give()
+
+
 def test_importing_a_star_imports_the_functions_of_the_reference_and_nothing_else():
     reference = Path(__file__).parents[3] / "docs" / "reference" / "functions.md"
     described = re.findall(r"^### (\w+)$", reference.read_text(), re.MULTILINE)

@@ -43,6 +43,10 @@ class Zoned(Transform):
 
     def __init__(self, expression: Any, tzinfo: datetime.tzinfo | None = None, **extra: Any) -> None:
         super().__init__(expression, **extra)
+        if tzinfo is not None and not isinstance(tzinfo, datetime.tzinfo):
+            raise TypeError(
+                f"tzinfo= of {type(self).__name__}() is a time zone, such as ZoneInfo(...), not {tzinfo!r}."
+            )
         self.tzinfo = tzinfo
 
     def marks(self) -> Hashable:
