@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, assert_type
 
 from webframe.db import models
@@ -57,7 +57,7 @@ async def of_querysets(pizzas: QuerySet, raw: RawQuerySet) -> None:
     await pizzas.acount(1)  # type: ignore[call-arg]
     await pizzas.abulk_create([], batch_size="x")  # type: ignore[arg-type]
     await pizzas.aearliest(1)  # type: ignore[arg-type]
-    assert_type(pizzas.aiterator(chunk_size=100), AsyncIterator[Any])
+    assert_type(pizzas.aiterator(chunk_size=100), AsyncGenerator[Any, None])
     assert_type(await pizzas.alist(), list[Any])
     async for _ in pizzas:
         pass

@@ -30,7 +30,7 @@ from webframe.db.models.deletion import CASCADE, Collector
 from webframe.db.models.exceptions import add_exceptions
 from webframe.db.models.fields.numbers import BigAutoField
 from webframe.db.models.loading import Loading
-from webframe.db.models.manager import Manager
+from webframe.db.models.manager import Manager, ManagerDescriptor
 from webframe.db.models.options import Options
 from webframe.db.models.related.fields import OneToOneField
 from webframe.db.models.saving import Saving, alias_for
@@ -323,13 +323,18 @@ class Model(Saving, Loading, Validating, metaclass=ModelBase):
     if TYPE_CHECKING:
         _meta: Options
         _state: ModelState
-        objects: ClassVar[Any]
+        # Its type is left to be inferred: checkers would take one that is written here for that of a model's own, too.
+        objects: ClassVar = ManagerDescriptor(Manager())
         pk: Any
         DoesNotExist: ClassVar[type[ObjectDoesNotExist]]
         MultipleObjectsReturned: ClassVar[type[MultipleObjectsReturned]]
         NotUpdated: ClassVar[type[ObjectNotUpdated]]
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+        # Attributes that no class names: keys of related objects, the way back from them, annotations.
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     else:
         __init__ = general_init

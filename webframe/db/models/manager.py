@@ -12,13 +12,14 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from types import MethodType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 from webframe._lazy import LateModule
 from webframe.db.connections import DEFAULT_ALIAS, connections, router
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.operations import Slices
 from webframe.db.models.construction import beginner, creator
+from webframe.db.models.generic import OfRows, Row
 from webframe.db.models.query import QuerySet
 from webframe.db.models.querysets import asking
 from webframe.db.models.querysets.chaining import NO_ORDER, Chaining
@@ -30,8 +31,11 @@ from webframe.greenlets import bridge
 if TYPE_CHECKING:
     from webframe.db.models.compiler import answers
     from webframe.db.models.compiler.plans import Plan
+    from webframe.db.models.handed_on import HandedOn
 else:
     answers = LateModule("webframe.db.models.compiler.answers")
+
+T = TypeVar("T")
 
 LIMITED = Slices(limit=True)
 
@@ -43,6 +47,10 @@ class _Create:
         self.general = general
         self.__doc__ = general.__doc__
 
+    @overload
+    def __get__(self, manager: BaseManager[T], owner: Any = None) -> Callable[..., T]: ...
+    @overload
+    def __get__(self, manager: None, owner: Any = None) -> Callable[..., Any]: ...
     def __get__(self, manager: Any, owner: Any = None) -> Callable[..., Any]:
         if manager is None:
             return self.general
@@ -62,14 +70,14 @@ _new: Any = object.__new__
 _SMALLEST, _LARGEST = -ops.LARGEST, ops.LARGEST
 
 
-class BaseManager:
+class BaseManager(OfRows[Row]):
     """What all managers are made of; a manager with the methods of querysets comes from `from_queryset`."""
 
     # Where the constructor's arguments are kept, and whether migrations know the manager.
     _constructor_args: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     use_in_migrations: ClassVar[bool] = False
     _built_with_as_manager = False
-    _queryset_class: ClassVar[Any] = QuerySet
+    _queryset_class: Any = QuerySet
     # The methods that were made to hand on to the queryset, by their names.
     _handed_on: ClassVar[Mapping[str, Any]] = NOTHING
     # Managers are made in this order; the first one of a model is its default.
@@ -130,9 +138,6 @@ class BaseManager:
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__qualname__}: {self}>" if self.model is not None else str(self)
 
-    def __class_getitem__(cls, *args: Any) -> Any:
-        return cls
-
     @classmethod
     def from_queryset(cls, queryset_class: Any, class_name: str | None = None) -> Any:
         """A subclass with the public methods of a queryset class.
@@ -177,7 +182,7 @@ class BaseManager:
         beginning = self._beginning
         return self.get_queryset() if beginning is None else beginning._chain()
 
-    def db_manager(self, using: str | None = None, hints: Mapping[str, Any] | None = None) -> Any:
+    def db_manager(self, using: str | None = None, hints: Mapping[str, Any] | None = None) -> Self:
         """The same manager for another database."""
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
@@ -252,6 +257,10 @@ class ManagerDescriptor:
         # The managers of the models that were asked so far.
         self._bound: dict[Any, Any] = {}
 
+    @overload
+    def __get__(self, instance: None, owner: type[T]) -> Manager[T]: ...
+    @overload
+    def __get__(self, instance: Any, owner: Any = None) -> Any: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is not None:
             raise AttributeError(f"Manager isn't accessible via {owner.__name__} instances")
@@ -264,7 +273,15 @@ class ManagerDescriptor:
         return bound
 
 
-class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a class that is made
+if TYPE_CHECKING:
+
+    class _OfQuerySet(HandedOn[Row], BaseManager[Row]): ...
+
+else:
+    _OfQuerySet = BaseManager.from_queryset(QuerySet)
+
+
+class Manager(_OfQuerySet[Row]):
     """The manager of a model that nobody gave another one: ``objects``.
 
     Subclasses override `get_queryset`, or add methods of their own.
@@ -274,7 +291,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
+    def get(self, *args: Any, **kwargs: Any) -> Row:
         """The one row that matches; `DoesNotExist` if there is none, `MultipleObjectsReturned` if there are more."""
         known = None if args else self._known_question(kwargs)
         if known is None:
@@ -282,7 +299,7 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
         wrapper, plan, parameters, limited = known
         rows = wrapper.fetch(plan.sql, parameters)
         if len(rows) == 1:
-            return plan.answer.one(rows[0], wrapper.alias)
+            return plan.answer.one(rows[0], wrapper.alias)  # type: ignore[no-any-return]  # a row
         raise wrong_number(self.model, len(rows), (), kwargs, limited=limited)
 
     def _known_question(self, kwargs: dict[str, Any]) -> tuple[Any, Plan, Sequence[Any], bool] | None:
@@ -319,15 +336,15 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
     aget = twin(get, _asked_for_one)
 
     @_Create
-    def create(self, /, **kwargs: Any) -> Any:
+    def create(self, /, **kwargs: Any) -> Row:
         """Make an instance with these values and save it."""
         if self._beginning is None:
             return self.get_queryset().create(**kwargs)
         made = self.model(**kwargs)
         made._save_made()
-        return made
+        return made  # type: ignore[no-any-return]  # a row
 
-    async def acreate(self, /, **kwargs: Any) -> Any:
+    async def acreate(self, /, **kwargs: Any) -> Row:
         """Like `create`, for use in async code.
 
         Make an instance with these values and save it.
@@ -341,39 +358,42 @@ class Manager(BaseManager.from_queryset(QuerySet)):  # type: ignore[misc]  # a c
             return await bridge(create, **kwargs)
         made, values = begun
         await made._asave_new(values)
-        return made
+        return made  # type: ignore[no-any-return]  # a row
 
     acreate.twin_of = "create"  # type: ignore[attr-defined]  # an attribute of the function
 
-    def filter(self, *args: Any, **kwargs: Any) -> Any:
-        """The rows for which all these conditions hold."""
-        beginning = self._beginning
-        if beginning is None:
-            return self.get_queryset().filter(*args, **kwargs)
-        if len(kwargs) == 1 and not args:
-            # Nearly always it is one name and a plain value: then the next lines say all there is to it.
-            [name] = kwargs
-            operation = self.model._meta.filters_by_name.get(name)
-            value = kwargs[name]
-            if (
-                operation is not None
-                and (kind := type(value)) in operation.kind
-                and (kind is not int or _SMALLEST <= value <= _LARGEST)
-            ):
-                made = _new(beginning.__class__)
-                made.model = self.model
-                made._operations = operation.alone
-                made._values = (value,)
-                made._is_bare = True
-                return made
-        return beginning._filter(False, args, kwargs)
+    # Type checkers know these from `HandedOn`: they give what `get_queryset()` gives, whoever has overridden that.
+    if not TYPE_CHECKING:
 
-    def exclude(self, *args: Any, **kwargs: Any) -> Any:
-        """The rows for which these conditions do not hold, taken together."""
-        beginning = self._beginning
-        if beginning is None:
-            return self.get_queryset().exclude(*args, **kwargs)
-        return beginning._filter(True, args, kwargs)
+        def filter(self, *args: Any, **kwargs: Any) -> Any:
+            """The rows for which all these conditions hold."""
+            beginning = self._beginning
+            if beginning is None:
+                return self.get_queryset().filter(*args, **kwargs)
+            if len(kwargs) == 1 and not args:
+                # Nearly always it is one name and a plain value: then the next lines say all there is to it.
+                [name] = kwargs
+                operation = self.model._meta.filters_by_name.get(name)
+                value = kwargs[name]
+                if (
+                    operation is not None
+                    and (kind := type(value)) in operation.kind
+                    and (kind is not int or _SMALLEST <= value <= _LARGEST)
+                ):
+                    made = _new(beginning.__class__)
+                    made.model = self.model
+                    made._operations = operation.alone
+                    made._values = (value,)
+                    made._is_bare = True
+                    return made
+            return beginning._filter(False, args, kwargs)
+
+        def exclude(self, *args: Any, **kwargs: Any) -> Any:
+            """The rows for which these conditions do not hold, taken together."""
+            beginning = self._beginning
+            if beginning is None:
+                return self.get_queryset().exclude(*args, **kwargs)
+            return beginning._filter(True, args, kwargs)
 
     @property
     def _is_plain(self) -> bool:

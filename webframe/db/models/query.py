@@ -8,11 +8,12 @@ bulk.py), and combining several (combining.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, overload
 
 from webframe.db.models.compiler.literals import check_references
 from webframe.db.models.expressions import F
 from webframe.db.models.functions.datetime import Trunc
+from webframe.db.models.generic import Row
 from webframe.db.models.outputs import named
 from webframe.db.models.paths import resolve_column
 from webframe.db.models.querysets import asking
@@ -22,8 +23,14 @@ from webframe.db.models.querysets.state import State
 from webframe.db.models.related.prefetch import Prefetch as Prefetch
 from webframe.db.models.twins import AsyncRows, twin
 
+if TYPE_CHECKING:
+    from webframe.db.models.generic import Unsaid
 
-class QuerySet(Combining, AsyncRows):
+    # A queryset of which nobody has said what its rows are.
+    Bare = TypeVar("Bare", bound="QuerySet[Unsaid]")
+
+
+class QuerySet(Combining[Row], AsyncRows[Row]):
     """Which rows of a model, in which order, with what: asked for when it is iterated, indexed or printed.
 
     Each method gives another queryset and leaves this one as it is; the rows are
@@ -32,6 +39,61 @@ class QuerySet(Combining, AsyncRows):
 
     # The class of managers; manager.py, which knows querysets, puts it here.
     manager_class: ClassVar[Any] = None
+
+    if TYPE_CHECKING:
+        # What type checkers make of those whose rows are others. Of a bare queryset they take anything, None included.
+
+        @overload  # type: ignore[override]
+        def values(self: Bare, *fields: Any, **expressions: Any) -> Bare: ...
+        @overload
+        def values(self, *fields: Any, **expressions: Any) -> QuerySet[dict[str, Any]]: ...
+        def values(self, *fields: Any, **expressions: Any) -> Any: ...
+
+        @overload
+        def values_list(self: Bare, *fields: Any, flat: bool = ..., named: bool = ...) -> Bare: ...
+        @overload
+        def values_list(
+            self, *fields: Any, flat: Literal[False] = ..., named: Literal[False] = ...
+        ) -> QuerySet[tuple[Any, ...]]: ...
+        @overload
+        def values_list(self, *fields: Any, flat: bool = ..., named: bool = ...) -> QuerySet[Any]: ...
+        def values_list(self, *fields: Any, flat: bool = False, named: bool = False) -> Any: ...
+
+        @overload
+        def first(self: QuerySet[Unsaid]) -> Any: ...
+        @overload
+        def first(self) -> Row | None: ...
+        def first(self) -> Any: ...
+
+        @overload
+        def last(self: QuerySet[Unsaid]) -> Any: ...
+        @overload
+        def last(self) -> Row | None: ...
+        def last(self) -> Any: ...
+
+        @overload
+        async def afirst(self: QuerySet[Unsaid]) -> Any: ...
+        @overload
+        async def afirst(self) -> Row | None: ...
+        async def afirst(self) -> Any: ...
+
+        @overload
+        async def alast(self: QuerySet[Unsaid]) -> Any: ...
+        @overload
+        async def alast(self) -> Row | None: ...
+        async def alast(self) -> Any: ...
+
+        @overload
+        def __getitem__(self: QuerySet[Unsaid], index: Any) -> Any: ...
+        @overload
+        def __getitem__(self, index: int) -> Row: ...
+        @overload
+        def __getitem__(self, index: slice) -> Self: ...
+        def __getitem__(self, index: Any) -> Any: ...
+
+    else:
+        afirst = twin(Combining.first, asking.first)
+        alast = twin(Combining.last, asking.last)
 
     @classmethod
     def as_manager(cls) -> Any:
@@ -53,7 +115,7 @@ class QuerySet(Combining, AsyncRows):
         params: Sequence[Any] | Mapping[str, Any] | None = None,
         translations: Mapping[str, str] | None = None,
         using: str | None = None,
-    ) -> RawQuerySet:
+    ) -> RawQuerySet[Row]:
         """Instances from SQL of your own, with ``%s`` for parameters, which must be given as `params`."""
         return RawQuerySet(raw_query, self.model, params, translations, using or self._db, self._hints)
 
@@ -81,24 +143,22 @@ class QuerySet(Combining, AsyncRows):
 
     # --- for async code -----------------------------------------------------------------------------------------
 
-    aget = twin(Combining.get, asking.get)
-    aget_or_404 = twin(Combining.get_or_404, asking.get_or_404)
-    afirst = twin(Combining.first, asking.first)
-    alast = twin(Combining.last, asking.last)
-    aearliest = twin(Combining.earliest)
-    alatest = twin(Combining.latest)
-    ain_bulk = twin(Combining.in_bulk)
+    aget = twin(Combining[Row].get, asking.get)
+    aget_or_404 = twin(Combining[Row].get_or_404, asking.get_or_404)
+    aearliest = twin(Combining[Row].earliest)
+    alatest = twin(Combining[Row].latest)
+    ain_bulk = twin(Combining[Row].in_bulk)
     acount = twin(Combining.count, asking.count)
     aexists = twin(Combining.exists, asking.exists)
     acontains = twin(Combining.contains)
     aaggregate = twin(Combining.aggregate)
     aexplain = twin(Combining.explain)
-    acreate = twin(Combining.create)
-    aget_or_create = twin(Combining.get_or_create)
-    aupdate_or_create = twin(Combining.update_or_create)
+    acreate = twin(Combining[Row].create)
+    aget_or_create = twin(Combining[Row].get_or_create)
+    aupdate_or_create = twin(Combining[Row].update_or_create)
     aupdate = twin(Combining.update)
     adelete = twin(Combining.delete)
-    abulk_create = twin(Combining.bulk_create)
+    abulk_create = twin(Combining[Row].bulk_create)
     abulk_update = twin(Combining.bulk_update)
 
     _arows = asking.all_rows

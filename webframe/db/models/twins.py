@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from functools import wraps
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from webframe import waiting
 from webframe.core.exceptions import SynchronousOnlyOperation
+from webframe.db.models.generic import OfRows, Row
 from webframe.db.models.signals import post_init, pre_init
 from webframe.greenlets import bridge
 from webframe.waiting import TURN
@@ -193,18 +194,18 @@ def _others() -> Coroutine[Any, Any, None]:
     return asyncio.sleep(0)
 
 
-class AsyncRows:
+class AsyncRows(OfRows[Row]):
     """What gives rows to ``async for``."""
 
     if sys.version_info >= (3, 12):
 
-        def __aiter__(self) -> AsyncIterator[Any]:
+        def __aiter__(self) -> AsyncIterator[Row]:
             """The rows, asked for all at once, and kept where the plain iteration keeps them."""
             return _OneByOne(self)
 
     else:
         # An asynchronous generator is the quicker one here: 0.10 us a row less 0.15; from 3.12 on 0.21 and 0.15.
-        async def __aiter__(self) -> AsyncIterator[Any]:
+        async def __aiter__(self) -> AsyncIterator[Row]:
             """The rows, asked for all at once, and kept where the plain iteration keeps them."""
             rows = await self._arows()
             if len(rows) <= TURN:
@@ -222,7 +223,7 @@ class AsyncRows:
 
     _arows = twin(_rows)
 
-    async def alist(self) -> list[Any]:
+    async def alist(self) -> list[Row]:
         """All rows in a list of their own: what ``list(queryset)`` gives in plain code.
 
         They are asked for all at once, and kept where the plain iteration keeps them.
@@ -230,7 +231,7 @@ class AsyncRows:
         rows: list[Any] = await self._arows()
         return rows[:]
 
-    async def aiterator(self, chunk_size: int = CHUNK_SIZE) -> AsyncIterator[Any]:
+    async def aiterator(self, chunk_size: int = CHUNK_SIZE) -> AsyncGenerator[Row, None]:
         """Like `iterator`, for use in async code: ``async for row in queryset.aiterator()``.
 
         The rows one by one as the database sends them, `chunk_size` at a time,

@@ -14,6 +14,7 @@ from webframe.db.errors import NotSupportedError
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.operations import PLAIN_TYPES, is_expression
 from webframe.db.models.fields.defaults import DATABASE_DEFAULT
+from webframe.db.models.generic import Row
 from webframe.db.models.late_keys import prepare_related_fields_for_save
 from webframe.db.models.paths import find
 from webframe.db.models.querysets.writing import Writing
@@ -27,7 +28,7 @@ else:
 Fields = tuple[Any, ...]
 
 
-class Bulk(Writing):
+class Bulk(Writing[Row]):
     """What writes many instances; no `save()` is called and no signal is sent."""
 
     def bulk_create(
@@ -38,7 +39,7 @@ class Bulk(Writing):
         update_conflicts: bool = False,
         update_fields: Iterable[str] | None = None,
         unique_fields: Iterable[str] | None = None,
-    ) -> list[Any]:
+    ) -> list[Row]:
         """Insert a row for each instance, many in one statement; returns the instances as a list.
 
         They get the keys that the database made, where it can tell (SQLite,

@@ -18,6 +18,7 @@ from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.literals import QueryLiterals, check_references, checked_value, settled
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import Expression, F
+from webframe.db.models.generic import Row
 from webframe.db.models.outputs import named as field_named
 from webframe.db.models.paths import check_alias, field_names, find, remember, resolve_column
 from webframe.db.models.querysets.state import State
@@ -32,7 +33,7 @@ REVERSE = ops.Reverse("reverse")
 EMPTY = ops.Nothing("none")
 
 
-class Chaining(State):
+class Chaining(State[Row]):
     """Querysets from querysets."""
 
     # --- which rows ---------------------------------------------------------------------------------------------

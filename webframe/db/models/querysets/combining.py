@@ -8,31 +8,32 @@ from webframe.db.errors import NotSupportedError
 from webframe.db.models.building import Literals
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.conditions import Q
+from webframe.db.models.generic import Row
 from webframe.db.models.querysets.bulk import Bulk
 from webframe.db.models.querysets.state import State
 
 
-class Combining(Bulk):
+class Combining(Bulk[Row]):
     """Querysets from several querysets."""
 
-    def union(self, *other_qs: Any, all: bool = False) -> Any:
+    def union(self, *other_qs: Any, all: bool = False) -> Self:
         """The rows of all these querysets, each once; with `all` as often as it comes."""
         if self._nothing and self._combined is None:
-            rest = [queryset for queryset in other_qs if not queryset._nothing]
+            rest: list[Self] = [queryset for queryset in other_qs if not queryset._nothing]
             if not rest:
                 return self
             return rest[0] if len(rest) == 1 else rest[0].union(*rest[1:], all=all)
         others = [queryset for queryset in other_qs if not queryset._nothing]
         return self._combine("union all" if all else "union", "union", (self, *others)) if others else self
 
-    def intersection(self, *other_qs: Any) -> Any:
+    def intersection(self, *other_qs: Any) -> Self:
         """The rows that are in all these querysets."""
         for queryset in (self, *other_qs):
             if queryset._nothing and queryset._combined is None:
-                return queryset
+                return queryset  # type: ignore[no-any-return]  # one of those given
         return self._combine("intersection", "intersection", (self, *other_qs))
 
-    def difference(self, *other_qs: Any) -> Any:
+    def difference(self, *other_qs: Any) -> Self:
         """The rows of this queryset that are in none of the others."""
         if self._nothing and self._combined is None:
             return self
@@ -73,30 +74,30 @@ class Combining(Bulk):
 
     # --- operators ----------------------------------------------------------------------------------------------
 
-    def __and__(self, other: Any) -> Any:
+    def __and__(self, other: Any) -> Self:
         """The rows that both contain."""
         self._check_operand(other)
         if self._nothing:
             return self
         if other._nothing:
-            return other
+            return other  # type: ignore[no-any-return]  # a queryset
         combined = self._chain()
         for q in other._conditions():
             combined = combined._keep(q)
         return combined
 
-    def __or__(self, other: Any) -> Any:
+    def __or__(self, other: Any) -> Self:
         """The rows that either contains."""
         return self._either(other, "OR")
 
-    def __xor__(self, other: Any) -> Any:
+    def __xor__(self, other: Any) -> Self:
         """The rows that one contains, and not the other."""
         return self._either(other, "XOR")
 
-    def _either(self, other: Any, connector: str) -> Any:
+    def _either(self, other: Any, connector: str) -> Self:
         self._check_operand(other)
         if self._nothing:
-            return other
+            return other  # type: ignore[no-any-return]  # a queryset
         if other._nothing:
             return self
         mine, theirs = self._conditions(), other._conditions()
@@ -136,7 +137,7 @@ class Combining(Bulk):
             position += operation.size
         return found
 
-    def _without_conditions(self) -> Any:
+    def _without_conditions(self) -> Self:
         clone = self._chain()
         kept: list[ops.Operation] = []
         values: list[Any] = []

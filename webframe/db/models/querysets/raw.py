@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldDoesNotExist
 from webframe.db.connections import connections, router
+from webframe.db.models.generic import Row
 from webframe.db.models.paths import scalar
 from webframe.db.models.related.prefetch import prefetch_related_objects
 from webframe.db.models.tables import column_type
@@ -20,7 +21,7 @@ else:
     plans = LateModule("webframe.db.models.compiler.plans")
 
 
-class RawQuerySet(AsyncRows):
+class RawQuerySet(AsyncRows[Row]):
     """The instances that a SELECT of the user's own gives, asked for when it is iterated.
 
     Columns are matched with fields by their names, which `translations` may
@@ -114,11 +115,11 @@ class RawQuerySet(AsyncRows):
         known.update({field.attname: field for field in self.model._meta.concrete_fields})
         return {place: known[name] for place, name in enumerate(columns) if name in known}
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Row]:
         self._fetch_all()
         return iter(self._result_cache or ())
 
-    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
+    def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:
         """The instances, without keeping them; all at once, whatever `chunk_size` says."""
         return iter(self._clone())
 

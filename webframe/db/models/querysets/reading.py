@@ -12,6 +12,7 @@ from webframe.db.connections import connections
 from webframe.db.errors import NotSupportedError, TransactionManagementError
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.literals import QueryLiterals, check_references
+from webframe.db.models.generic import Row
 from webframe.db.models.paths import check_alias
 from webframe.db.models.querysets.chaining import NO_ORDER, Chaining, refuse_nested
 from webframe.db.models.related.prefetch import prefetch_related_objects
@@ -31,7 +32,7 @@ MAX_GET_RESULTS = 21
 REPR_OUTPUT_SIZE = 20
 
 
-class Reading(Chaining):
+class Reading(Chaining[Row]):
     """What gives rows, or something about them."""
 
     # Whether rows are asked for as they are here, by no method that a subclass has overridden.
@@ -104,7 +105,7 @@ class Reading(Chaining):
             if related is not None and cache_name not in attributes:
                 attributes[cache_name] = related
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Row]:
         self._fetch_all()
         return iter(self._result_cache)  # type: ignore[arg-type]  # there is one now
 
@@ -157,7 +158,7 @@ class Reading(Chaining):
             return clone.none() if self._combined is None else clone
         return clone
 
-    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
+    def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:
         """The rows one by one as the database sends them, without keeping them."""
         if chunk_size is None and self._prefetch_related_lookups:
             raise ValueError("chunk_size must be provided when using QuerySet.iterator() after prefetch_related().")
@@ -165,7 +166,7 @@ class Reading(Chaining):
             raise ValueError("Chunk size must be strictly positive.")
         return self._iterate(chunk_size or CHUNK_SIZE)
 
-    def _iterate(self, chunk_size: int) -> Iterator[Any]:
+    def _iterate(self, chunk_size: int) -> Iterator[Row]:
         alias = self.db
         wrapper = connections[alias]
         plan = self._plan("rows", wrapper)
@@ -185,17 +186,17 @@ class Reading(Chaining):
 
     # --- one row ------------------------------------------------------------------------------------------------
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
+    def get(self, *args: Any, **kwargs: Any) -> Row:
         """The one row that matches; `DoesNotExist` if there is none, `MultipleObjectsReturned` if there are more."""
         return self._narrowed(args, kwargs)._only(args, kwargs)
 
-    def _narrowed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _narrowed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
         """The queryset that get() asks."""
         if self._combined is not None and (args or kwargs):
             raise NotSupportedError(
                 f"Calling QuerySet.get(...) with filters after {self._combined}() is not supported."
             )
-        found: Any = self.filter(*args, **kwargs) if args or kwargs else self._chain()
+        found = self.filter(*args, **kwargs) if args or kwargs else self._chain()
         if self._combined is None and not found.is_sliced and not found._distinct:
             last = found._operations[-1] if found._operations else None
             if not (type(last) is ops.Simple and last.unique):
@@ -205,48 +206,48 @@ class Reading(Chaining):
                 found._ordering = ()
         return found
 
-    def _only(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _only(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Row:
         """The only row; an error if there is none or more, which tells what get() was called with."""
-        rows: Sequence[Any] = self  # type: ignore[assignment]  # it has what is needed of one
+        rows: Sequence[Row] = self  # type: ignore[assignment]  # it has what is needed of one
         count = len(rows)
         if count == 1:
             return rows[0]
         raise wrong_number(self.model, count, args, kwargs, limited=self._high == MAX_GET_RESULTS)
 
-    def get_or_404(self, *args: Any, **kwargs: Any) -> Any:
+    def get_or_404(self, *args: Any, **kwargs: Any) -> Row:
         """Like get(), raising `Http404` where there is no such row."""
         try:
             return self.get(*args, **kwargs)
         except self.model.DoesNotExist as error:
             raise not_found(self.model) from error
 
-    def first(self) -> Any:
+    def first(self) -> Row | None:
         """The first row, by the primary key where no order is given; None if there is none."""
         for row in self._beginning():
             return row
         return None
 
-    def _beginning(self) -> Any:
+    def _beginning(self) -> Iterable[Row]:
         """The first row, or all, if they are known."""
         if self.ordered:
-            queryset: Any = self
+            queryset = self
         else:
             self._check_ordering_first_last("first")
             queryset = self.order_by("pk")
         return queryset._between(0, 1) if queryset._result_cache is None else queryset._result_cache
 
-    def last(self) -> Any:
+    def last(self) -> Row | None:
         """The last row, by the primary key where no order is given; None if there is none."""
         for row in self._end():
             return row
         return None
 
-    def _end(self) -> Any:
+    def _end(self) -> Self:
         """The last row."""
         if self.is_sliced:
             raise TypeError("Cannot reverse a query once a slice has been taken.")
         if self.ordered:
-            queryset: Any = self.reverse()
+            queryset = self.reverse()
         else:
             self._check_ordering_first_last("last")
             queryset = self.order_by("-pk")
@@ -261,15 +262,15 @@ class Reading(Chaining):
                 f"with order_by()."
             )
 
-    def earliest(self, *fields: str) -> Any:
+    def earliest(self, *fields: str) -> Row:
         """The first row by these fields, or by `get_latest_by` of the model; `DoesNotExist` if there is none."""
         return self._earliest(fields, False)
 
-    def latest(self, *fields: str) -> Any:
+    def latest(self, *fields: str) -> Row:
         """The last row by these fields, or by `get_latest_by` of the model; `DoesNotExist` if there is none."""
         return self._earliest(fields, True)
 
-    def _earliest(self, fields: tuple[str, ...], latest: bool) -> Any:
+    def _earliest(self, fields: tuple[str, ...], latest: bool) -> Row:
         order_by: Any = fields or self.model._meta.get_latest_by
         if isinstance(order_by, str):
             order_by = (order_by,)
@@ -283,7 +284,7 @@ class Reading(Chaining):
         queryset = self.order_by(*order_by)
         return (queryset.reverse() if latest else queryset)._between(0, 1).get()
 
-    def in_bulk(self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk") -> dict[Any, Any]:
+    def in_bulk(self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk") -> dict[Any, Row]:
         """The rows with these keys, or all, in a dictionary by the key."""
         if self.is_sliced:
             raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")

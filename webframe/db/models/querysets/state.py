@@ -20,6 +20,7 @@ from webframe.db.models.compiler import operations
 from webframe.db.models.compiler.literals import Names
 from webframe.db.models.compiler.operations import WHOLE, Slices
 from webframe.db.models.expressions import F
+from webframe.db.models.generic import OfRows, Row
 from webframe.db.models.paths import remember, resolve_column, scalar
 from webframe.utils import timezone
 
@@ -41,7 +42,7 @@ _new: Any = object.__new__
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class State:
+class State(OfRows[Row]):
     """The parts of a queryset."""
 
     # The model whose rows it is about.
@@ -103,9 +104,6 @@ class State:
             setattr(self, name, getattr(other, name))
         self._reversed, self._distinct, self._nothing = other._reversed, other._distinct, other._nothing
         self._plain = other._plain
-
-    def __class_getitem__(cls, *args: Any) -> Any:
-        return cls
 
     # --- making another one -------------------------------------------------------------------------------------
 

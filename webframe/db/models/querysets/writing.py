@@ -13,6 +13,7 @@ from webframe.db.errors import IntegrityError
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.literals import QueryLiterals, check_references
 from webframe.db.models.deletion import Collector
+from webframe.db.models.generic import Row
 from webframe.db.models.paths import choices, find
 from webframe.db.models.querysets.reading import Reading
 from webframe.utils import timezone
@@ -24,22 +25,22 @@ else:
     write = LateModule("webframe.db.models.compiler.write")
 
 
-class Writing(Reading):
+class Writing(Reading[Row]):
     """What changes rows."""
 
     # --- one row ------------------------------------------------------------------------------------------------
 
-    def create(self, /, **kwargs: Any) -> Any:
+    def create(self, /, **kwargs: Any) -> Row:
         """Make an instance with these values and save it."""
         made = self.model(**kwargs)
         made.save(force_insert=True, using=self._write_alias())
-        return made
+        return made  # type: ignore[no-any-return]  # a row
 
     def _write_alias(self) -> str:
         self._for_write = True
         return self.db
 
-    def get_or_create(self, defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> tuple[Any, bool]:
+    def get_or_create(self, defaults: Mapping[str, Any] | None = None, **kwargs: Any) -> tuple[Row, bool]:
         """The row that matches, or else a new one; and whether it is new.
 
         `defaults` are further values for a new row; callables among them are called then.
@@ -65,7 +66,7 @@ class Writing(Reading):
         defaults: Mapping[str, Any] | None = None,
         create_defaults: Mapping[str, Any] | None = None,
         **kwargs: Any,
-    ) -> tuple[Any, bool]:
+    ) -> tuple[Row, bool]:
         """The row that matches, changed by `defaults`, or else a new one; and whether it is new.
 
         A new one gets `create_defaults` instead, if they are given.
@@ -80,7 +81,9 @@ class Writing(Reading):
             for name, value in _called(changes).items():
                 setattr(found, name, value)
             fields = self._fields_changed(changes)
-            found.save(using=alias, **({} if fields is None else {"update_fields": fields}))
+            found.save(  # type: ignore[attr-defined]  # an instance
+                using=alias, **({} if fields is None else {"update_fields": fields})
+            )
         return found, False
 
     def _fields_changed(self, names: Iterable[str]) -> set[str] | None:

@@ -49,7 +49,7 @@ class RelatedManager(Manager):
     template_key: Any = None
 
     # These managers are made by the thousand, and begin no question in the way of others.
-    __setattr__ = object.__setattr__
+    __setattr__ = object.__setattr__  # type: ignore[assignment]  # which takes its arguments by place only
 
     @classmethod
     def of(cls, instance: Any) -> Any:

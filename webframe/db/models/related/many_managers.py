@@ -64,7 +64,7 @@ class ManyRelatedManager(RelatedManager):
 
     field: Any
     rel: Any
-    reverse: bool
+    reverse: bool  # type: ignore[assignment]  # in the place of the method
     through: Any
     symmetrical: bool
     # The foreign keys of `through` to this end and to the other.
