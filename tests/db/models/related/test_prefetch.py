@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from webframe.db.models import Prefetch, prefetch_related_objects
+from webframe.db.models import Count, F, Prefetch, prefetch_related_objects
 
 
 @pytest.fixture
@@ -71,6 +71,63 @@ def test_a_queryset_of_ones_own_and_an_attribute_for_it(shelf, questions):
         )
         assert [[book.title for book in author.shown] for author in authors] == [["A1"], ["B1"], []]
         assert [author.books.count() for author in authors] == [2, 2, 0]
+
+
+def sliced(owners, name, queryset, label):
+    """What prefetching a slice gives for each of these objects."""
+    found = owners.order_by("name").prefetch_related(Prefetch(name, queryset=queryset, to_attr="some"))
+    return [[getattr(each, label) for each in owner.some] for owner in found]
+
+
+def test_a_slice_is_taken_of_the_rows_of_each_object(shelf, questions):
+    authors, books = shelf.Author.objects, shelf.Book.objects
+    with questions(2):
+        assert sliced(authors, "books", books.order_by("-title")[:1], "title") == [["A2"], ["B2"], []]
+    assert sliced(authors, "books", books.order_by("title")[1:5], "title") == [["A2"], ["B2"], []]
+    assert sliced(authors, "books", books.order_by("title").reverse()[1:], "title") == [["A1"], ["B1"], []]
+    assert sliced(authors, "books", books.filter(hidden=True)[:2], "title") == [["A2"], ["B2"], []]
+    assert sliced(authors, "books", books.all()[:0], "title") == [[], [], []]
+    assert sliced(authors, "books", books.order_by("-title").only("id")[:1], "title") == [["A2"], ["B2"], []]
+    assert sliced(authors, "books", books.order_by("author__name", "-title")[:1], "title") == [["A2"], ["B2"], []]
+
+
+def test_a_slice_is_taken_of_the_rows_of_each_object_through_many_to_many(shelf, questions):
+    tags, books = shelf.Tag.objects, shelf.Book.objects
+    with questions(2):
+        assert sliced(tags, "books", books.order_by("-title")[:1], "title") == [["B1"], ["B2"], ["B2"]]
+    assert sliced(tags, "books", books.order_by("-title")[1:3], "title") == [["A1"], ["B1", "A2"], ["A2"]]
+    titles = books.order_by("title")
+    some = titles.prefetch_related(Prefetch("tags", queryset=shelf.Tag.objects.all()[1:], to_attr="some"))
+    assert [[tag.name for tag in book.some] for book in some] == [["b"], ["c"], ["b"], ["c"]]
+
+
+def test_a_slice_of_distinct_and_of_grouped_rows(shelf):
+    authors, books = shelf.Author.objects, shelf.Book.objects
+    shelf.Book.objects.get(title="B1").tags.clear()
+    tagged = books.filter(tags__isnull=False).distinct().order_by(F("title").asc(nulls_last=True))
+    assert sliced(authors, "books", tagged[:2], "title") == [["A1", "A2"], ["B2"], []]
+    counted = books.annotate(number=Count("tags")).order_by("-number", "title")
+    assert sliced(authors, "books", counted[:1], "title") == [["A1"], ["B2"], []]
+    assert sliced(authors, "books", counted.filter(number=0)[:1], "number") == [[], [0], []]
+    assert sliced(authors, "books", books.annotate(number=Count("tags") + 1).order_by("number")[:1], "number") == [
+        [3],
+        [1],
+        [],
+    ]
+
+
+def test_lookups_go_on_behind_a_slice(shelf, questions):
+    books = shelf.Book.objects.select_related("author").order_by("-title")[:1]
+    with questions(3):
+        authors = shelf.Author.objects.order_by("name").prefetch_related(Prefetch("books", books, "last"), "last__tags")
+        found = [[(book.author, [tag.name for tag in book.tags.all()]) for book in each.last] for each in authors]
+    a, b, _ = shelf.Author.objects.order_by("name")
+    assert found == [[(a, ["b", "c"])], [(b, ["b", "c"])], []]
+
+
+def test_a_slice_needs_an_attribute_of_its_own(shelf):
+    with pytest.raises(TypeError, match="to_attr"):
+        list(shelf.Author.objects.prefetch_related(Prefetch("books", shelf.Book.objects.all()[:1])))
 
 
 def test_an_object_that_the_queryset_leaves_out_is_not_asked_for_again(shelf, questions):

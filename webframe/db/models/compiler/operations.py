@@ -269,6 +269,12 @@ class Lock(KeyedOperation):
     __slots__ = ()
 
 
+class Each(KeyedOperation):
+    """The slice is taken of the rows with each value of a name by themselves, not of all; the key is the name."""
+
+    __slots__ = ()
+
+
 class Nothing(KeyedOperation):
     """none()."""
 

@@ -20,6 +20,7 @@ from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.columns import Column, Selection, select_instances, select_values
+from webframe.db.models.compiler.numbering import slice_of_each
 from webframe.db.models.compiler.operations import WHOLE, Slices
 from webframe.db.models.compiler.ordering import ordering_of
 from webframe.db.models.compiler.scope import QueryScope, Statement
@@ -66,6 +67,8 @@ class Question:
         # What rows are grouped by: None, "model", or elements.
         self.group: Any = None
         self.lock: tuple[Any, ...] | None = None
+        # The slice is taken of the rows with each value of this; None: of all.
+        self.each: Any = None
         self.empty = False
         self.combination: tuple[ops.Combination, int] | None = None
         # What is ordered by and is no aggregate; known once the ordering is built.
@@ -107,6 +110,8 @@ class Question:
             self._relate(operation.key)
         elif kind is ops.Lock:
             self.lock = operation.key
+        elif kind is ops.Each:
+            self.each = self.scope.ref(operation.key).element
         elif kind is ops.Nothing:
             self.empty = True
         elif kind is ops.Combination:
@@ -223,6 +228,10 @@ class Question:
             orders = ordering_of(self, selection)
             if self.distinct == ():
                 elements += _missing(orders, elements)
+        parted_by = () if self.each is None else (self.each, *orders)
+        if parted_by:
+            self.ordered_by.append(self.each)
+            elements += _missing(parted_by, elements)
         if self.having and self.statement.dialect_name == "mysql":
             # MariaDB knows columns in HAVING only if they are selected.
             elements += _missing(list(dict.fromkeys(self.beside)), elements)
@@ -239,10 +248,14 @@ class Question:
             statement = statement.having(*self.having)
         if self.distinct is not None:
             statement = self._distinct(statement)
-        if orders:
+        if orders and not parted_by:
             statement = statement.order_by(*orders)
         if self.lock is not None:
             statement = self._locked(statement)
+        if parted_by:
+            places = [_place(_unmodified(each), elements) for each in parted_by]
+            limit, offset = self._limits(slices)
+            return slice_of_each(statement, len(selection.columns), parted_by, places, limit, offset)
         return self.sliced(statement, slices)
 
     @property
@@ -264,12 +277,16 @@ class Question:
 
     def sliced(self, statement: Any, slices: Slices) -> Any:
         """The statement with LIMIT and OFFSET: the last literals."""
+        limit, offset = self._limits(slices)
+        if limit is not None:
+            statement = statement.limit(limit)
+        return statement if offset is None else statement.offset(offset)
+
+    def _limits(self, slices: Slices) -> tuple[Any, Any]:
+        """The parameters for LIMIT and OFFSET, where there are any."""
         self.statement.position = self.end
-        if slices.limit:
-            statement = statement.limit(self._next(sqlalchemy.Integer()))
-        if slices.offset:
-            statement = statement.offset(self._next(sqlalchemy.Integer()))
-        return statement
+        limit = self._next(sqlalchemy.Integer()) if slices.limit else None
+        return limit, self._next(sqlalchemy.Integer()) if slices.offset else None
 
     def _next(self, sql_type: Any) -> Any:
         literal = self.statement.literals[self.statement.position]
@@ -423,14 +440,19 @@ _COMPOUNDS: dict[str, Any] = {
 
 def _missing(orders: Sequence[Any], elements: Sequence[Any]) -> list[Any]:
     """What is ordered by but not selected: with DISTINCT it has to be."""
-    found = []
+    found: list[Any] = []
     for order in orders:
-        element = order
-        while getattr(element, "modifier", None) is not None:
-            element = element.element
-        if not any(element is each or _bare(each) is _bare(element) for each in elements):
+        element = _unmodified(order)
+        if _place(element, [*elements, *found]) is None:
             found.append(element)
     return found
+
+
+def _unmodified(order: Any) -> Any:
+    """What is ordered by, without ASC, DESC and NULLS LAST."""
+    while getattr(order, "modifier", None) is not None:
+        order = order.element
+    return order
 
 
 def _bare(element: Any) -> Any:
@@ -456,8 +478,13 @@ def _by_place(order: Any, elements: Sequence[Any]) -> Any:
 
 def _place_of(computed: Any, elements: Sequence[Any]) -> Any:
     """The place of what is selected; itself if it is not."""
-    place = next((n for n, element in enumerate(elements, 1) if _bare(element) is _bare(computed)), None)
-    return computed if place is None else sqlalchemy.literal_column(str(place))
+    place = _place(computed, elements)
+    return computed if place is None else sqlalchemy.literal_column(str(place + 1))
+
+
+def _place(element: Any, elements: Sequence[Any]) -> Any:
+    """How many columns stand before an element that is selected; None if it is not."""
+    return next((place for place, each in enumerate(elements) if _bare(each) is _bare(element)), None)
 
 
 def _grouping(group: Sequence[Any], elements: Sequence[Any]) -> list[Any]:

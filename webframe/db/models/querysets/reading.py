@@ -158,6 +158,16 @@ class Reading(Chaining[Row]):
             return clone.none() if self._combined is None else clone
         return clone
 
+    def _whole(self) -> Self:
+        """The rows that this is a slice of."""
+        clone = self._chain()
+        clone._low, clone._high = 0, None
+        return clone
+
+    def _each(self, name: str, low: int, high: int | None) -> Self:
+        """The rows between two places of those with each value of a name."""
+        return self._with(ops.Each(name))._between(low, high)
+
     def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:
         """The rows one by one as the database sends them, without keeping them."""
         if chunk_size is None and self._prefetch_related_lookups:

@@ -108,8 +108,8 @@ class RelatedManager(Manager):
         return super().get_queryset()
 
     def _for_prefetch(self, queryset: Any, instances: list[Any]) -> Any:
-        """A queryset that looks where the instances come from."""
-        queryset = queryset._clone()
+        """A queryset that looks where the instances come from, and can be filtered."""
+        queryset = queryset._whole()
         queryset._add_hints(instance=instances[0])
         return queryset.using(self._db) if self._db is not None else queryset
 
@@ -199,12 +199,14 @@ class ReverseManager(RelatedManager):
 
     def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> tuple[Any, ...]:
         """How to load the related objects of many instances; see `prefetch.py`."""
-        queryset = only_queryset(querysets) if querysets else self._all_of_model()
-        queryset = self._for_prefetch(queryset, instances)
+        given = only_queryset(querysets) if querysets else self._all_of_model()
+        queryset = self._for_prefetch(given, instances)
         field, target = self.field, self.target_name
         owners = {getattr(instance, target): instance for instance in instances}
         queryset = queryset.filter(**{f"{field.name}__in": [key for key in owners if key is not None]})
         attname = field.attname
+        if given.is_sliced:
+            queryset = queryset._each(attname, given._low, given._high)
         queryset._known_related = (field, owners)
         return (
             queryset,

@@ -96,13 +96,15 @@ class ManyRelatedManager(RelatedManager):
 
     def get_prefetch_querysets(self, instances: list[Any], querysets: list[Any] | None = None) -> tuple[Any, ...]:
         """How to load the related objects of many instances; see `prefetch.py`."""
-        queryset = only_queryset(querysets) if querysets else self._all_of_model()
-        queryset = self._for_prefetch(queryset, instances)
+        given = only_queryset(querysets) if querysets else self._all_of_model()
+        queryset = self._for_prefetch(given, instances)
         value_name = self.value_name
         alias = f"_prefetch_related_val_{self.source_field.attname}"
         keys = list({getattr(instance, value_name) for instance in instances})
         queryset = queryset._clone()._next_is_sticky().filter(**{f"{self.filter_name}__in": keys})
         queryset = queryset.annotate(**{alias: F(f"{self.filter_name}__{self.source_field.target_field.name}")})
+        if given.is_sliced:
+            queryset = queryset._each(alias, given._low, given._high)
         return (
             queryset,
             lambda related: related.__dict__[alias],

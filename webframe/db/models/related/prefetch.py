@@ -31,7 +31,8 @@ BATCH = 10_000
 class Prefetch:
     """A path to prefetch, with the queryset to find the objects at its end, and the attribute to put them in.
 
-    With `to_attr` they become a list in that attribute, and leave the manager alone.
+    With `to_attr` they become a list in that attribute, and leave the manager alone;
+    then the queryset may be a slice, which is taken of the rows of each object.
     """
 
     def __init__(self, lookup: str, queryset: Any = None, to_attr: str | None = None) -> None:
@@ -307,6 +308,11 @@ def _keep_in_managers(
     given: Any,
 ) -> None:
     """Let the manager of each instance answer `all()` with what was loaded."""
+    if given is not None and given.is_sliced:
+        raise TypeError(
+            f"The queryset of Prefetch({name!r}, ...) is a slice, which the manager cannot filter: "
+            f"give its rows an attribute of their own by to_attr."
+        )
     for instance in each_in_turns(instances):
         manager = getattr(instance, name)
         queryset = manager._apply_rel_filters(given) if given is not None else manager.get_queryset()
