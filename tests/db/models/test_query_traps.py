@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 
 import pytest
@@ -259,6 +260,23 @@ def test_a_row_that_is_found_is_saved_though_nothing_is_given(note):
             signal.disconnect(hear, sender=Note)
     assert sent == [(False, None, frozenset({"changed"})), (True, False, frozenset({"changed"}))] * 2
     assert Note.objects.get().changed > before
+
+
+def test_a_moment_that_a_receiver_sets_beside_the_defaults_is_saved(define, create_tables):
+    Visit = define("Visit", text=models.CharField(max_length=5), day=models.DateField(null=True))
+    create_tables()
+    visit = Visit.objects.create(text="x")
+    told = []
+
+    def touch(sender, instance, update_fields, **kwargs):
+        told.append(update_fields)
+        instance.day = datetime.date(2024, 1, 1)
+
+    with pre_save.connected_to(touch, sender=Visit):
+        Visit.objects.update_or_create(pk=visit.pk, defaults={"text": "y"})
+    assert told == [frozenset({"text", "day"})]
+    visit.refresh_from_db()
+    assert (visit.text, visit.day) == ("y", datetime.date(2024, 1, 1))
 
 
 # -- what is computed with parameters

@@ -13,6 +13,7 @@ from webframe.db.errors import IntegrityError
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.literals import QueryLiterals, check_references
 from webframe.db.models.deletion import Collector
+from webframe.db.models.fields.base import Field
 from webframe.db.models.generic import Row
 from webframe.db.models.paths import choices, find
 from webframe.db.models.querysets.reading import Reading
@@ -87,7 +88,11 @@ class Writing(Reading[Row]):
         return found, False
 
     def _fields_changed(self, names: Iterable[str]) -> set[str] | None:
-        """The names for update_fields, with fields that change by themselves; None: not only columns change."""
+        """The names for update_fields, with fields that may change by themselves; None: not only columns change.
+
+        As in Django those are all whose class has a `pre_save` of its own, any date and moment among them: a receiver
+        that sets one, or a `save()` of the model, is not told in vain.
+        """
         changed = set(names)
         meta = self.model._meta
         columns = {name for field in meta.concrete_fields for name in (field.name, field.attname)}
@@ -97,7 +102,7 @@ class Writing(Reading[Row]):
         if changed & keys:
             return None
         for field in meta.local_concrete_fields:
-            if field.has_own_pre_save and not field.primary_key:
+            if type(field).pre_save is not Field.pre_save and not field.primary_key:
                 changed |= {field.name, field.attname} if field.name != field.attname else {field.name}
         return changed
 
