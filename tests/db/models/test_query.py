@@ -538,6 +538,16 @@ def test_bulk_update_counts_the_rows_that_there_are(library):
     assert Book.objects.filter(author=library.cid, editor=None).count() == len(books)
 
 
+def test_bulk_update_writes_fields_of_parents_by_the_key_of_the_child(library):
+    novel = Novel.objects.create(title="N", author=library.ann, pages=1)
+    changed = Novel(pk=novel.pk, title="M", pages=2)
+    assert Novel.objects.bulk_update([changed, Novel(pk=novel.pk + 1, title="?")], ["title"]) == 1
+    assert Novel.objects.bulk_update([Novel(pk=str(novel.pk), title="L", pages=2)], ["title", "pages"]) == 1
+    novel.refresh_from_db()
+    assert (novel.title, novel.pages) == ("L", 2)
+    assert Novel.objects.filter(pages=3).bulk_update([changed], ["title"]) == 0
+
+
 def test_bulk_update_writes_only_rows_of_its_queryset(library):
     def ratings():
         return list(Book.objects.order_by("pk").values_list("rating", flat=True))

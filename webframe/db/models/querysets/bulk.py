@@ -139,8 +139,21 @@ class Bulk(Writing[Row]):
             if self._has_filters() or self._nothing or self.is_sliced or self._combined is not None:
                 objs = self._within(objs, alias)
             for model, own in tables.items():
-                matched = max(matched, _update_each(model, tuple(own), objs, alias, batch_size))
+                keys = self._keys_in(model, objs, alias)
+                matched = max(matched, _update_each(model, tuple(own), objs, keys, alias, batch_size))
         return matched
+
+    def _keys_in(self, model: Any, objs: Sequence[Any], alias: str) -> list[Any]:
+        """The keys of the instances' rows in the table of their model, or of one that it inherits from."""
+        keys = list(map(attrgetter(model._meta.pk.attname), objs))
+        if None not in keys:
+            return keys
+        # Somebody has made them with nothing but the key of the child.
+        pk = self.model._meta.pk
+        own = [pk.to_python(instance.pk) for instance in objs]
+        rows = self.model._base_manager.using(alias).filter(pk__in=own)
+        known = dict(rows.values_list("pk", model._meta.pk.attname))
+        return [known.get(mine) if key is None else key for key, mine in zip(keys, own, strict=True)]
 
     def _within(self, objs: Sequence[Any], alias: str) -> list[Any]:
         """The instances whose rows are in this queryset.
@@ -289,13 +302,13 @@ def _getter(fields: Fields) -> Callable[[Any], tuple[Any, ...]]:
     return getter
 
 
-def _update_each(model: Any, fields: Fields, instances: Sequence[Any], alias: str, batch_size: int | None) -> int:
+def _update_each(
+    model: Any, fields: Fields, instances: Sequence[Any], keys: Sequence[Any], alias: str, batch_size: int | None
+) -> int:
     """As many rows in one statement as is good; those with expressions each in one of its own."""
-    key_of = attrgetter(model._meta.pk.attname)
     together: dict[Any, Sequence[Any]] = {}
     apart: list[tuple[Any, Sequence[Any]]] = []
-    for instance in instances:
-        key = key_of(instance)
+    for instance, key in zip(instances, keys, strict=True):
         row = [field.pre_save(instance, False) for field in fields]
         if PLAIN_TYPES.issuperset(map(type, row)) or not any(map(is_expression, row)):
             together[key] = (*row, key)  # of instances of the same row the last one counts
