@@ -153,3 +153,14 @@ def test_what_a_window_over_groups_looks_at_is_grouped_by(rows):
     # But not where it is not selected.
     unseen = rows.annotate(r=by_number).values("name").annotate(n=Count("pk")).order_by("name")
     assert list(unseen) == [{"name": "a", "n": 2}, {"name": "b", "n": 3}]
+
+
+def test_aggregates_over_windows(rows):
+    numbered = rows.annotate(r=Window(RowNumber(), order_by="-number"), s=F("r") * 10)
+    assert numbered.aggregate(x=Sum("r"), y=Sum(F("s") + 1), n=Count("pk")) == {"x": 10, "y": 104, "n": 4}
+    assert numbered.aggregate(x=Sum("number", filter=Q(r__gt=2)), y=Avg("number")) == {"x": 3, "y": 2.25}
+    assert numbered.filter(name="a").order_by("r")[:1].aggregate(x=Sum("s"), y=Sum("number")) == {"x": 10, "y": 2}
+    with pytest.raises(FieldError, match=r"use aggregate\(\)"):
+        list(numbered.annotate(x=Sum("r")))
+    with pytest.raises(FieldError, match="annotate"):
+        Sum(Window(RowNumber()))

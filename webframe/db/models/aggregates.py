@@ -65,6 +65,11 @@ class Aggregate(Func):
         for source in self.source_expressions:
             if getattr(source, "contains_aggregate", False):
                 raise FieldError(f"Cannot compute {self!r}: {source!r} is an aggregate already.")
+            if getattr(source, "contains_over_clause", False):
+                raise FieldError(
+                    f"Cannot compute {self!r}: {source!r} is a window, which is computed later. Give it a name with "
+                    f"annotate(), and aggregate() that."
+                )
 
     @property
     def default_alias(self) -> str:

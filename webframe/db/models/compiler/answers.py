@@ -78,7 +78,9 @@ def aggregate_plan(
     statement = Statement(wrapper, literals)
     question = Question(model, operations, statement)
     after = question.end + slices.limit + slices.offset
-    whole = question.needs_subquery or slices != WHOLE
+    # A window is computed when it is too late for aggregates of the same SELECT.
+    of_windows = any(question.scope.has_window(expression) for _, expression in aggregates)
+    whole = question.needs_subquery or of_windows or slices != WHOLE
     scope: QueryScope = Derived(question, slices) if whole else question.scope
     statement.position = after
     columns = []

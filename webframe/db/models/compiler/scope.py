@@ -179,6 +179,10 @@ class QueryScope:
         path = self.path(name)
         if path.steps and not allow_joins:
             raise FieldError(f"{name!r} needs a join, and joined fields are not permitted here.")
+        if for_aggregate and path.annotation in self.windows:
+            raise FieldError(
+                f"Cannot annotate an aggregate of {name!r}, a window, which is computed later: use aggregate()."
+            )
         field = self.annotations[path.annotation].field if path.annotation is not None else path.field
         transforms = []
         for part in path.rest:
@@ -300,11 +304,12 @@ class QueryScope:
             return True
         if not self.windows or not hasattr(expression, "references"):
             return False
-        return any(name in self.windows for name in expression.references())
+        return any(name.split("__")[0] in self.windows for name in expression.references())
 
     def looked_at(self, expression: Any) -> list[Any]:
         """The columns that the windows of an expression look at, which has just been built."""
-        named = [column for name in expression.references() for column in self.windows.get(name, ())]
+        names = [name.split("__")[0] for name in expression.references()]
+        named = [column for name in names for column in self.windows.get(name, ())]
         return [*self.met, *named]
 
     def inner(self, model: Any) -> QueryScope:
