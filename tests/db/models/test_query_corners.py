@@ -10,8 +10,8 @@ import pytest
 
 from webframe.core.exceptions import FieldError
 from webframe.db import connection, errors, models, transaction
-from webframe.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Sum, Value, When
-from webframe.db.models.functions import Coalesce, Concat, Lower
+from webframe.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Sum, Value, When, Window
+from webframe.db.models.functions import Coalesce, Concat, ExtractYear, Lower, RowNumber, TruncYear
 from webframe.db.routers import router
 from webframe.utils import timezone
 
@@ -30,6 +30,29 @@ def test_groups_by_expressions_with_parameters():
         "One": (2, 2), "Two": (10, 1), "Three": (None, 0), "Four": (6, 1),
     }  # fmt: skip
     assert Author.objects.annotate(n=Count("books")).order_by(F("n").desc(), Lower("name")).first().name == "Ann"
+
+
+def test_what_groups_are_made_by_stands_beside_aggregates():
+    keyed = Book.objects.annotate(k=F("rating") + 1).values("k")
+    counted = keyed.annotate(w=Count("id") + F("k"))
+    assert set(counted.values_list("k", "w")) == {(None, None), (2, 3), (4, 5), (6, 7)}
+    assert counted.count() == 4
+    assert list(counted.order_by(F("k").desc(nulls_last=True)).values_list("w", flat=True)[:2]) == [7, 5]
+    again = keyed.annotate(c=Count("id")).annotate(d=F("c") * F("k")).exclude(k=None)
+    assert list(again.order_by("-d").values_list("d", flat=True)) == [6, 4, 2]
+    ranked = keyed.annotate(c=Count("id"), r=Window(RowNumber(), order_by="-k")).exclude(k=None)
+    assert list(ranked.order_by("r").values_list("k", "c", "r")) == [(6, 1, 1), (4, 1, 2), (2, 1, 3)]
+    years = Book.objects.annotate(y=TruncYear("published")).values("y").annotate(w=Count("id") + ExtractYear("y"))
+    assert list(years.filter(y__isnull=False).values_list("w", flat=True)) == [2022, 2022]
+    assert years.aggregate(s=Sum("w")) == {"s": 4044}
+    for queryset in (Book.objects.annotate, Book.objects.alias):
+        summed = queryset(k=F("author__country__id") * 0 + 7).annotate(w=Count("tags") + F("k")).order_by("title")
+        assert [book.w for book in summed] == [8, 9, 7, 8]
+    if connection.vendor != "mysql":  # which does not know what is not selected in HAVING
+        having = keyed.annotate(c=Count("id")).filter(c__lt=F("k") - 1).order_by("k")
+        assert list(having.values_list("k", flat=True)) == [4, 6]
+        assert Author.objects.filter(Exists(summed.filter(author=OuterRef("pk"), w__gt=8))).get().name == "Ann"
+        assert summed.filter(w__gt=7).update(rating=1) == 3
 
 
 def test_groups_ordered_by_what_is_not_selected():

@@ -42,7 +42,8 @@ class Scope(Protocol):
     wrapper: Any
     # The scope of the query around this subquery; None: there is none.
     outer: Scope | None
-    # The columns that names have led to since somebody emptied the list; but not those that an aggregate is of.
+    # The columns, and annotations that are no aggregates or windows, that names have led to since somebody emptied the
+    # list; but not those that an aggregate is of.
     met: list[Any]
 
     def ref(self, name: str, *, allow_joins: bool = True, for_aggregate: bool = False) -> Built:

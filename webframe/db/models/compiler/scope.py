@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import bindparam
+from sqlalchemy.sql.visitors import iterate
 
 from webframe.core.exceptions import FieldError
 from webframe.db.models.building import Built
@@ -94,6 +95,13 @@ class Statement:
         return table.alias(f"T{self._tables}")
 
 
+def _has_parameters(element: Any) -> bool:
+    """Whether an element is computed with parameters, and is no mere parameter."""
+    if isinstance(element, sqlalchemy.BindParameter):
+        return False
+    return any(isinstance(part, sqlalchemy.BindParameter) for part in iterate(element))
+
+
 def _same(one: Any, other: Any) -> bool:
     if one is other:
         return True
@@ -166,6 +174,8 @@ class QueryScope:
         self.names = Names(model, self.annotations, self._field_of)
         # See `Scope`.
         self.met: list[Any] = []
+        # Annotations that are columns of tables of their own, see `set_apart`.
+        self._apart: list[Any] = []
         # Joins to many that a name may use again; None: all of them.
         self.reusable: set[Join] | None = None
 
@@ -195,7 +205,12 @@ class QueryScope:
 
     def ref_path(self, path: Path, transforms: tuple[Any, ...] = ()) -> Built:
         """What a path leads to, transformed."""
-        built = self.annotations[path.annotation] if path.annotation is not None else self.column(path)[0]
+        if path.annotation is None:
+            built = self.column(path)[0]
+        else:
+            built = self.annotations[path.annotation]
+            if path.annotation not in self.aggregates and path.annotation not in self.windows:
+                self.met.append(built.element)
         for transform in transforms:
             built = transform.apply(built, self)
         return built
@@ -321,7 +336,27 @@ class QueryScope:
         source: Any = self.root.table
         for join in self._joins:
             source = source.join(join.table, join.on(), isouter=join.may_be_outer)
+        for table in self._apart:
+            source = source.join(table, sqlalchemy.true())
         return source
+
+    def set_apart(self) -> dict[Any, Any]:
+        """Let annotations that were just met be columns, where they are computed with parameters.
+
+        PostgreSQL takes what is written twice with parameters for two different things, one of which is not grouped
+        by. Returns what was met and is a column now, by what it was.
+        """
+        moved = {}
+        for name, built in self.annotations.items():
+            element = built.element
+            if any(element is each for each in self.met) and _has_parameters(element):
+                table: Any = (
+                    sqlalchemy.select(element.label("value")).correlate_except().lateral(f"A{len(self._apart)}")
+                )
+                self._apart.append(table)
+                moved[element] = table.c.value
+                self.annotations[name] = Built(table.c.value, built.field)
+        return moved
 
     def detached(self, root: Join) -> tuple[Any, list[Any]]:
         """All tables without the root, joined, and the conditions that link them to another root of the same model."""
@@ -340,11 +375,11 @@ class QueryScope:
     @property
     def has_joins(self) -> bool:
         """Whether there is more than the model's own table."""
-        return bool(self._joins)
+        return bool(self._joins or self._apart)
 
     def tables(self) -> list[Any]:
         """The tables of this scope, joined or not."""
-        return [self.root.table, *[join.table for join in self._joins]]
+        return [self.root.table, *[join.table for join in self._joins], *self._apart]
 
     # --- conditions that decide about rows ----------------------------------------------------------------------
 

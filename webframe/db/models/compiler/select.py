@@ -142,11 +142,14 @@ class Question:
         self._keep_one(q)
 
     def _keep_one(self, q: Any) -> None:
+        start = self.statement.position
         self.scope.met.clear()
         part: Part = self.scope.keep_rows(q)
         if not part.aggregate:
             self.where.append(part.element)
             return
+        if self._sets_apart(start):
+            part = self.scope.keep_rows(q)
         self.having.append(part.element)
         self.beside += self.scope.met
         if self.group is None:
@@ -154,17 +157,35 @@ class Question:
 
     def _annotate(self, operation: ops.Annotation) -> None:
         name, expression = operation.name, operation.expression
+        start = self.statement.position
         self.scope.met.clear()
         built = self.scope.build(expression)
+        aggregate, window = self.scope.has_aggregate(expression), self.scope.has_window(expression)
+        if (aggregate or (window and self.group is not None)) and self._sets_apart(start):
+            built = self.scope.build(expression)
         self.scope.annotations[name] = built
-        if self.scope.has_aggregate(expression):
+        if aggregate:
             self.scope.aggregates.add(name)
             self.beside += self.scope.met
             self.group = "model" if self.values is None else self._grouped_by_values()
-        if self.scope.has_window(expression):
+        if window:
             self.scope.windows[name] = self.scope.looked_at(expression)
         if operation.selected:
             self.selected.append(name)
+
+    def _sets_apart(self, start: int) -> bool:
+        """Whether what was built since then beside an aggregate is to be built again, from columns set apart."""
+        if self.statement.dialect_name != "postgresql":
+            return False
+        moved = self.scope.set_apart()
+        if not moved:
+            return False
+        if isinstance(self.group, list):
+            self.group = [moved.get(element, element) for element in self.group]
+        self.beside = [moved.get(element, element) for element in self.beside]
+        self.statement.position = start
+        self.scope.met.clear()
+        return True
 
     def _grouped_by_values(self) -> Any:
         assert self.values is not None
