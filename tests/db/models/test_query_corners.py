@@ -55,6 +55,15 @@ def test_what_groups_are_made_by_stands_beside_aggregates():
         assert summed.filter(w__gt=7).update(rating=1) == 3
 
 
+def test_many_rows_compared_with_an_aggregate_under_not():
+    below = Author.objects.annotate(n=Count("books")).exclude(books__rating__gt=F("n")).order_by("name")
+    if connection.vendor == "sqlite":
+        with pytest.raises(errors.NotSupportedError, match="'books__rating__gt', which leads to many rows"):
+            list(below)
+    else:
+        assert [author.name for author in below] == ["Cid"]
+
+
 def test_groups_ordered_by_what_is_not_selected():
     rows = Book.objects.values("author__name").annotate(n=Count("pk")).order_by("author__country__name")
     assert [row["author__name"] for row in rows] == ["Ann", "Bob"]

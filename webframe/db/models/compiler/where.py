@@ -191,6 +191,12 @@ def _asks_for_null(lookup: Any, value: Any) -> bool | None:
 def _build_subquery(scope: Any, name: str, leaf: Leaf, value: Any) -> Part:
     """Whether there is any row that the name leads to, such that."""
     aggregate = scope.has_aggregate(value)
+    if aggregate and scope.dialect_name == "sqlite":
+        raise NotSupportedError(
+            f"SQLite cannot compare {name!r}, which leads to many rows, with an aggregate under NOT: its subqueries do "
+            "not know the aggregates of the query around them. Compare two aggregates instead: Max() or Min() of what "
+            "the name leads to, and this one."
+        )
     if hasattr(value, "references"):
         value = Prebuilt(scope.build(value)) if not hasattr(value, "build_select") else value
     inner = scope.inner(scope.model)
