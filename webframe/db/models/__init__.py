@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from webframe.db.models.fields.text import SlugField as SlugField
     from webframe.db.models.fields.text import TextField as TextField
     from webframe.db.models.fields.text import URLField as URLField
+    from webframe.db.models.filtered import FilteredRelation as FilteredRelation
     from webframe.db.models.indexes import Index as Index
     from webframe.db.models.lookups import Lookup as Lookup
     from webframe.db.models.manager import Manager as Manager
@@ -108,6 +109,7 @@ _NAMES = {
     "PositiveBigIntegerField PositiveIntegerField PositiveSmallIntegerField SmallAutoField SmallIntegerField",
     ".fields.other": "BinaryField GenericIPAddressField JSONField UUIDField",
     ".fields.text": "CharField EmailField SlugField TextField URLField",
+    ".filtered": "FilteredRelation",
     ".indexes": "Index",
     ".lookups": "Lookup",
     ".manager": "Manager",

@@ -41,7 +41,7 @@ class JoinStep(NamedTuple):
     many: bool
     # Whether there may be no row: then it is a LEFT JOIN, unless a condition needs one.
     nullable: bool
-    # A further condition, a Q.
+    # The name that annotate() gave to a filtered relation, whose condition must hold beside.
     filter: Any = None
 
 

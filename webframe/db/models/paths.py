@@ -56,8 +56,11 @@ def resolve(model: Any, name: str, annotations: Mapping[str, Any] | None = None)
     if annotations:
         first, *rest = name.split(SEPARATOR)
         if name in annotations:
-            return Path((), None, None, (), False, None, name)
+            first, rest = name, []
         if first in annotations:
+            relation = getattr(annotations[first], "relation_name", None)
+            if relation is not None:
+                return _through(model, first, relation, rest)
             return Path((), None, None, tuple(rest), False, None, first)
     known: dict[Any, Any] = model._meta.plans
     path: Path | None = known.get(("path", name))
@@ -132,6 +135,31 @@ def _resolve(model: Any, name: str, annotations: Mapping[str, Any]) -> Path:
         field = relation
     field = _trim(field, steps)
     return Path(tuple(steps), field, relation, tuple(parts[place:]), many, target)
+
+
+def _through(model: Any, alias: str, name: str, rest: list[str]) -> Path:
+    """Where a name leads that begins with the `alias` of a filtered relation: to its last join, whatever comes."""
+    steps, relation = relation_named(model, name)
+    steps[-1] = steps[-1]._replace(filter=alias)
+    current = steps[-1].model
+    if rest and find(current, rest[0]) is not None:
+        path = resolve(current, SEPARATOR.join(rest))
+        return path._replace(steps=(*steps, *path.steps), many=path.many or any(step.many for step in steps))
+    pk = current._meta.pk
+    return Path(tuple(steps), pk, relation, tuple(rest), any(step.many for step in steps), pk)
+
+
+def relation_named(model: Any, name: str) -> tuple[list[JoinStep], Any]:
+    """The joins for the name of a relation, and the relation; `FieldError` if it is none."""
+    current, steps, relation = model, [], None
+    for part in name.split(SEPARATOR):
+        relation = find(current, part)
+        if relation is None or not relation.is_relation:
+            raise FieldError(f"{name!r} is no relation of {model._meta.object_name}: {part!r} is none.")
+        joins = relation.join_steps()
+        steps += [*to_ancestor(current, joins[0].source), *joins]
+        current = joins[-1].model
+    return steps, relation
 
 
 def find(model: Any, name: str) -> Any:

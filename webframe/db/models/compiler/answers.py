@@ -110,7 +110,11 @@ class Derived(QueryScope):
         if question.combination is None and question.distinct is not None:
             # What is distinct is decided by all columns of the result.
             self._columns += question.selection().columns
+        self.filtered = question.scope.filtered
         for name, built in question.scope.annotations.items():
+            if name in self.filtered:
+                self.annotations[name] = built
+                continue
             self.annotations[name] = self._selected(("annotation", name), built)
 
     def _selected(self, key: Any, built: Built) -> Built:

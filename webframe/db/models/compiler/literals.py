@@ -56,7 +56,9 @@ class Names:
         leaf: Leaf | None = known.get(("leaf", name)) if not self.annotations else None
         if leaf is None:
             path = resolve(self.model, name, self.annotations)
-            if path.annotation is None:
+            if path.steps and path.steps[-1].filter is not None:
+                leaf = leaf_of(name, path, scalar(path.field), self.model)
+            elif path.annotation is None:
                 leaf = remember(known, ("leaf", name), leaf_of(name, path, scalar(path.field), self.model))
             else:
                 leaf = leaf_of(name, path, self.field_of(path.annotation), self.model)

@@ -114,13 +114,15 @@ def _same(one: Any, other: Any) -> bool:
 class Join:
     """One table of a query, and how it was got to."""
 
-    __slots__ = ("children", "inner", "model", "parent", "step", "table")
+    __slots__ = ("children", "condition", "inner", "model", "parent", "step", "table")
 
     def __init__(self, table: FromClause, model: Any, parent: Join | None = None, step: JoinStep | None = None) -> None:
         self.table: Any = table
         self.model = model
         self.parent = parent
         self.step = step
+        # What must hold beside; None: nothing.
+        self.condition: Any = None
         # Joins that start here, by their step.
         self.children: dict[Any, list[Join]] = {}
         # Whether a condition needs it to have found a row.
@@ -131,7 +133,7 @@ class Join:
         """Whether the table may have no row, as things stand."""
         if self.inner or self.parent is None or self.step is None:
             return False
-        return self.step.nullable or self.step.many or self.parent.may_be_outer
+        return self.step.nullable or self.step.many or self.step.filter is not None or self.parent.may_be_outer
 
     def require(self) -> None:
         """From now on only rows count for which it finds one."""
@@ -151,7 +153,8 @@ class Join:
         """The condition that links it to its parent."""
         assert self.parent is not None and self.step is not None
         near, far = self.parent.table.c, self.table.c
-        return sqlalchemy.and_(*[near[a.column] == far[b.column] for a, b in self.step.columns])
+        links = [near[a.column] == far[b.column] for a, b in self.step.columns]
+        return sqlalchemy.and_(*links if self.condition is None else (*links, self.condition))
 
 
 class QueryScope:
@@ -176,6 +179,8 @@ class QueryScope:
         self.met: list[Any] = []
         # Annotations that are columns of tables of their own, see `set_apart`.
         self._apart: list[Any] = []
+        # Filtered relations by their names, and where their literals begin.
+        self.filtered: dict[str, tuple[Any, int]] = {}
         # Joins to many that a name may use again; None: all of them.
         self.reusable: set[Join] | None = None
 
@@ -279,7 +284,7 @@ class QueryScope:
         """The last of the joins for these steps: those that are there already, where they may be used again."""
         join = start or self.root
         for step in steps:
-            known = join.children.setdefault((step.model, step.columns), [])
+            known = join.children.setdefault((step.model, step.columns, step.filter), [])
             free = known
             if step.many and self.reusable is not None:
                 free = [each for each in known if each in self.reusable]
@@ -291,8 +296,26 @@ class QueryScope:
             self._joins.append(made)
             if self.reusable is not None:
                 self.reusable.add(made)
+            if step.filter is not None:
+                made.condition = self._condition_of(step.filter)
             join = made
         return join
+
+    def name_relation(self, alias: str, relation: Any, position: int) -> None:
+        """Make a filtered relation known, whose literals begin at that position."""
+        self.annotations[alias] = relation
+        self.filtered[alias] = relation, position
+
+    def _condition_of(self, alias: str) -> Any:
+        """The condition of a filtered relation, whose join has just been made."""
+        relation, position = self.filtered[alias]
+        statement = self.statement
+        before = statement.position, statement.known_class, self.reusable, len(self.met)
+        statement.position, statement.known_class, self.reusable = position, None, None
+        element = build_condition(self, relation.condition, IN_EXPRESSION).element
+        statement.position, statement.known_class, self.reusable, met = before
+        del self.met[met:]
+        return element
 
     def may_be_null(self, name: str) -> bool:
         """Whether a name may mean NULL."""
@@ -329,7 +352,10 @@ class QueryScope:
 
     def inner(self, model: Any) -> QueryScope:
         """A scope for a subquery within this one."""
-        return QueryScope(model, self.statement, self)
+        made = QueryScope(model, self.statement, self)
+        for alias, (relation, position) in self.filtered.items():
+            made.name_relation(alias, relation, position)
+        return made
 
     def source(self) -> Any:
         """All tables, joined."""

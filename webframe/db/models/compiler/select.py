@@ -26,6 +26,7 @@ from webframe.db.models.compiler.ordering import ordering_of
 from webframe.db.models.compiler.scope import QueryScope, Statement
 from webframe.db.models.compiler.where import Part
 from webframe.db.models.conditions import Q
+from webframe.db.models.filtered import FilteredRelation
 from webframe.db.models.paths import find, to_ancestor
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class Question:
             self.distinct = operation.key
         elif kind is ops.Columns:
             names, _ = self.values = operation.key
-            self.selected = [name for name in names if name in self.scope.annotations] if names else self.selected
+            known = self.scope.annotations.keys() - self.scope.filtered.keys()
+            self.selected = [name for name in names if name in known] if names else self.selected
         elif kind is ops.Loading:
             self._load(*operation.key)
         elif kind is ops.Related:
@@ -158,6 +160,9 @@ class Question:
     def _annotate(self, operation: ops.Annotation) -> None:
         name, expression = operation.name, operation.expression
         start = self.statement.position
+        if isinstance(expression, FilteredRelation):
+            self.scope.name_relation(name, expression, start)
+            return
         self.scope.met.clear()
         built = self.scope.build(expression)
         aggregate, window = self.scope.has_aggregate(expression), self.scope.has_window(expression)
@@ -192,10 +197,11 @@ class Question:
         names = self.values[0]
         if not names:
             return "model"
+        known = self.scope.annotations.keys() - self.scope.filtered.keys()
         return [
             key
             for name in dict.fromkeys([*names, *self.selected])
-            for key in (self._keys_of(name) if name in self.scope.annotations else [self.scope.ref(name).element])
+            for key in (self._keys_of(name) if name in known else [self.scope.ref(name).element])
         ]
 
     def _keys_of(self, name: str) -> list[Any]:

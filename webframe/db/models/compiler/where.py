@@ -207,7 +207,7 @@ def _build_subquery(scope: Any, name: str, leaf: Leaf, value: Any) -> Part:
     for transform in leaf.transforms:
         lhs = transform.apply(lhs, inner)
     condition = leaf.lookup.build(lhs, value, inner)
-    if needs_row:
+    if needs_row and all(step.filter is None for step in path.steps):
         join.require()
         tables, links = inner.detached(scope.root)
     else:

@@ -15,9 +15,10 @@ from webframe.db.errors import NotSupportedError
 from webframe.db.models.aggregates import Aggregate
 from webframe.db.models.calls import ExpressionWrapper
 from webframe.db.models.compiler import operations as ops
-from webframe.db.models.compiler.literals import QueryLiterals, check_references, checked_value, settled
+from webframe.db.models.compiler.literals import Names, QueryLiterals, check_references, checked_value, settled
 from webframe.db.models.conditions import Q
 from webframe.db.models.expressions import Expression, F
+from webframe.db.models.filtered import FilteredRelation
 from webframe.db.models.generic import Row
 from webframe.db.models.outputs import named as field_named
 from webframe.db.models.paths import check_alias, field_names, find, remember, resolve_column
@@ -239,6 +240,8 @@ class Chaining(State[Row]):
         return named
 
     def _annotate_one(self, name: str, expression: Any, select: bool) -> Self:
+        if isinstance(expression, FilteredRelation):
+            return self._annotate_relation(name, expression)
         names = self._names()
         if isinstance(expression, Q):
             expression = ExpressionWrapper(expression, field_named("BooleanField"))
@@ -249,6 +252,19 @@ class Chaining(State[Row]):
         key = (type(expression), expression.key(literals))
         clone = self._with(ops.Annotation(name, expression, key, len(literals), select), tuple(literals))
         clone._annotations = {**self._annotations, name: expression}
+        clone._plain = False
+        return clone
+
+    def _annotate_relation(self, name: str, relation: FilteredRelation) -> Self:
+        relation = relation.named(name, self.model, self._annotations)
+        known = {**self._annotations, name: relation}
+        names = Names(self.model, known, self._field_of)
+        relation.condition = settled(relation.condition, names)
+        literals = QueryLiterals(names)
+        clone = self._with(
+            ops.Annotation(name, relation, relation.key(literals), len(literals), False), tuple(literals)
+        )
+        clone._annotations = known
         clone._plain = False
         return clone
 
@@ -319,7 +335,7 @@ class Chaining(State[Row]):
         """Raise `FieldError` for what alias() has named: it is no part of the rows."""
         selected = {each.name: each.selected for each in self._operations if type(each) is ops.Annotation}
         for name in names:
-            if not selected.get(name, True):
+            if not selected.get(name, True) and not isinstance(self._annotations[name], FilteredRelation):
                 raise FieldError(f"Cannot select the {name!r} alias. Use annotate() to promote it.")
 
     def _select_in_parts(self, names: tuple[str, ...], shape: str) -> Self:
