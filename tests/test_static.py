@@ -83,6 +83,11 @@ def test_a_range_is_served(folder, protocol):
     assert (response.status_code, body_of(response)) == (206, b"{}")
 
 
+def test_a_range_is_beyond_the_end_however_many_digits_say_so(folder, protocol):
+    response = static_view(folder)(asking(protocol, Range="bytes=" + "9" * 20 + "-"), "css/site.css")
+    assert (response.status_code, response.headers["Content-Range"], body_of(response)) == (416, "bytes */4", b"")
+
+
 def test_a_small_file_is_known_as_a_whole_and_a_large_one_comes_in_chunks(folder):
     view = static_view(folder)
     small, large = view(asking(), "css/site.css"), view(asking(), "large.bin")

@@ -203,14 +203,14 @@ class FileResponse(Response):
         if found is None or found["first"] == found["last"] == "":
             return
         if found["first"] == "":
-            count = int(found["last"])
+            count = _position(found["last"])
             first, last = max(size - count, 0), size - 1
             satisfiable = count > 0
         else:
-            first, last = int(found["first"]), min(int(found["last"] or size), size - 1)
-            satisfiable = first < size
-            if found["last"] and int(found["last"]) < first:
+            first, last = _position(found["first"]), _position(found["last"]) if found["last"] else size
+            if last < first and found["last"]:
                 return
+            satisfiable, last = first < size, min(last, size - 1)
         if satisfiable:
             self.status_code = 206
             self.headers.set("Content-Range", f"bytes {first}-{last}/{size}")
@@ -287,10 +287,14 @@ class FilePart:
         self._file.close()
 
 
-# One range of bytes (RFC 9110 section 14.1.2). No file has more than 19 digits of bytes.
-_RANGE = re.compile(
-    r"bytes[ \t]*+=[ \t]*+(?P<first>[0-9]{0,19})[ \t]*+-[ \t]*+(?P<last>[0-9]{0,19})[ \t]*+", re.IGNORECASE
-)
+# One range of bytes (RFC 9110 section 14.1.2).
+_RANGE = re.compile(r"bytes[ \t]*+=[ \t]*+(?P<first>[0-9]*+)[ \t]*+-[ \t]*+(?P<last>[0-9]*+)[ \t]*+", re.IGNORECASE)
+
+
+def _position(digits: str) -> int:
+    """A position in a file. No file has more than 19 digits of bytes: what is further is not counted, all is behind."""
+    digits = digits.lstrip("0") or "0"
+    return int(digits) if len(digits) < 20 else 10**19
 
 
 def _open(path: str) -> tuple[FilePart, os.stat_result]:
