@@ -16,7 +16,15 @@ from typing import Any
 import httpx
 import pytest
 
-from webframe.core.management.server import address, choose_protocol, is_debug_expected, is_loopback, listen
+from webframe import Webframe
+from webframe.core.management.server import (
+    address,
+    choose_protocol,
+    is_debug_expected,
+    is_loopback,
+    listen,
+    make_server,
+)
 
 from ... import interrupts
 
@@ -184,6 +192,24 @@ def test_requests_under_way_are_answered_before_it_ends_or_starts_anew(
             assert server.end(how) == 0
             assert answer.result(30).text == "WORD"
             assert server.output.count("goodbye") == 1
+
+
+@pytest.mark.parametrize("protocol", ["wsgi", "asgi"])
+def test_who_serves_in_a_process_of_their_own_gets_their_handler_of_sigterm_back(protocol: str) -> None:
+    def handler(signum: int, frame: Any) -> None:
+        raise AssertionError("nobody has told the process to end")
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        with listen("127.0.0.1", 0) as listening:
+            server = make_server(protocol, Webframe("embedded"), listening)
+            stopper = threading.Timer(0.3, server.stop)
+            stopper.start()
+            server.serve()
+            stopper.join()
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_start_up_that_fails_is_waited_for_too(folder: Any, serve: Callable[..., Server]) -> None:

@@ -39,10 +39,14 @@ class Server:
         self._running.set()
         if not self._stopped:
             self._server.serve_forever(poll_interval=0.1)
-        if threading.current_thread() is threading.main_thread():
-            # Who watches this process tells it again when it takes a second; a second Ctrl-C does end the wait.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        self._under_way.wait_for_end(GRACE)
+        # Who watches this process tells it again when it takes a second; a second Ctrl-C does end the wait.
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN) if in_main_thread else None
+        try:
+            self._under_way.wait_for_end(GRACE)
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
 
     def stop(self) -> None:
         """End `serve`: accept no more connections; requests under way are waited for there."""
