@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from webframe import Webframe
+from webframe.core.handlers import mounts
 from webframe.test.client import Client
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
@@ -104,6 +105,79 @@ def test_an_error_after_the_last_byte_of_an_asgi_app_is_logged(
     assert record.exc_info is not None
     assert record.exc_info[0] is (ValueError if failure == "error" else RuntimeError)
     assert heard.events == ["started", "finished"]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("why", ["HEAD", "304", "204"])
+def test_an_asgi_app_whose_body_is_not_sent_says_all_of_it_to_nobody(
+    app: Webframe, client: Client, heard: Any, why: str
+) -> None:
+    async def in_pieces(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await send(START | {"status": 204 if why == "204" else 200, "headers": [(b"etag", b'"1"')]})
+            for _ in range(5):
+                await asyncio.sleep(0)
+                await send(PART)
+            heard((await receive())["type"])
+            heard((await receive())["type"])
+            await send(WHOLE)
+            await asyncio.sleep(0.02)
+            heard("task")
+        except asyncio.CancelledError:
+            heard("cancelled")
+            raise
+
+    app.mount("/inner", in_pieces)
+    headers = {"If-None-Match": '"1"'} if why == "304" else {}
+    response = client.request("HEAD" if why == "HEAD" else "GET", "/inner/", headers=headers)
+    assert (response.status_code, response.text) == (200 if why == "HEAD" else int(why), "")
+    assert heard.events == ["started", "http.request", "http.disconnect", "task", "finished"]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_error_in_a_body_that_is_not_sent_is_logged(
+    app: Webframe, client: Client, heard: Any, caplog: pytest.LogCaptureFixture, at_once: bool
+) -> None:
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send(PART)
+        if not at_once:
+            await send(PART)
+            await asyncio.sleep(0.01)
+        raise ValueError("in the midst")
+
+    app.mount("/inner", failing)
+    with caplog.at_level(logging.ERROR, "webframe.request"):
+        assert client.head("/inner/").status_code == 200
+    (record,) = caplog.records
+    assert "the mounted app" in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ValueError
+    assert heard.counts == (1, 0, 1)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("waiting", [False, True], ids=["talking", "waiting"])
+def test_a_body_without_end_that_is_not_sent_is_cancelled_after_a_while(
+    app: Webframe, client: Client, heard: Any, monkeypatch: pytest.MonkeyPatch, waiting: bool
+) -> None:
+    monkeypatch.setattr(mounts, "PATIENCE", 0.05)
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await send(START)
+            while True:
+                await send(PART)
+                if waiting:
+                    await asyncio.sleep(20)
+        except asyncio.CancelledError:
+            heard("cancelled")
+            raise
+
+    app.mount("/inner", endless)
+    assert client.head("/inner/").status_code == 200
+    assert heard.events == ["started", "cancelled", "finished"]
 
 
 @pytest.mark.timeout(10)

@@ -21,6 +21,7 @@ from webframe.core.exceptions import ClientDisconnected, HTTPError, ImproperlyCo
 from webframe.http.environ import as_latin_1, decode_path
 from webframe.http.request import Request
 from webframe.http.response import Response
+from webframe.http.wire import BODILESS
 from webframe.waiting import is_async
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ else:
 # Where the environ or scope of a request that is passed on has that request: an app of ours that gets it in a wrapping
 # leaves the request signals to the outer app.
 MOUNTED = "webframe.mounted"
+
+# Seconds in which an ASGI app may say a body that is not sent, as to HEAD: to some bodies there is no end.
+PATIENCE = 3
 
 
 def mounted_view(app: Any, protocol: str | None) -> Callable[..., Any]:
@@ -235,7 +239,8 @@ class _Conversation:
     """One request to a mounted ASGI app, which runs in a task of its own.
 
     Once its body is complete it runs to its end, before the request finishes,
-    as background tasks do; else it is cancelled when the request ends.
+    as background tasks do; else it is cancelled when the request ends. A body
+    that is not to be sent, to HEAD and the like, it may complete until then.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]], request: Request, scope: MutableMapping[str, Any]) -> None:
@@ -247,6 +252,8 @@ class _Conversation:
         self.body_sent = False
         # Set when nobody listens to the app any more.
         self.gone = asyncio.Event()
+        # Whether it was cancelled for that.
+        self.is_stopped = False
         # Whether the app has said all of its response, and how it failed after that.
         self.is_complete = False
         self.failure: BaseException | None = None
@@ -279,13 +286,36 @@ class _Conversation:
 
     async def _end(self, task: asyncio.Task[None]) -> None:
         self.gone.set()
-        if not self.is_complete:
-            task.cancel()
-        await asyncio.wait((task,))
+        if self._is_without_body():
+            self._drop_messages()
+            timer = asyncio.get_running_loop().call_later(PATIENCE, self._stop, task)
+            await asyncio.wait((task,))
+            timer.cancel()
+            self._drop_messages()
+        else:
+            self._stop(task)
+            await asyncio.wait((task,))
         failure, self.failure = self.failure, None
         refusal, self.refusal = self.refusal, None
         if failure is not None and failure is not refusal:
             raise failure
+
+    def _is_without_body(self) -> bool:
+        """Whether there is a response, and one of which only the headers are sent."""
+        response = self.request.response
+        return response is not None and (self.request.method == "HEAD" or response.status_code in BODILESS)
+
+    def _drop_messages(self) -> None:
+        """Make room for what the app has to say yet; what it has ended with is kept."""
+        while not self.messages.empty():
+            message = self.messages.get_nowait()
+            if isinstance(message, BaseException):
+                self.failure = message
+
+    def _stop(self, task: asyncio.Task[None]) -> None:
+        if not self.is_complete:
+            self.is_stopped = True
+            task.cancel()
 
     async def _body(self) -> AsyncIterator[bytes]:
         while (message := await self._next()) is not None:
@@ -305,22 +335,24 @@ class _Conversation:
         try:
             await self.app(self.scope, self._receive, self._send)
         except asyncio.CancelledError as error:
-            if self.gone.is_set() and not self.is_complete:
-                raise  # it was stopped
+            if self.is_stopped:
+                raise
             outcome = RuntimeError(f"The mounted app {self.app!r} was cancelled, by itself or by what it awaited.")
             outcome.__cause__ = error
         except BaseException as error:  # SystemExit, too, is to be raised in the task of the request
             outcome = error
-        if self.is_complete:
-            self.failure = outcome
-        elif not self.gone.is_set():
+        if not self.is_complete and not self.gone.is_set():
             await self.messages.put(outcome)
+        elif not self.is_stopped:
+            self.failure = outcome
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
-        if self.is_complete or self.gone.is_set():
-            return  # nobody would take it
-        await self.messages.put(message)
-        self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if self.gone.is_set():
+            await asyncio.sleep(0)  # nobody takes it, but others have their turn
+        elif not self.is_complete:
+            await self.messages.put(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False) and not self.is_stopped:
+            self.is_complete = True
 
     async def _receive(self) -> MutableMapping[str, Any]:
         if self.body_sent:
