@@ -290,6 +290,25 @@ def test_a_stream_that_awaits_what_is_cancelled_is_an_ordinary_error_for_the_ser
     assert heard.counts == GOES_WELL
 
 
+@pytest.mark.parametrize("chunks", [0, 1, 2])
+@pytest.mark.parametrize("function", [wait_for_what_is_cancelled, raise_cancelled_error])
+def test_so_it_is_in_a_plain_stream(
+    app: Webframe, serve: Any, heard: Any, chunks: int, function: Callable[..., Any]
+) -> None:
+    @app.get("/")
+    def view(request: Request) -> StreamingResponse:
+        def body() -> Iterator[str]:
+            yield from ["chunk"] * chunks
+            function()
+
+        return StreamingResponse(body())
+
+    with pytest.raises(RuntimeError, match="nobody has cancelled the request") as raised:
+        serve(app)
+    assert isinstance(raised.value.__cause__, asyncio.CancelledError)
+    assert heard.counts == GOES_WELL
+
+
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
 def test_system_exit_ends_the_request_and_is_raised_again(
     app: Webframe, serve: Any, heard: Any, code: Any, end: type[BaseException]

@@ -253,7 +253,7 @@ class BaseHandler:
             if not isinstance(outcome, BaseException):
                 return make_response(outcome)
             request.failed = True
-            outcome = _explained(outcome, endpoint)
+            outcome = explained(outcome, endpoint)
             handler = endpoint.handler_for(outcome)
             if handler is not None:
                 return make_response(await edge.call(handler, request, outcome))
@@ -261,7 +261,7 @@ class BaseHandler:
             raise
         except BaseException as failure:
             request.failed = True
-            outcome = _explained(failure, endpoint)
+            outcome = explained(failure, endpoint)
         if isinstance(outcome, (HTTPException, HTTPError)):
             log_http_error(request, outcome)
             return error_response(outcome, request)
@@ -431,7 +431,7 @@ def _meaning_of(error: BaseException, endpoint: Endpoint, generator: Any) -> Any
     return explained
 
 
-def _explained(error: BaseException, endpoint: Endpoint) -> BaseException:
+def explained(error: BaseException, endpoint: Endpoint) -> BaseException:
     """What an error means: itself, unless it is a cancellation that nobody has asked for."""
     if isinstance(error, Exception) or not isinstance(error, asyncio.CancelledError) or was_cancelled():
         return error
@@ -440,12 +440,12 @@ def _explained(error: BaseException, endpoint: Endpoint) -> BaseException:
 
 def uncalled_for(error: BaseException, endpoint: Endpoint) -> Exception:
     """The error that a CancelledError is where nobody has cancelled the request."""
-    explained = RuntimeError(
+    meaning = RuntimeError(
         f"CancelledError came out of {endpoint.described}, though nobody has cancelled the request: a task or future "
         f"that its code awaited was cancelled. If that may happen, catch the error there."
     )
-    explained.__cause__ = error
-    return explained
+    meaning.__cause__ = error
+    return meaning
 
 
 def _value_of(stop: StopIteration | StopAsyncIteration) -> Any:

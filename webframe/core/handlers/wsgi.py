@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import ClientDisconnected, HTTPError
-from webframe.core.handlers.base import PLAIN, BaseHandler, apply_conditions
+from webframe.core.handlers.base import PLAIN, BaseHandler, apply_conditions, explained
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
 from webframe.core.handlers.intake import (
     IncomingBody,
@@ -148,10 +148,12 @@ class ClosingBody:
         try:
             iterator = run(iter, body)
             first = run(next, iterator, b"")
-        except BaseException:
+        except BaseException as error:
             self.close()
-            raise
-        return chain((first,), starmap(run, repeat((next, iterator))))
+            if isinstance(error, Exception):
+                raise
+            raise explained(error, self._request.route)  # noqa: B904  # it is the same one, or has it as its cause
+        return _in_steps(chain((first,), starmap(run, repeat((next, iterator)))), self._request.route)
 
     def close(self) -> None:
         """End the request: the response's own closers, background work, then request_finished; once."""
@@ -162,3 +164,13 @@ class ClosingBody:
     def __del__(self) -> None:
         if self._response is not None:
             self.close()
+
+
+def _in_steps(steps: Iterator[bytes], endpoint: Endpoint) -> Iterator[bytes]:
+    """The same; a CancelledError that comes out of it is an ordinary error for the server."""
+    try:
+        yield from steps
+    except Exception:
+        raise
+    except BaseException as error:
+        raise explained(error, endpoint)  # noqa: B904  # it is the same one, or has it as its cause
