@@ -228,6 +228,32 @@ def test_code_of_the_project_that_fails_is_its_traceback(shop: Any) -> None:
     assert "SyntaxError" in result.stderr
 
 
+@pytest.mark.parametrize("atomic", [True, False])
+def test_its_traceback_begins_in_the_code_of_the_project_and_ends_with_what_became_of_the_migration(
+    shop: Any, atomic: bool
+) -> None:
+    shop.write(
+        "shop/migrations/0003_fill.py",
+        HEAD + f"    dependencies = [('shop', '0002_price')]\n    atomic = {atomic}\n"
+        "    def fill(apps, editor):\n        1 / 0\n"
+        "    operations = [migrations.RunSQL('SELECT 1'), migrations.RunPython(fill)]\n",
+    )
+    result = run(shop, "migrate")
+    assert result.exit_code == 1
+    head, first, *_ = result.stderr.splitlines()
+    assert head == "Traceback (most recent call last):"
+    assert first.lstrip().startswith("File ") and "0003_fill.py" in first
+    assert result.stderr.count("Traceback") == 1
+    lines = result.stderr.splitlines()
+    told = lines[lines.index("ZeroDivisionError: division by zero") + 1 :]
+    if atomic:
+        assert told[0].startswith("This was operation 2 of 2 of the migration shop.0003_fill, which was not applied: ")
+    else:
+        assert told[0].startswith("The migration shop.0003_fill failed half-way")
+        assert "    FAILED:   Raw Python operation (perhaps done in part)" in told
+    assert "--fake-initial" not in result.stderr
+
+
 def test_tables_that_were_there_before_migrations_lead_to_fake_initial(shop: Any) -> None:
     create_all()
     result = run(shop, "migrate")

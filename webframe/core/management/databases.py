@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,25 +14,16 @@ from webframe._lazy import LateModule
 from webframe.apps.config import AppConfig
 from webframe.apps.registry import apps
 from webframe.core.exceptions import ImproperlyConfigured
-from webframe.core.management.errors import CommandError, UserCodeError
+from webframe.core.management.errors import CommandError, UserCodeError, is_foreign
 from webframe.db.connections import DEFAULT_ALIAS, connections
 from webframe.db.errors import Error
 
 if TYPE_CHECKING:
     import difflib
-    import sysconfig
 else:
     difflib = LateModule("difflib")
-    sysconfig = LateModule("sysconfig")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-@cache
-def _foreign() -> tuple[str, ...]:
-    """What the files begin with that others have written: no frame of these is of the project."""
-    folders = {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep, *folders, "<"
 
 
 def database_option(help: str) -> Callable[[Command], Command]:
@@ -130,7 +119,14 @@ def reported(connection: Any, *expected: type[Exception]) -> Iterator[None]:
         raise
     except Exception as error:
         if is_of_project(error):
-            raise UserCodeError("Code of the project failed", error, in_command=True) from error
+            failure: BaseException = error
+            cause = error.__cause__
+            if isinstance(error, expected) and cause is not None and is_of_project(cause):
+                # Theirs is the error to look at; ours says what became of it.
+                failure = cause
+                for told in (str(error), *getattr(error, "__notes__", ())):
+                    failure.add_note(told)
+            raise UserCodeError("Code of the project failed", failure, in_command=True) from error
         notes = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
         if isinstance(error, expected):
             raise CommandError(f"{error}{notes}") from error
@@ -147,7 +143,7 @@ def is_of_project(error: BaseException | None) -> bool:
         files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
         if isinstance(error, SyntaxError) and error.filename:
             files.append(error.filename)
-        if any(not file.startswith(_foreign()) for file in files):
+        if not all(map(is_foreign, files)):
             return True
         error = error.__cause__
     return False

@@ -12,11 +12,18 @@ from __future__ import annotations
 
 import os
 import traceback
-from typing import IO, Any
+from functools import cache
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from webframe._lazy import LateModule
 from webframe.core.exceptions import WebframeError
+
+if TYPE_CHECKING:
+    import sysconfig
+else:
+    sysconfig = LateModule("sysconfig")
 
 # Frames below these places are how a module was reached, not where it went wrong.
 HIDDEN_FRAMES = ("<frozen importlib", os.path.dirname(__file__) + os.sep)
@@ -51,7 +58,7 @@ class UserCodeError(CommandError):
 
     def __init__(self, doing: str, error: BaseException, in_command: bool = False) -> None:
         """`in_command`: it was called by the command as a part of its work, as receivers and migrations are."""
-        super().__init__(f"{doing}: {type(error).__name__}: {error}")
+        super().__init__("\n".join([f"{doing}: {type(error).__name__}: {error}", *getattr(error, "__notes__", ())]))
         self.in_command = in_command
         self.traceback = format_user_traceback(error)
 
@@ -77,8 +84,22 @@ def is_hidden(filename: str) -> bool:
     return filename.startswith(HIDDEN_FRAMES)
 
 
+def is_foreign(filename: str) -> bool:
+    """Tell whether others have written a file: we, Python or an installed package. No frame of it is of the project."""
+    return filename.startswith(_foreign())
+
+
+@cache
+def _foreign() -> tuple[str, ...]:
+    folders = {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep, *folders, "<"
+
+
 def _hide_frames(captured: traceback.TracebackException) -> None:
-    captured.stack[:] = [frame for frame in captured.stack if not is_hidden(frame.filename)]
+    frames = [frame for frame in captured.stack if not is_hidden(frame.filename)]
+    of_project = [number for number, frame in enumerate(frames) if not is_foreign(frame.filename)]
+    # How their code was reached says nothing about it either.
+    captured.stack[:] = frames[of_project[0] if of_project else 0 :]
     for linked in (captured.__cause__, captured.__context__, *(captured.exceptions or ())):
         if linked is not None:
             _hide_frames(linked)

@@ -290,7 +290,9 @@ class Migrating:
             migration = self.progress.current
             if migration is not None and self.verbosity >= 1:
                 self.output.write("")  # ends the line of the migration
-            if isinstance(error, Error) and migration is not None and not self.fake_initial:
+            # What was done of it, as where nothing is taken back, may have made those tables itself.
+            is_first = not getattr(error, "done", None)
+            if isinstance(error, Error) and is_first and migration is not None and not self.fake_initial:
                 with contextlib.suppress(Exception):
                     if self.executor.detect_soft_applied(state, migration)[0]:
                         error.add_note("If the tables of this app were made without migrations, use --fake-initial.")
