@@ -348,5 +348,5 @@ def test_the_examples_of_the_docstrings_are_right() -> None:
     from webframe.test import timeline
 
     for module in (capture_module, __import__("sys").modules["webframe.test.mute"], timeline):
-        failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
+        failed, tried = doctest.testmod(module)
         assert (failed, tried > 0) == (0, True)

@@ -478,7 +478,7 @@ class TestMeta:
         assert names == ["RemoveIndex", "AddIndex"]
 
 
-class Known(models.Manager):  # type: ignore[type-arg]
+class Known(models.Manager):
     use_in_migrations = True
 
 

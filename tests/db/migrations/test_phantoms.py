@@ -36,7 +36,7 @@ class Encoder(json.JSONEncoder):
     pass
 
 
-class Known(models.Manager):  # type: ignore[type-arg]
+class Known(models.Manager):
     use_in_migrations = True
 
     def __init__(self, label: str) -> None:

@@ -31,7 +31,7 @@ def test_unique_constraints_that_make_no_sense_are_refused(keywords: Any, messag
 
 def test_a_check_needs_a_condition() -> None:
     with pytest.raises(TypeError, match="must be a Q"):
-        CheckConstraint(condition={"price__gte": 0}, name="x")  # type: ignore[arg-type]
+        CheckConstraint(condition={"price__gte": 0}, name="x")
     with pytest.raises(ValueError, match="needs a `name`"):
         CheckConstraint(condition=Q(price__gte=0), name="")
 
