@@ -41,6 +41,16 @@ def wsgi_app(manner: str, closed: list[str] | None = None) -> Callable[..., Iter
     return read
 
 
+class Broken(io.RawIOBase):
+    """A connection that fails in the midst of a body."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise ConnectionResetError("The client is gone.")
+
+
 def asgi_app(manner: str) -> Callable[..., Any]:
     """The same as an ASGI app."""
 
@@ -109,16 +119,41 @@ def test_a_body_that_is_cut_short_is_a_400_in_a_mounted_app(
 
 
 @manners
-def test_a_client_that_goes_while_a_mounted_wsgi_app_reads_is_no_error(
-    app: Webframe, asgi: Any, heard: Any, manner: str
+@kinds
+def test_a_client_that_goes_while_a_mounted_app_reads_is_no_error(
+    app: Webframe, wsgi: Any, asgi: Any, protocol: str, heard: Any, make: Callable[[str], Any], manner: str
 ) -> None:
-    app.mount("/legacy", wsgi_app(manner))
-    headers = [(b"host", b"testserver"), (b"content-length", b"10")]
-    messages = [{"type": "http.request", "body": b"abc", "more_body": True}, {"type": "http.disconnect"}]
-    exchange = asgi(app, "/legacy/", method="POST", headers=headers, messages=messages)
-    asyncio.run(exchange.run())
+    app.mount("/legacy", make(manner))
+    if protocol == "wsgi":
+        body = {"CONTENT_LENGTH": "10", "wsgi.input": io.BufferedReader(Broken())}
+        exchange = wsgi(app, "/legacy/", REQUEST_METHOD="POST", **body)
+        exchange.body()
+        exchange.close()
+    else:
+        headers = [(b"host", b"testserver"), (b"content-length", b"10")]
+        messages = [{"type": "http.request", "body": b"abc", "more_body": True}, {"type": "http.disconnect"}]
+        exchange = asgi(app, "/legacy/", method="POST", headers=headers, messages=messages)
+        asyncio.run(exchange.run())
     assert exchange.status == 400
     assert heard.counts == (1, 0, 1)
+
+
+def test_a_body_that_has_broken_off_does_not_look_complete_to_an_asgi_app_that_asks_again(
+    app: Webframe, asgi: Any
+) -> None:
+    told = []
+
+    async def insistent(scope: Any, receive: Any, send: Any) -> None:
+        for _ in range(3):
+            message = await receive()
+            told.append(message["type"])
+        raise LookupError("no body")
+
+    app.mount("/legacy", insistent)
+    headers = [(b"host", b"testserver"), (b"content-length", b"10")]
+    messages = [{"type": "http.request", "body": b"abc", "more_body": True}, {"type": "http.disconnect"}]
+    asyncio.run(asgi(app, "/legacy/", method="POST", headers=headers, messages=messages).run())
+    assert told == ["http.request", "http.disconnect", "http.disconnect"]
 
 
 def test_the_answer_of_a_mounted_app_that_is_not_given_is_closed(app: Webframe, client: Client) -> None:

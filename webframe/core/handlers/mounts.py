@@ -258,7 +258,7 @@ class _Conversation:
         self.is_complete = False
         self.failure: BaseException | None = None
         # Why the body of the request could not be read, if so: that comes before what the app made of it.
-        self.refusal: HTTPError | None = None
+        self.refusal: HTTPError | ClientDisconnected | None = None
 
     async def response(self) -> Response:
         """Start the app and wait for the beginning of its response."""
@@ -357,11 +357,13 @@ class _Conversation:
     async def _receive(self) -> MutableMapping[str, Any]:
         if self.body_sent:
             await self.gone.wait()
+        if self.body_sent or isinstance(self.refusal, ClientDisconnected):
             return {"type": "http.disconnect"}
         stream: Any = self.request.stream
         try:
             body = await stream.aread(64 * 1024)
-        except ClientDisconnected:
+        except ClientDisconnected as error:
+            self.refusal = error
             return {"type": "http.disconnect"}
         except HTTPError as error:
             self.refusal = error
