@@ -337,6 +337,16 @@ def test_a_request_whose_end_is_in_doubt_is_refused(wsgi_url: str, headers: byte
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize(("length", "told", "status"), [(b"4", 1, b"200"), (b"four", 0, b"400")])
+def test_a_client_that_asks_whether_to_go_on_is_told_once_and_not_when_it_is_refused(
+    wsgi_url: str, length: bytes, told: int, status: bytes
+) -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: " + length
+    answer = exchange(wsgi_url, head + b"\r\n\r\nbody")
+    assert answer.count(b"HTTP/1.1 100 Continue\r\n") == told
+    assert b"HTTP/1.1 " + status in answer
+
+
 @pytest.fixture(scope="module")
 def wsgi_url(folder_at: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of one WSGI server for all requests that are in doubt."""

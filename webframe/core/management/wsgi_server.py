@@ -99,6 +99,10 @@ class RequestHandler(WSGIRequestHandler):
             return True
         return False
 
+    def handle_expect_100(self) -> bool:
+        """Leave the answer to Expect to werkzeug, which gives it to requests that are not refused."""
+        return True
+
 
 class CountedRequestHandler(RequestHandler):
     """Counts the requests that a `Server` is answering."""
