@@ -90,7 +90,7 @@ class WebSocket:
         if message["type"] == "websocket.disconnect":
             self._gone(message)
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
-        await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw})
+        await self._say({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw})
         self.state = "open"
 
     async def receive(self) -> str | bytes:
@@ -117,11 +117,14 @@ class WebSocket:
         if farewell is not None:
             self._gone(farewell)
         kind = "text" if isinstance(message, str) else "bytes"
+        await self._say({"type": "websocket.send", kind: message})
+
+    async def _say(self, message: MutableMapping[str, Any]) -> None:
         try:
-            await self._send({"type": "websocket.send", kind: message})
+            await self._send(message)
         except (OSError, RuntimeError) as error:
             # uvloop has a RuntimeError for a connection that is closed, and servers have one for mistakes of the view.
-            if isinstance(error, OSError) or await self._inbox.last_word() or self.state != "open":
+            if isinstance(error, OSError) or await self._inbox.last_word() or self.state == "closed":
                 self.state = "closed"
                 raise ClientDisconnected("The WebSocket's client went away.") from error
             raise
