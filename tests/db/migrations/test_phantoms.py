@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from webframe.core import validators
 from webframe.db import models
 from webframe.db.migrations.comparing import alike, comparable, definition
 from webframe.db.migrations.state import ProjectState
-from webframe.db.models import F, Field, Q, Value, functions, validators
+from webframe.db.models import F, Field, Q, Value, functions
 
 from .states import Moment, detect, folded
 

@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webframe.core import validators
 from webframe.db import models
 from webframe.db.migrations.comparing import comparable
 from webframe.db.migrations.serializer import BaseSerializer, serialize
 from webframe.db.migrations.writer import MigrationWriter
-from webframe.db.models import F, Q, Value, functions, validators
+from webframe.db.models import F, Q, Value, functions
 
 
 class Size(models.TextChoices):

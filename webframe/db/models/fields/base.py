@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Never, Self, overload
 
 from webframe.apps.registry import apps
 from webframe.core.exceptions import FieldError, ValidationError
+from webframe.core.validators import EMPTY_VALUES
 from webframe.db.models.fields.arguments import unknown_arguments
 from webframe.db.models.fields.choices import Choosing
 from webframe.db.models.fields.defaults import DATABASE_DEFAULT as DATABASE_DEFAULT
 from webframe.db.models.fields.defaults import NOT_PROVIDED as NOT_PROVIDED
 from webframe.db.models.lookups import DEFAULT_LOOKUPS, RegisterLookupMixin
-from webframe.db.models.validators import EMPTY_VALUES
 
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from webframe._lazy import LateModule
+from webframe.core import validators
 from webframe.db.errors import DataError
-from webframe.db.models import validators
 from webframe.db.models.fields.base import Field, not_a
 from webframe.db.models.integers import INTEGER_LOOKUPS
 

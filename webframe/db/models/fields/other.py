@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
+from webframe.core import validators
 from webframe.core.exceptions import ValidationError
-from webframe.db.models import validators
 from webframe.db.models.fields.base import Field
 
 if TYPE_CHECKING:

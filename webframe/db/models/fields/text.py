@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from webframe._lazy import LateModule
-from webframe.db.models import validators
+from webframe.core import validators
 from webframe.db.models.fields.base import Field
 
 if TYPE_CHECKING:

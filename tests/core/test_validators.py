@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from webframe.core import validators
 from webframe.core.exceptions import ValidationError
-from webframe.db.models import validators
 
 
 @pytest.mark.parametrize(
