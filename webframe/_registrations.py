@@ -122,6 +122,15 @@ class Registration:
         own = self.hold_sender()
         return own is sender or (self.include_subclasses and any(base is own for base in ancestors_of(sender)))
 
+    def __getitem__(self, place: Any) -> Any:
+        """The parts that an entry of `signal.receivers` has in Django 6, a tuple there: code of others reads them so.
+
+        The key; the receiver, or the weak reference to it; the reference to the sender, or None; whether it is async.
+        """
+        receiver = self.hold_receiver if self.weak else self.receiver
+        sender = None if self.key[1] == EVERYONE else self.hold_sender
+        return (self.key, receiver, sender, self.is_async)[place]
+
     def __repr__(self) -> str:
         receiver = self.receiver
         name = "a receiver that is gone" if receiver is None else name_of(receiver)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
@@ -131,3 +132,27 @@ def test_assigning_during_a_sending_takes_effect_the_next_time(signal):
     signal.connect(first)
     assert responses(signal.send(Sender)) == [None, 1]
     assert signal.send(Sender) == []
+
+
+def test_an_entry_can_be_read_as_the_tuple_that_it_is_in_django(signal):
+    def strong(sender, **kwargs): ...
+
+    signal.connect(first, sender=Sender)
+    signal.connect(strong, weak=False, dispatch_uid="uid")
+    of_one, of_all = signal.receivers
+    assert of_one[0] == (id(first), id(Sender)) and of_all[0] == ("uid", id(None))
+    assert isinstance(of_one[1], weakref.ref) and of_one[1]() is first
+    assert of_all[1] is strong
+    assert [entry[0] for entry in signal.receivers if entry[0][1] == id(Sender)] == [of_one[0]]
+    lookup_key, reference, sender, is_async = of_one
+    assert (lookup_key, reference(), sender(), is_async) == (of_one[0], first, Sender, False)
+    assert of_all[2:] == (None, False)
+
+
+def test_a_method_among_the_entries_is_given_by_calling_the_entrys_second_part(signal):
+    class Search:
+        def index(self, sender, **kwargs): ...
+
+    search = Search()
+    signal.connect(search.index)
+    assert signal.receivers[0][1]() == search.index
