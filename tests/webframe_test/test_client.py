@@ -490,3 +490,44 @@ def test_transports_can_be_mounted_in_clients_of_httpx(app: Webframe) -> None:
     mounts: Any = {"all://testserver": WSGITransport(app), "all://localhost": LoopTransport(ASGITransport(other))}
     with httpx.Client(mounts=mounts, trust_env=False) as client:
         assert [client.get(f"http://{host}/").text for host in ("testserver", "localhost")] == ["testserver", "other"]
+
+
+@pytest.mark.parametrize("name", ["raise_app_exceptions", "raise_request_exception"])
+def test_whether_errors_are_raised_can_be_changed_later(app: Webframe, protocol: str, name: str) -> None:
+    @both(app, "/")
+    def fail(request: Request) -> str:
+        raise Broken
+
+    client = Client(app, protocol=protocol)
+    setattr(client, name, False)
+    assert client.get("/").status_code == 500 and getattr(client, name) is False
+    setattr(client, name, True)
+    with pytest.raises(Broken):
+        client.get("/")
+
+
+async def test_whether_errors_are_raised_can_be_changed_later_for_async_clients_too(app: Webframe) -> None:
+    @app.get("/")
+    def fail(request: Request) -> str:
+        raise Broken
+
+    client = AsyncClient(app)
+    client.raise_request_exception = False
+    assert (await client.get("/")).status_code == 500
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda client: client.get("/", {"page": 2}), r"not \{'page': 2\} behind it. Say params="),
+        (lambda client: client.post("/", {"a": "1"}), "Say data= for a form, json= for JSON"),
+        (lambda client: client.post("/", data={}, follow=True), "has no argument 'follow'.*Say follow_redirects=True"),
+        (lambda client: client.put("/", content_type="text/plain"), 'Say headers={"Content-Type": ...}'),
+        (lambda client: client.get("/", HTTP_X_FORWARDED_FOR="::1"), 'Say headers={"X-Forwarded-For": ...}'),
+        (lambda client: client.get("/", folow_redirects=True), "Say one of .*follow_redirects"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_arguments_of_djangos_client_are_refused_with_what_to_write_instead(kind, call, message) -> None:
+    with pytest.raises(TypeError, match=message):
+        call(kind(Webframe("notes")))

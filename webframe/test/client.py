@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from webframe.test._httpx import httpx
+from webframe.test.arguments import told_apart
 from webframe.test.asgi_transport import ASGITransport, LoopTransport
 from webframe.test.lifespan import PATIENCE, found_app
 from webframe.test.recording import ContextList, Recording
@@ -68,7 +69,25 @@ if TYPE_CHECKING:
     ) -> Callable[Concatenate[Any, P], _AsyncGeneratorContextManager[ClientResponse, None]]: ...
 
 
-class Client(httpx.Client):
+class _Raising:
+    """Whether a client raises what nobody handled can be changed at any time, under Django's name too."""
+
+    # What calls the app.
+    _caller: ASGITransport | WSGITransport
+
+    @property
+    def raise_app_exceptions(self) -> bool:
+        """Whether an error that nobody handled is raised in the test."""
+        return self._caller.raise_app_exceptions
+
+    @raise_app_exceptions.setter
+    def raise_app_exceptions(self, value: bool) -> None:
+        self._caller.raise_app_exceptions = value
+
+    raise_request_exception = raise_app_exceptions
+
+
+class Client(_Raising, httpx.Client):
     """An httpx client that talks to an app under WSGI, or under ASGI with ``protocol="asgi"``.
 
     Without an app it talks to the one that the command `webframe` finds. In a
@@ -91,8 +110,13 @@ class Client(httpx.Client):
         self.app = found_app() if app is None else app
         self.protocol = protocol
         same: dict[str, Any] = {"raise_app_exceptions": raise_app_exceptions, "lifespan": lifespan}
-        self._asgi: ASGITransport | None = ASGITransport(self.app, **same) if protocol == "asgi" else None
-        transport = LoopTransport(self._asgi) if self._asgi else WSGITransport(self.app, **same)
+        transport: httpx.BaseTransport
+        self._asgi: ASGITransport | None = None
+        if protocol == "asgi":
+            self._caller = self._asgi = ASGITransport(self.app, **same)
+            transport = LoopTransport(self._asgi)
+        else:
+            self._caller = transport = WSGITransport(self.app, **same)
         super().__init__(transport=transport, **{"base_url": BASE_URL, **options})
 
     def websocket_connect(
@@ -119,12 +143,19 @@ class Client(httpx.Client):
         delete = _plain(httpx.Client.delete)
         stream = _plain_stream(httpx.Client.stream)
     else:
+        get = told_apart(httpx.Client.get)
+        head = told_apart(httpx.Client.head)
+        options = told_apart(httpx.Client.options)
+        post = told_apart(httpx.Client.post)
+        put = told_apart(httpx.Client.put)
+        patch = told_apart(httpx.Client.patch)
+        delete = told_apart(httpx.Client.delete)
 
         def send(self, request: httpx.Request, **options: Any) -> ClientResponse:
             return _marked(super().send(request, **options), self)
 
 
-class AsyncClient(httpx.AsyncClient):
+class AsyncClient(_Raising, httpx.AsyncClient):
     """An async httpx client that talks to an app under ASGI, in the test's own event loop; else like `Client`."""
 
     def __init__(
@@ -137,6 +168,7 @@ class AsyncClient(httpx.AsyncClient):
     ) -> None:
         self.app = found_app() if app is None else app
         self._asgi = ASGITransport(self.app, raise_app_exceptions=raise_app_exceptions, lifespan=lifespan)
+        self._caller = self._asgi
         super().__init__(transport=self._asgi, **{"base_url": BASE_URL, **options})
 
     def websocket_connect(
@@ -157,6 +189,13 @@ class AsyncClient(httpx.AsyncClient):
         delete = _async(httpx.AsyncClient.delete)
         stream = _async_stream(httpx.AsyncClient.stream)
     else:
+        get = told_apart(httpx.AsyncClient.get)
+        head = told_apart(httpx.AsyncClient.head)
+        options = told_apart(httpx.AsyncClient.options)
+        post = told_apart(httpx.AsyncClient.post)
+        put = told_apart(httpx.AsyncClient.put)
+        patch = told_apart(httpx.AsyncClient.patch)
+        delete = told_apart(httpx.AsyncClient.delete)
 
         async def send(self, request: httpx.Request, **options: Any) -> ClientResponse:
             return _marked(await super().send(request, **options), self)
