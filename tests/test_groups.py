@@ -737,6 +737,9 @@ def test_one_view_may_have_several_rules(app: Webframe, client: Client) -> None:
     assert app.url_for("page", n=1) == "/page"
 
 
+def print_nothing() -> None: ...
+
+
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
@@ -760,6 +763,8 @@ def test_one_view_may_have_several_rules(app: Webframe, client: Client) -> None:
         (lambda app: app.mount("/x", echo_wsgi, protocol="rsgi"), "rsgi"),
         (lambda app: app.middleware(lambda request: None), "generator"),
         (lambda app: app.errorhandler(404)(42), "42"),
+        (lambda app: app.errorhandler(404)(lambda error: "x"), "two arguments, the request and the error"),
+        (lambda app: app.group("/x").errorhandler(KeyError)(print_nothing), "print_nothing.* must take two"),
     ],
 )
 def test_a_mistake_is_refused_where_it_is_made(app: Webframe, mistake: Callable[[Webframe], Any], message: str) -> None:

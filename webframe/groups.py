@@ -211,6 +211,7 @@ class Group:
 
         def register(function: F) -> F:
             handler = checked(function, "an error handler")
+            _check_takes_error(handler)
             self._error_handlers[code_or_exception] = handler
             twin = _twin_of(code_or_exception)
             if twin is not None:
@@ -451,6 +452,20 @@ def _check_takes(view: Callable[..., Any], route: Route, rule: str) -> None:
         raise ImproperlyConfigured(
             f"The view {_where(view)}{signature} does not take {missing[0]!r}, which is in its rule {rule!r}."
         )
+
+
+def _check_takes_error(handler: Callable[..., Any]) -> None:
+    """Refuse an error handler that could not be called: that would show only where there is an error already."""
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):
+        return  # of some builtins it cannot be known
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        raise ImproperlyConfigured(
+            f"The error handler {_where(handler)}{signature} must take two arguments, the request and the error."
+        ) from None
 
 
 _VARIABLE = late_pattern(r"<(?:[^<>]*:)?([^<>:]+)>")
