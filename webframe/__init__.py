@@ -42,5 +42,33 @@ _HOMES = {
     "url_for": ".app",
 }
 
+# What Flask and Django have under names that we have not.
+_INSTEAD = {
+    "Blueprint": 'Group("/prefix", name="cart")',
+    "Flask": "Webframe",
+    "HttpRequest": "Request",
+    "HttpResponse": "Response",
+    "HttpResponseRedirect": "redirect()",
+    "JsonResponse": "JSONResponse, or return the dict",
+    "StreamingHttpResponse": "StreamingResponse, or return the generator",
+    "current_app": "the app itself, or settings of webframe.conf",
+    "flash": "a cookie or a row of your own; there are no sessions in this version",
+    "g": "attributes of the request: request.user = ...",
+    "get_list_or_404": "a queryset and abort(404)",
+    "get_object_or_404": "Note.objects.get_or_404(pk=1)",
+    "include": "app.include(group)",
+    "jsonify": "JSONResponse, or return the dict",
+    "make_response": "Response, or make_response of webframe.http.response",
+    "path": '@app.route("/notes/<int:pk>", name="note")',
+    "render_template": 'render("note.html", note=note)',
+    "render_template_string": "render_string of webframe.template",
+    "request": "the view's first parameter, or current_request.get()",
+    "reverse": "app.url_for(), or url_for() where there is a request",
+    "send_file": "FileResponse",
+    "send_from_directory": "static_view of webframe.static",
+    "session": "a cookie or a row of your own; there are no sessions in this version",
+    "stream_with_context": "StreamingResponse",
+}
+
 __all__ = list(_HOMES)
-__getattr__, __dir__ = lazy_door(__name__, _HOMES)
+__getattr__, __dir__ = lazy_door(__name__, _HOMES, _INSTEAD)

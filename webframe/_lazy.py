@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_door(
+    package: str, homes: Mapping[str, str], instead: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Give a package the `__getattr__` and `__dir__` of a lazy door.
 
     `homes` maps each public name to the module it lives in, relative to the
     package: ``{"Webframe": ".app"}``; no home means that it is a module of the
     package itself. A name found once is kept in the package. A name may be that
     of the module it lives in: the package then shows the name, not the module.
+    `instead` says what to write in place of names that people look for and do not find here.
     """
     for name, home in homes.items():
         if home == f".{name}":
@@ -32,6 +35,9 @@ def lazy_door(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], A
         try:
             home = homes[name]
         except KeyError:
+            if instead and name in instead:
+                # Of an AttributeError `from package import name` would say no more than that there is no such name.
+                raise ImportError(f"{package} has no {name!r}. Write {instead[name]}.", name=package) from None
             raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
         from importlib import import_module
 

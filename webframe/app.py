@@ -153,6 +153,11 @@ class Webframe(Group, ServedBothWays):
 
     _mounted_in: tuple[Webframe, str] | None = None
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _REFUSED:
+            getattr(self, name)  # raises the error that says what to write
+        super().__setattr__(name, value)
+
     def routes(self) -> list[routing.RouteInfo]:
         """Every route, those of mounted apps not included, in the order of registration."""
         return list(self._table().router.routes())
@@ -256,6 +261,9 @@ def url_for(name: str, /, **values: Any) -> str:
 
 
 _all_apps: weakref.WeakSet[Webframe] = weakref.WeakSet()
+
+# What does something in Flask when it is assigned, and would do nothing here without a word.
+_REFUSED = frozenset({"debug", "secret_key", "testing", "wsgi_app"})
 
 
 def _settings_changed(sender: Any, **kwargs: Any) -> None:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     from werkzeug import exceptions
 
-    from webframe import routing, views
+    from webframe import _instead, routing, views
     from webframe import static as static_files
     from webframe.core.handlers import endpoints, mounts
     from webframe.http import limits as http_limits
 else:
     dataclasses = LateModule("dataclasses")
+    _instead = LateModule("webframe._instead")
     exceptions = LateModule("werkzeug.exceptions")
     routing = LateModule("webframe.routing")
     views = LateModule("webframe.views")
@@ -376,6 +377,13 @@ class Group:
 
     def __repr__(self) -> str:
         return f"<Group {self.prefix or '/'}>"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            if name in _instead.GROUP:
+                raise _instead.hint(self, name, _instead.GROUP)
+            return object.__getattribute__(self, name)  # the error that there is without this method
 
 
 def checked(function: F, what: str) -> F:

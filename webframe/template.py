@@ -28,7 +28,7 @@ from difflib import get_close_matches
 from functools import cache, lru_cache
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Never, TypeVar, cast, overload
 
 import jinja2
 from jinja2.defaults import DEFAULT_NAMESPACE
@@ -123,16 +123,20 @@ context_processors: list[ContextProcessor] = []
 extensions: list[str | type[jinja2.ext.Extension]] = []
 
 
-def render(name: str | Sequence[str], /, **context: Any) -> str:
+def render(name: str | Sequence[str], /, *more: Never, **context: Any) -> str:
     """Render a template, or the first of several that exists, and return the text.
 
     Raises `TemplateNotFound` when none of them exists.
     """
+    if more:
+        raise _too_many("render()", name, more)
     return get_template(name).render(_complete(context))
 
 
-async def arender(name: str | Sequence[str], /, **context: Any) -> str:
+async def arender(name: str | Sequence[str], /, *more: Never, **context: Any) -> str:
     """Like `render`, for use in async code: awaits what the template calls."""
+    if more:
+        raise _too_many("arender()", name, more)
     return await get_template(name, is_async=True).render_async(_complete(context))
 
 
@@ -410,6 +414,15 @@ def _complete(context: MutableMapping[str, Any]) -> Mapping[str, Any]:
         complete.update(processor(request))
     complete.update(context)
     return complete
+
+
+def _too_many(function: str, name: object, more: tuple[object, ...]) -> TypeError:
+    """The error for what is given as to Django's `render`: the request, the name, the context as a dictionary."""
+    template = next((one for one in (name, *more) if isinstance(one, str)), "note.html")
+    return TypeError(
+        f"{function} takes the name of a template, and its context as keywords, not {more[0]!r}. "
+        f"Write {function[:-1]}{template!r}, note=note), or **context for a dictionary; the request is there anyway."
+    )
 
 
 def _gather(pieces: Iterable[str]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.utils import get_host
 from werkzeug.wrappers import Request as WerkzeugRequest
 
+from webframe._lazy import LateModule
 from webframe.conf import settings
 from webframe.core.exceptions import HTTPError
 from webframe.http import hosts
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.datastructures import Headers
+
+    from webframe import _instead
+else:
+    _instead = LateModule("webframe._instead")
 
 
 @all_lazy
@@ -463,8 +468,14 @@ class Request(WerkzeugRequest):
 
         return cast(IO[bytes], SpooledTemporaryFile(max_size=self.limits.spool_size, mode="rb+"))
 
-    if not TYPE_CHECKING:  # the overloads of the base class describe it
+    if not TYPE_CHECKING:
 
+        def __getattr__(self, name):
+            if name in _instead.REQUEST:
+                raise _instead.hint(self, name, _instead.REQUEST)
+            return object.__getattribute__(self, name)  # the error that there is without this method
+
+        # The overloads of the base class describe it.
         def get_json(self, force=False, silent=False, cache=True):
             if self.content_type != "application/json" or not cache or "_cached_json" in self.__dict__:
                 return super().get_json(force, silent, cache)
