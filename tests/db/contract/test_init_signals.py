@@ -125,6 +125,20 @@ def test_refresh_from_db_builds_a_second_instance(log):
     assert log[0].instance is not author
 
 
+def test_a_receiver_may_ask_for_a_field_that_was_not_loaded():
+    author = Author.objects.create(name="Eco", age=84)
+    seen = []
+
+    def remember(sender, instance, **kwargs):
+        seen.append(instance.name)
+
+    with post_init.connected_to(remember, sender=Author):
+        author.refresh_from_db(fields=["age"])
+        Author.objects.only("age").get()
+        Author.objects.defer("name").get()
+    assert set(seen) == {"Eco"}
+
+
 def test_rows_in_the_middle_are_built_by_add(log):
     pizza, topping = Pizza.objects.create(name="Margherita"), Topping.objects.create(name="basil")
     log.listen(pre_init, post_init, sender=Pizza.toppings.through)

@@ -130,7 +130,8 @@ class Loading:
             if link is not None and link is not field and link.attname in self.__dict__:
                 value = self.__dict__[name] = self.__dict__[link.attname]
                 return value
-        if field is meta.pk or is_adding(self):
+        # Receivers of post_init find rows in the state of new objects; the key tells that there is a row to ask for.
+        if field is meta.pk or (is_adding(self) and self.__dict__.get(meta.pk.attname) is None):
             raise AttributeError(f"This {meta.object_name!r} object has no {name!r} yet.", name=name, obj=self)
         self.refresh_from_db(fields=[name])
         return self.__dict__[name]
