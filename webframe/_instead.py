@@ -59,6 +59,18 @@ REQUEST = {
     "user": "middleware that sets it: request.user = ...",
 }
 
+# Settings that protect or route a project of Django's, and would do nothing here without a word.
+SETTINGS = {
+    "DATA_UPLOAD_MAX_MEMORY_SIZE": "MAX_CONTENT_LENGTH",
+    "MIDDLEWARE": "app.middleware(function), once for each",
+    "ROOT_URLCONF": "app.include(group), or routes of the app",
+    "SECURE_HSTS_SECONDS": "middleware that sets the header",
+    "SECURE_PROXY_SSL_HEADER": "TRUSTED_PROXIES",
+    "SECURE_SSL_REDIRECT": "middleware that redirects",
+    "TEMPLATES": "TEMPLATE_DIRS",
+    "USE_X_FORWARDED_HOST": "TRUSTED_PROXIES",
+}
+
 
 def hint(owner: object, name: str, instead: Mapping[str, str]) -> AttributeError:
     """The error for a name in one of these tables."""

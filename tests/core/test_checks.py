@@ -154,6 +154,13 @@ def test_a_name_that_is_nearly_one_of_ours_is_pointed_out():
     assert (message.id, message.obj, message.hint) == ("settings.W001", "ALLOWED_HOST", "Did you mean ALLOWED_HOSTS?")
 
 
+def test_a_setting_that_does_something_in_django_and_nothing_here_is_pointed_out():
+    with override_settings(MIDDLEWARE=["shop.middleware.Members"], SECURE_SSL_REDIRECT=False, CACHES={"default": {}}):
+        (message,) = run_checks(["settings"])
+    assert (message.id, message.obj) == ("settings.W002", "MIDDLEWARE")
+    assert message.hint == "Write app.middleware(function), once for each."
+
+
 def test_a_time_zone_that_does_not_exist_is_an_error():
     with override_settings(TIME_ZONE="Europe/Romme"):
         (message,) = run_checks(["settings"])

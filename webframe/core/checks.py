@@ -13,12 +13,18 @@ the file that owns what it looks at; those on settings as such are here::
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
+from webframe._lazy import LateModule
 from webframe.apps.config import AppConfig, ImplicitAppConfig, how_to_install
 from webframe.apps.registry import apps
 from webframe.conf import close_match, defaults, settings
 from webframe.environment import is_setting_name
+
+if TYPE_CHECKING:
+    from webframe import _instead
+else:
+    _instead = LateModule("webframe._instead")
 
 # The numbers that logging gives to these words.
 DEBUG = 10
@@ -211,6 +217,16 @@ def settings_are_spelt_right(**kwargs: Any) -> list[CheckMessage]:
                     Warning("webframe knows no such setting.", hint=hint.strip(), obj=name, id="settings.W001")
                 )
     return found
+
+
+@register("settings")
+def settings_have_an_effect(**kwargs: Any) -> list[CheckMessage]:
+    """settings.W002: a setting means something to Django and nothing to us."""
+    return [
+        Warning("Nothing here reads this setting of Django's.", hint=f"Write {instead}.", obj=name, id="settings.W002")
+        for name, instead in _instead.SETTINGS.items()
+        if getattr(settings, name, None)
+    ]
 
 
 @register("settings")
