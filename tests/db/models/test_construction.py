@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import threading
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from webframe.db import models, router
 from webframe.db.models import Value
 from webframe.db.models.functions import Upper
-from webframe.db.models.signals import post_init, post_save, pre_init, pre_save
+from webframe.db.models.signals import class_prepared, post_init, post_save, pre_init, pre_save
 
 
 @pytest.fixture
@@ -468,3 +469,98 @@ def test_create_asks_the_metaclass_that_makes_instances(define, create_tables):
     Thing.objects.create(name="a")
     Thing.objects.create(name="b")
     assert Counting.made == 2
+
+
+# --- constructors that take the place of ours later, as libraries have them that watch instances ----------------------
+
+
+def watch(model, seen):
+    """Give a model another constructor in the way of a decorator."""
+    former = model.__init__
+
+    @functools.wraps(former)
+    def watched(self, *args, **kwargs):
+        former(self, *args, **kwargs)
+        seen.append(self.name)
+
+    model.__init__ = watched
+    return former
+
+
+def test_a_constructor_that_comes_later_is_called_for_rows_as_well(Cake):
+    Cake.objects.create(name="a")
+    assert Cake.objects.get().name == "a"
+    seen = []
+    watch(Cake, seen)
+    Cake(name="b"), Cake.objects.create(name="c"), list(Cake.objects.all()), Cake.objects.only("name").first()
+    assert seen == ["b", "c", "a", "c", "a"]
+
+
+def test_a_constructor_that_comes_later_stays_whoever_listens(Cake):
+    seen, heard = [], []
+
+    def hear(instance, **kwargs):
+        heard.append(instance.name)
+
+    watch(Cake, seen)
+    post_init.connect(hear, sender=Cake)
+    Cake(name="a")
+    post_init.disconnect(hear, sender=Cake)
+    Cake(name="b")
+    assert (seen, heard) == (["a", "b"], ["a"])
+
+
+def test_listeners_are_told_once_whatever_was_kept_of_the_former_constructor(Cake):
+    seen, heard = [], []
+
+    def hear(instance, **kwargs):
+        heard.append(instance.name)
+
+    quick = Cake.__init__
+    post_init.connect(hear, sender=Cake)
+    watch(Cake, seen)
+    Cake.__init__ = lambda self, *args, **kwargs: quick(self, *args, **kwargs)
+    Cake(name="a")
+    assert (seen, heard) == ([], ["a"])
+
+
+def test_heirs_have_the_constructor_that_their_parent_got_later(Cake, define):
+    Tart = define("Tart", Cake, fruit=models.CharField(max_length=9))
+    assert Tart(name="a", fruit="plum").fruit == "plum"
+    seen = []
+    former = watch(Cake, seen)
+    tart = Tart(name="b", fruit="pear")
+    assert (seen, tart.fruit) == (["b"], "pear")
+    Cake.__init__ = former
+    assert (Tart(name="c", fruit="fig").fruit, Cake(name="d").name, seen) == ("fig", "d", ["b"])
+
+
+def test_a_constructor_may_come_when_the_class_is_prepared(define):
+    seen = []
+
+    def prepare(sender, **kwargs):
+        if sender.__name__ == "Pie":
+            watch(sender, seen)
+
+    class_prepared.connect(prepare)
+    Pie = define("Pie", name=models.CharField(max_length=9), size=models.IntegerField(default=3))
+    class_prepared.disconnect(prepare)
+    models.IntegerField(default=4).contribute_to_class(Pie, "height")
+    pie = Pie(name="a", height=5)
+    assert (seen, pie.size, pie.height) == (["a"], 3, 5)
+
+
+def test_from_db_may_be_exchanged_later(Cake, monkeypatch):
+    Cake.objects.create(name="a")
+    assert Cake.objects.get().name == "a"
+    former = Cake.from_db.__func__
+
+    def from_db(cls, db, field_names, values):
+        made = former(cls, db, field_names, values)
+        made.came_from = db
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cake, "from_db", classmethod(from_db))
+        assert Cake.objects.get().came_from == "default"
+    assert not hasattr(Cake.objects.get(), "came_from")

@@ -25,7 +25,15 @@ from webframe.db.errors import ObjectNotUpdated
 from webframe.db.models.checks import messages_about
 from webframe.db.models.clashes import refuse_clashing_fields, refuse_needed_name
 from webframe.db.models.conditions import Q
-from webframe.db.models.construction import build, complete, general_init, refuse_instances
+from webframe.db.models.construction import (
+    DECIDING,
+    build,
+    complete,
+    exchange,
+    general_init,
+    is_ours,
+    refuse_instances,
+)
 from webframe.db.models.deletion import CASCADE, Collector
 from webframe.db.models.exceptions import add_exceptions
 from webframe.db.models.fields.numbers import BigAutoField
@@ -72,6 +80,18 @@ class ModelBase(type):
         _prepare(model)
         model._meta.apps.register_model(model._meta.app_label, model, partial(emit, class_prepared, model))
         return model
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name in DECIDING:
+            exchange(cls, partial(super().__setattr__, name, value))
+        else:
+            super().__setattr__(name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        if name in DECIDING:
+            exchange(cls, partial(super().__delattr__, name))
+        else:
+            super().__delattr__(name)
 
     def add_to_class(cls, name: str, value: Any) -> None:
         """Set an attribute; what has a `contribute_to_class`, as fields and managers do, does that itself."""
@@ -233,7 +253,7 @@ def _finish_abstract(model: Any, own_meta: Any) -> None:
     # Whoever inherits this Meta does not become abstract by that.
     own_meta.abstract = False
     model.Meta = own_meta
-    if getattr(model.__init__, "is_generated", False):
+    if is_ours(model.__init__):
         model.__init__ = general_init
 
 

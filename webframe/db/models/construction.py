@@ -11,7 +11,8 @@ All of it is made when somebody looks at `__init__`: many a program defines
 models and makes no instance.
 
 A class that has an `__init__` of its own keeps it; what it calls by `super()`
-is `fill` or `construct`.
+is `fill` or `construct`. So does one that somebody gives another `__init__` later,
+as libraries do that watch instances; what that calls is the one it took the place of.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 
 from webframe.conf import close_match
 from webframe.core.exceptions import FieldDoesNotExist
+from webframe.db.models.options import forget_questions
 from webframe.db.models.sending import emit
 from webframe.db.models.signals import post_init, pre_init
 from webframe.db.models.state import DEFERRED
@@ -43,13 +45,14 @@ MISSING = _Missing()
 _models: weakref.WeakSet[type[Any]] = weakref.WeakSet()
 _deciding = threading.RLock()
 
+# The constructors that were generated, or call one that was. A mark on them would be copied by functools.wraps.
+_ours: weakref.WeakSet[Callable[..., None]] = weakref.WeakSet()
+
 
 class LateConstructor:
     """Stands for the `__init__` of a model until somebody looks at it."""
 
     __slots__ = ("model",)
-
-    is_generated = True
 
     def __init__(self, model: type[Any]) -> None:
         self.model = model
@@ -65,7 +68,7 @@ def build(model: type[Any]) -> None:
         _models.discard(model)
         model._meta.forget_constructors()
         if _behind_own_init(model) is None and not getattr(vars(model).get("__init__"), "is_guarded", False):
-            model.__init__ = LateConstructor(model)
+            _put(model, LateConstructor(model))
         else:
             complete(model)  # what is called by super() has to be seen to now
 
@@ -91,6 +94,49 @@ def complete(model: type[Any]) -> None:
         _decide(model)
 
 
+# What decides how instances are made: when one of these attributes of a model is exchanged, so is the constructor.
+DECIDING = frozenset({"__init__", "__new__", "__setattr__", "from_db"})
+
+
+def exchange(model: type[Any], change: Callable[[], None]) -> None:
+    """Let one of the `DECIDING` attributes of a model be exchanged, also for the models that inherit it."""
+    with _deciding:
+        quick = vars(model._meta).get("quick") if "_meta" in vars(model) else None
+        if quick is not None:
+            _redirect(quick)
+        change()
+        _decide_anew(model)
+        forget_questions()
+
+
+def _redirect(quick: Any) -> None:
+    """Let the quick constructor do what the general one does: who exchanges it may have kept it, to call it."""
+    quick.__code__ = _redirected.__code__
+    quick.__defaults__ = quick.__kwdefaults__ = None
+
+
+def _redirected(self: Any, /, *args: Any, **kwargs: Any) -> None:
+    type(self)._meta.construct(self, *args, **kwargs)
+
+
+def _decide_anew(model: type[Any]) -> None:
+    if "_meta" in vars(model) and model._meta.rebuild is not None:
+        model._meta.rebuild()
+    for heir in type.__subclasses__(model):
+        if is_ours(vars(heir).get("__init__")):
+            type.__delattr__(heir, "__init__")
+        _decide_anew(heir)
+
+
+def is_ours(init: Any) -> bool:
+    """Whether a constructor was generated, or will be."""
+    return isinstance(init, LateConstructor) or (inspect.isfunction(init) and init in _ours)
+
+
+def _put(model: type[Any], init: Any) -> None:
+    type.__setattr__(model, "__init__", init)
+
+
 def _behind_own_init(model: type[Any]) -> list[type[Any]] | None:
     """None if nobody wrote a constructor for a model; else the ancestors whose generated one that may call."""
     shadowed: list[type[Any]] = []
@@ -99,7 +145,7 @@ def _behind_own_init(model: type[Any]) -> list[type[Any]] | None:
         init = vars(cls).get("__init__")
         if init is general_init:
             break
-        if getattr(init, "is_generated", False):
+        if is_ours(init):
             if own:
                 shadowed.append(cls)
             elif cls is not model:
@@ -142,11 +188,12 @@ def _decide(model: type[Any]) -> None:
     if heard is not getattr(meta.construct, "is_announced", False):
         meta.construct = _announced(model) if heard else meta.fill
     if meta.quick is None:
+        meta.init = meta.construct
         return
     meta.init = meta.construct if heard else meta.quick
     former = vars(model).get("__init__")
     if former is not meta.init and not getattr(former, "is_guarded", False):
-        model.__init__ = meta.init
+        _put(model, meta.init)
 
 
 def _decide_all() -> None:
@@ -164,6 +211,9 @@ def _announced(model: type[Any]) -> Callable[..., None]:
     meta = model._meta
 
     def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        if type(self) is not model:
+            type(self)._meta.construct(self, *args, **kwargs)
+            return
         # Receivers may change both, and hear as `kwargs` the very dictionary that the values are taken out of.
         given = list(args)
         emit(pre_init, model, args=given, kwargs=kwargs)
@@ -172,7 +222,8 @@ def _announced(model: type[Any]) -> Callable[..., None]:
         emit(post_init, model, instance=self)
 
     update_wrapper(__init__, meta.fill)
-    __init__.is_announced = __init__.is_generated = True  # type: ignore[attr-defined]
+    __init__.is_announced = True  # type: ignore[attr-defined]
+    _ours.add(__init__)
     return __init__
 
 
@@ -190,8 +241,9 @@ def _guard(ancestor: type[Any]) -> None:
             type(self)._meta.construct(self, *args, **kwargs)
 
     update_wrapper(__init__, former)
-    __init__.is_generated = __init__.is_guarded = True  # type: ignore[attr-defined]
-    ancestor.__init__ = __init__
+    __init__.is_guarded = True  # type: ignore[attr-defined]
+    _ours.add(__init__)
+    _put(ancestor, __init__)
 
 
 # --- generated code ---------------------------------------------------------------------------------------------
@@ -221,7 +273,7 @@ def _generated(model: type[Any], deferred: bool) -> Callable[..., None]:
     positional, by_keyword = code.positional, code.by_keyword
     parameters = [code.this, "/", *positional, *(["*", *by_keyword] if by_keyword else []), f"**{code.rest}"]
     made = code.function("__init__", parameters, code.lines)
-    made.is_generated = True  # type: ignore[attr-defined]
+    _ours.add(made)
     return made
 
 
