@@ -63,8 +63,17 @@ class TableState:
             fields = tuple(_plain(each) if each.primary_key and each.name != former else each for each in fields)
         if old is None:
             return replace(self, fields=(*fields, new))
-        fields = tuple(new if each.name == old.name else each for each in fields)
+        fields = tuple(new if each.name == old.name else self._following(each, old.name, new) for each in fields)
         return replace(self, fields=fields, aliases={**self.aliases, old.name: new})
+
+    def _following(self, each: Any, name: str, new: Any) -> Any:
+        """A field, pointing to `new` if it points to the field `name` of this table, be it by way of other tables."""
+        if not each.is_relation:
+            return each
+        target = each.target_field
+        is_own = target.model._meta.concrete_model is self.model._meta.concrete_model
+        now = new if is_own and target.name == name else self._following(target, name, new)
+        return each if now is target else each.pointing_to(now)
 
     def without_field(self, old: Any) -> TableState:
         """The same without a field, and without what Meta says of it."""

@@ -184,6 +184,33 @@ class TestAlterField:
         history.model("Topping").objects.create(name="basil", on=margherita).more.add(margherita)
         round_trip(history, AlterField("Pizza", "code", models.CharField(max_length=9, primary_key=True)))
 
+    @pytest.mark.parametrize("constrained", [True, False])
+    def test_the_key_of_a_tree_with_what_refers_to_it(self, history: History, constrained: bool) -> None:
+        above = models.ForeignKey("self", CASCADE, null=True, db_constraint=constrained, related_name="+")
+        history.do(
+            CreateModel("Pizza", [("id", models.AutoField(primary_key=True)), ("above", above)]),
+            CreateModel(
+                "Calzone",
+                [("pizza_ptr", models.OneToOneField("shop.pizza", CASCADE, primary_key=True, parent_link=True))],
+                bases=("shop.pizza",),
+            ),
+            AddField("Pizza", "folded", models.ForeignKey("shop.calzone", CASCADE, null=True, related_name="+")),
+        )
+        calzone = history.model("Calzone").objects.create()
+        history.model("Pizza").objects.update(above=calzone.pk, folded=calzone)
+        round_trip(history, AlterField("Pizza", "id", models.BigAutoField(primary_key=True)))
+
+    def test_what_the_model_itself_refers_to(self, history: History) -> None:
+        history.do(
+            pizza(
+                ("code", models.CharField(max_length=5, unique=True)),
+                ("better", models.ForeignKey("self", CASCADE, null=True, to_field="code")),
+            )
+        )
+        margherita = history.model("Pizza").objects.create(name="Margherita", code="m")
+        history.model("Pizza").objects.create(name="Funghi", code="f", better=margherita)
+        round_trip(history, AlterField("Pizza", "code", models.CharField(max_length=9, unique=True)))
+
     def test_a_foreign_key_to_another_model(self, history: History) -> None:
         history.do(
             topping(),
@@ -289,6 +316,23 @@ class TestRenameField:
         margherita = history.model("Pizza").objects.create(name="Margherita", code="m")
         history.model("Topping").objects.create(name="basil", on=margherita)
         round_trip(history, RenameField("Pizza", "code", "sign"))
+
+    def test_what_the_model_itself_refers_to(self, history: History) -> None:
+        history.do(
+            CreateModel(
+                "Pizza",
+                [
+                    ("code", models.CharField(max_length=5, primary_key=True)),
+                    ("sign", models.IntegerField(unique=True)),
+                    ("better", models.ForeignKey("self", CASCADE, null=True, related_name="+")),
+                    ("best", models.ForeignKey("self", CASCADE, null=True, to_field="sign", related_name="+")),
+                ],
+            )
+        )
+        margherita = history.model("Pizza").objects.create(code="m", sign=1)
+        history.model("Pizza").objects.create(code="f", sign=2, better=margherita, best=margherita)
+        round_trip(history, RenameField("Pizza", "code", "name"))
+        round_trip(history, RenameField("Pizza", "sign", "number"))
 
     def test_relations(self, history: History) -> None:
         history.do(

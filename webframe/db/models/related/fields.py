@@ -9,6 +9,7 @@ A target may be named by a string. It is resolved when that model appears.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, ClassVar
 
 from webframe.apps.registry import split_model_name
@@ -237,6 +238,12 @@ class ForeignKey(RelatedField):
     def __copy__(self) -> Any:
         other = super().__copy__()
         other.__dict__.pop("_target", None)
+        return other
+
+    def pointing_to(self, target: Any) -> Any:
+        """A copy whose column has values of another field, for a table in which that one takes the place of its own."""
+        other = copy(self)
+        other.__dict__["_target"] = target
         return other
 
     # -- names and ends
