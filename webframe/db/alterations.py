@@ -288,7 +288,8 @@ class Alteration:
             return
         highest = sqlalchemy.func.coalesce(sqlalchemy.func.max(column), 0) + 1
         table = self.dialect.identifier_preparer.quote(self.new_table.name)
-        sequence = sqlalchemy.func.pg_get_serial_sequence(table, column.name)
+        names = (sqlalchemy.literal(name, sqlalchemy.Text) for name in (table, column.name))
+        sequence = sqlalchemy.func.pg_get_serial_sequence(*names)
         self.statements.run(
             sqlalchemy.select(sqlalchemy.func.setval(sequence, highest, sqlalchemy.false())).select_from(self.new_table)
         )

@@ -15,6 +15,7 @@ from webframe.db.migrations.operations import (
     AlterField,
     AlterModelTable,
     AlterUniqueTogether,
+    CreateModel,
     DeleteModel,
     RemoveConstraint,
     RemoveField,
@@ -271,6 +272,8 @@ class TestCollecting:
             RemoveConstraint("Pie", "wide"),
             RemoveField("Pie", "price"),
             AlterField("Topping", "id", models.AutoField(primary_key=True)),
+            CreateModel("Table", [("number", models.IntegerField(primary_key=True))]),
+            AlterField("Table", "number", models.BigAutoField(primary_key=True)),
         ]
 
     def test_the_statements_make_what_the_operations_make(self, history: History) -> None:
