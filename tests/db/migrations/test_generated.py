@@ -145,6 +145,24 @@ def others_name_the_key_that_it_is(now: Moment) -> None:
     )
 
 
+def names_the_code(now: Moment) -> None:
+    now("Order", pizza=models.ForeignKey("Pizza", CASCADE, to_field="code"))
+    now(
+        "Pizza",
+        code=models.IntegerField(unique=True),
+        better=models.ForeignKey("self", CASCADE, null=True, to_field="code", related_name="+"),
+    )
+
+
+def names_the_code_no_more(now: Moment) -> None:
+    now("Order", pizza=models.ForeignKey("Pizza", CASCADE))
+    now(
+        "Pizza",
+        code=models.IntegerField(),
+        better=models.ForeignKey("self", CASCADE, null=True, related_name="+"),
+    )
+
+
 def other_table(now: Moment) -> None:
     now("Pizza", code=models.CharField(max_length=9, unique=True), Meta={"db_table": "pies"})
     now("Order", pizza=models.ForeignKey("Pizza", CASCADE, to_field="code"))
@@ -208,6 +226,7 @@ PAIRS = [
     (parent, child_has_the_field),
     (code, number),
     (code, other_table),
+    (names_the_code, names_the_code_no_more),
     (nobody_names_the_code, code),
     (nobody_names_the_key, others_name_the_key),
     (nobody_names_the_key, others_name_a_new_key),

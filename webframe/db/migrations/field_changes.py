@@ -70,6 +70,8 @@ class FieldChanges:
             wanted += needs_of_new_field(self.after.fields[name], self.key, self.old, self.new)
         elif fact == "altered":
             wanted += needs_of_field(self.after.fields[name], self.key)
+        if fact == "altered" and self._is_unique_no_more(name):
+            wanted += self._needs_to_go(name)
         if fact != "no field":
             is_now = self._place(self.after, name)
         if was != is_now:
@@ -82,6 +84,11 @@ class FieldChanges:
         was, is_now = (getattr(state.fields[name], "to_field", None) for state in (self.before, self.after))
         return was is not None and is_now is None
 
+    def _is_unique_no_more(self, name: str) -> bool:
+        """Whether nothing may refer to a field any more, though it stays."""
+        was = self.before.fields[name]
+        return was.unique and not was.primary_key and not self.after.fields[name].unique
+
     def _place(self, state: Any, name: str) -> Fact | None:
         """That the place is free where the values of a field lie: its column, or a table of rows between."""
         field = state.fields[name]
@@ -92,7 +99,7 @@ class FieldChanges:
     # -- fields
 
     def _needs_to_go(self, name: str) -> list[Fact]:
-        """What refers to a field must be gone, or refer to something else, before it is removed."""
+        """What refers to a field must be gone, or refer to something else, before it is removed or not unique."""
         field = self.before.fields[name]
         needs: list[Fact] = []
         for key, state in self.old.models.items():
