@@ -102,6 +102,25 @@ def test_which_foreign_keys_are_meant_must_be_clear(define):
         Club._meta.get_field("members").join_steps()
 
 
+@pytest.mark.parametrize("through", [None, "Layer"])
+def test_a_model_may_be_related_to_many_of_its_parent_or_of_its_child(define, create_tables, through):
+    Dish = define("Dish", sides=models.ManyToManyField("Pizza", through=through, related_name="mains"))
+    Pizza = define("Pizza", Dish, dips=models.ManyToManyField(Dish, related_name="dipped"))
+    if through:
+        define(
+            "Layer",
+            dish=models.ForeignKey(Dish, on_delete=models.CASCADE, related_name="+"),
+            pizza=models.ForeignKey(Pizza, on_delete=models.CASCADE, related_name="+"),
+        )
+    create_tables()
+    oil, pizza = Dish.objects.create(), Pizza.objects.create()
+    pizza.dips.add(oil)
+    oil.sides.add(pizza)
+    assert (list(pizza.dips.all()), list(oil.dipped.all())) == ([oil], [pizza])
+    assert (list(oil.sides.all()), list(pizza.mains.all())) == ([pizza], [oil])
+    assert (Pizza.objects.get(dips=oil), Dish.objects.get(sides=pizza)) == (pizza, oil)
+
+
 def test_a_foreign_key_to_the_ends_must_be_there(define):
     Person = define("Person")
     Club = define("Club", members=models.ManyToManyField(Person, through="Membership"))

@@ -204,9 +204,9 @@ class ManyToManyField(RelatedField):
 
 
 def _foreign_keys_to(through: Any, model: Any) -> list[Any]:
-    """The foreign keys of a model that point to another one, or to a parent of it."""
+    """The foreign keys of a model that point to another one; where none does, those to a parent of it."""
     wanted = {parent._meta.concrete_model for parent in (model, *model._meta.all_parents)}
-    return [
+    found = [
         field
         for field in through._meta.fields
         if field.is_relation
@@ -214,6 +214,8 @@ def _foreign_keys_to(through: Any, model: Any) -> list[Any]:
         and not isinstance(field.remote_field.model, str)
         and field.remote_field.model._meta.concrete_model in wanted
     ]
+    concrete = model._meta.concrete_model
+    return [field for field in found if field.remote_field.model._meta.concrete_model is concrete] or found
 
 
 def _new_through(field: ManyToManyField, owner: Any) -> Any:
