@@ -50,6 +50,9 @@ def name_in_database(connection: Any, part: Any) -> str:
         if isinstance(part, sqlalchemy.PrimaryKeyConstraint):
             return str(inspector.get_pk_constraint(table)["name"] or name)
         if isinstance(part, sqlalchemy.Index):
+            if _is_over_expressions(part):
+                # SQLAlchemy does not show it on SQLite, and another one may be over the columns that it names.
+                return name
             found = [(each["name"], each["column_names"], each["unique"]) for each in inspector.get_indexes(table)]
             wanted = ([column.name for column in part.columns], bool(part.unique))
             same = [each for each, columns, unique in found if (columns, bool(unique)) == wanted]
@@ -65,6 +68,11 @@ def name_in_database(connection: Any, part: Any) -> str:
     if not same or any(each == name for each, *_ in found):
         return name
     return str(same[0])
+
+
+def _is_over_expressions(index: sqlalchemy.Index) -> bool:
+    """Whether an index is over more than columns, in one direction or the other."""
+    return not all(isinstance(getattr(each, "element", each), sqlalchemy.Column) for each in index.expressions)
 
 
 # --- SQLite -----------------------------------------------------------------------------------------------------

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from webframe.db import IntegrityError
+from webframe.db import IntegrityError, models
 from webframe.db.migrations.operations import (
     AddConstraint,
+    AddField,
     AddIndex,
     RemoveConstraint,
     RemoveIndex,
     RenameIndex,
 )
 from webframe.db.models import CheckConstraint, Index, Q, UniqueConstraint
-from webframe.db.models.functions import Lower
+from webframe.db.models.functions import Lower, Upper
 
 from .history import History, pizza, round_trip, with_pizzas
 
@@ -36,6 +37,14 @@ class TestIndexes:
     def test_rename_what_is_over_these_fields(self, history: History) -> None:
         history.do(pizza(indexes=[Index(fields=["name", "price"], name="x"), Index(fields=["name"], name="by_name")]))
         round_trip(history, RenameIndex("Pizza", "name_index", old_fields=("name", "price")))
+
+    @pytest.mark.engines("sqlite", "postgresql")
+    def test_of_expressions_beside_another_one_over_the_same_column(self, history: History) -> None:
+        with_pizzas(history, AddIndex("Pizza", Index(fields=["name"], name="by_name")))
+        round_trip(history, AddIndex("Pizza", Index(Upper("name"), name="by_upper_name")))
+        round_trip(history, RenameIndex("Pizza", "by_upper", old_name="by_upper_name"))
+        round_trip(history, AddConstraint("Pizza", UniqueConstraint(Lower("name"), name="once")))
+        round_trip(history, AddField("Pizza", "size", models.IntegerField(default=1)))
 
     @pytest.mark.engines("sqlite", "postgresql")
     def test_of_expressions_with_a_condition(self, history: History) -> None:
