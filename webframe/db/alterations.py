@@ -13,7 +13,7 @@ import sqlalchemy
 from sqlalchemy import Column, ForeignKeyConstraint, Identity, Index, Table, UniqueConstraint
 from sqlalchemy.schema import AddConstraint
 
-from webframe.db.definitions import Parts, TableState, define, has_foreign_key, parts_of, state_of, text_of
+from webframe.db.definitions import Parts, TableState, define, parts_of, state_of, text_of
 from webframe.db.introspection import name_in_database
 from webframe.db.models.fields.base import NOT_PROVIDED
 from webframe.db.statements import Statements
@@ -105,7 +105,9 @@ class Alteration:
         again = self._keys_in_the_way(parts, retyped, going)
         drop = [*parts.drop, *again]
         referring = self._referring(retyped)
-        relying = [key for _, key, _ in self._referring(going) if key.elements[0].column.table.name == self.before.name]
+        keys_to = [key for _, keys, _ in self._referring(going) for key in keys]
+        relying = [key for key in keys_to if key.elements[0].column.table.name == self.before.name]
+        interrupted = [*relying, *(key for _, keys, _ in referring for key in keys)]
         rename: list[tuple[Any, Any]] = []
         for old, new in parts.rename:
             if self.vendor == "mysql" and not isinstance(new, (Index, UniqueConstraint)):
@@ -113,7 +115,7 @@ class Alteration:
                 parts.add.append(new)
             else:
                 rename.append((old, new))
-        for key in (*relying, *(key for _, key, _ in referring)):
+        for key in interrupted:
             self.drop_part(key)
         for part in sorted(drop, key=lambda part: not isinstance(part, ForeignKeyConstraint)):
             self.drop_part(part)
@@ -122,8 +124,8 @@ class Alteration:
             self.statements.impl.drop_column(self.old_table.name, column)
         for old_column, new_column in altered:
             self._alter_column(old_column, new_column)
-        for column, key, root in referring:
-            self._alter_type(key.table, column, self.new_table.c[root].type)
+        for column, _, root in referring:
+            self._alter_type(column.table, column, self.new_table.c[root].type)
         for column in self.added():
             self._add_column(column)
         self._add_primary_key()
@@ -132,7 +134,7 @@ class Alteration:
         again_new = [new for new in named_parts(self.new_table).values() if new.name in {old.name for old in again}]
         for part in sorted([*parts.add, *again_new], key=lambda part: isinstance(part, ForeignKeyConstraint)):
             self.add_part(part)
-        for key in (*relying, *(key for _, key, _ in referring)):
+        for key in interrupted:
             self.add_part(key)
 
     def add_part(self, part: Any) -> None:
@@ -206,17 +208,16 @@ class Alteration:
         target = key.elements[0].column
         return target.table.name == self.before.name and target.name in going
 
-    def _referring(self, retyped: set[str]) -> list[tuple[Column[Any], ForeignKeyConstraint, str]]:
+    def _referring(self, retyped: set[str]) -> list[tuple[Column[Any], list[ForeignKeyConstraint], str]]:
         """The columns of other tables whose type follows from that of a column here, with their foreign keys.
 
-        Last is the name of the column here.
+        One with db_constraint=False has none. Last is the name of the column here.
         """
         found = []
         for other, field, root in fields_referring(self.before, retyped):
             table = define(other, self.connection)
-            for key in table.foreign_key_constraints:
-                if key.column_keys == [field.column]:
-                    found.append((table.c[field.column], key, root))
+            keys = [key for key in table.foreign_key_constraints if key.column_keys == [field.column]]
+            found.append((table.c[field.column], keys, root))
         return found
 
     # -- columns
@@ -398,7 +399,7 @@ def fields_referring(state: TableState, columns: set[str]) -> list[tuple[TableSt
         for relation in model._meta.all_related_objects:
             field = relation.field
             other = field.model._meta
-            if not has_foreign_key(field) or other.db_table == state.name or not other.managed:
+            if field.column is None or other.db_table == state.name or not other.managed:
                 continue
             if field.target_field.column == column and (other.db_table, field.column) not in seen:
                 seen.add((other.db_table, field.column))

@@ -172,21 +172,22 @@ class TestAlterField:
         history.undo()
         assert history.model("Pizza").objects.get().size == 30
 
-    def test_the_key_with_what_refers_to_it(self, history: History) -> None:
+    @pytest.mark.parametrize("watched", [True, False])
+    def test_the_key_with_what_refers_to_it(self, history: History, watched: bool) -> None:
         history.do(
             CreateModel("Pizza", [("code", models.CharField(max_length=5, primary_key=True))]),
             topping(
-                ("on", models.ForeignKey("shop.pizza", CASCADE)),
-                ("more", models.ManyToManyField("shop.pizza", related_name="+")),
+                ("on", models.ForeignKey("shop.pizza", CASCADE, db_constraint=watched)),
+                ("more", models.ManyToManyField("shop.pizza", related_name="+", db_constraint=watched)),
             ),
         )
         margherita = history.model("Pizza").objects.create(code="m")
         history.model("Topping").objects.create(name="basil", on=margherita).more.add(margherita)
         round_trip(history, AlterField("Pizza", "code", models.CharField(max_length=9, primary_key=True)))
 
-    @pytest.mark.parametrize("constrained", [True, False])
-    def test_the_key_of_a_tree_with_what_refers_to_it(self, history: History, constrained: bool) -> None:
-        above = models.ForeignKey("self", CASCADE, null=True, db_constraint=constrained, related_name="+")
+    @pytest.mark.parametrize("watched", [True, False])
+    def test_the_key_of_a_tree_with_what_refers_to_it(self, history: History, watched: bool) -> None:
+        above = models.ForeignKey("self", CASCADE, null=True, db_constraint=watched, related_name="+")
         history.do(
             CreateModel("Pizza", [("id", models.AutoField(primary_key=True)), ("above", above)]),
             CreateModel(
