@@ -303,6 +303,19 @@ def test_what_cannot_be_undone_is_refused_before_anything_is_done(pizzeria: Proj
     assert "menu_cheese" in tables() and "menu.0003_one_way" in applied()
 
 
+def test_nor_is_anything_undone_that_comes_behind_it(pizzeria: Project) -> None:
+    one_way = "migrations.RunPython(lambda apps, editor: None)"
+    pizzeria.migration("menu", "0003_one_way", one_way, after=[("menu", "0002_price")])
+    pizzeria.migration("menu", "0004_cheese", CREATE_PIZZA.replace("Pizza", "Cheese"), after=[("menu", "0003_one_way")])
+    migrate()
+    before = applied()
+    with pytest.raises(IrreversibleError, match=r"menu\.0003_one_way cannot be undone"):
+        migrate(("menu", "0002_price"))
+    assert "menu_cheese" in tables() and applied() == before
+    migrate(("menu", "0002_price"), fake=True)
+    assert applied() == ALL
+
+
 def test_a_migration_may_do_without_a_transaction(pizzeria: Project) -> None:
     show = 'lambda apps, editor: print("IN" if editor.connection.in_atomic_block else "OUT")'
     inside = f"migrations.RunPython({show}, {show}{{}})"

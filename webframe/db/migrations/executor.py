@@ -145,6 +145,9 @@ class MigrationExecutor:
         return state
 
     def _migrate_all_backwards(self, plan: Plan, fake: bool) -> Any:
+        if not fake:
+            for migration, _ in plan:
+                migration.refuse_if_irreversible()
         undone = {migration.key for migration, _ in plan}
         # Nothing of what stays depends on what is undone: the state after all that stays comes before the rest.
         last = self._create_project_state(with_applied_migrations=True, but=undone)

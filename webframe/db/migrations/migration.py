@@ -110,12 +110,7 @@ class Migration:
 
         Raises `IrreversibleError` before anything is done if one of them cannot be undone.
         """
-        for operation in self.operations:
-            if not operation.reversible:
-                raise IrreversibleError(
-                    f"The migration {self} cannot be undone: its operation {operation.describe()!r} has no way back. "
-                    f"Give it one (reverse_code of RunPython, reverse_sql of RunSQL), or restore a backup."
-                )
+        self.refuse_if_irreversible()
         steps: list[tuple[Any, Any, Any]] = []
         state = project_state
         for operation in self.operations:
@@ -132,6 +127,15 @@ class Migration:
                         operation.database_backwards(self.app_label, schema_editor, after, before)
                 done.append(operation)
         return project_state
+
+    def refuse_if_irreversible(self) -> None:
+        """Raise `IrreversibleError` if one of the operations cannot be undone."""
+        for operation in self.operations:
+            if not operation.reversible:
+                raise IrreversibleError(
+                    f"The migration {self} cannot be undone: its operation {operation.describe()!r} has no way back. "
+                    f"Give it one (reverse_code of RunPython, reverse_sql of RunSQL), or restore a backup."
+                )
 
     def _transaction(self, operation: Any, schema_editor: Any) -> AbstractContextManager[Any]:
         """What one operation runs in, where the migration as a whole runs in no transaction."""
