@@ -280,6 +280,21 @@ def test_prune_forgets_what_has_no_file(shop: Any) -> None:
     assert run(shop, "migrate", "shop", "--prune").stdout == "Pruning migrations:\n  No migrations to prune.\n"
 
 
+def test_a_squashed_migration_outlives_what_it_replaces_where_that_had_been_applied_before(shop: Any) -> None:
+    run(shop, "migrate")
+    replaces = "    replaces = [('shop', '0001_initial'), ('shop', '0002_price')]\n"
+    squashed = INITIAL.replace("50))", "50)), ('price', models.IntegerField(default=7))")
+    shop.write("shop/migrations/0001_squashed.py", squashed.replace("    op", replaces + "    op"))
+    assert "  No migrations to apply.\n" in run(shop, "migrate").stdout
+    os.remove("shop/migrations/0001_initial.py")
+    os.remove("shop/migrations/0002_price.py")
+    shop.write("shop/migrations/0001_squashed.py", squashed)
+    result = run(shop, "migrate")
+    assert (result.exit_code, "  No migrations to apply.\n" in result.stdout) == (0, True), result.output
+    assert "Pruning shop.0002_price... OK\n" in run(shop, "migrate", "shop", "--prune").stdout
+    assert run(shop, "showmigrations", "shop").stdout == "shop\n [X] 0001_squashed\n"
+
+
 def test_syncdb_does_what_it_did_and_says_what_to_use_instead(shop: Any) -> None:
     shop.write("news/models.py", MODELS.replace("Pizza", "Story"))
     with override_settings(INSTALLED_APPS=["news", "shop"]):

@@ -251,6 +251,7 @@ class Migrating:
                 state = self._carry_out(plan, state)
             else:
                 self._tell("  No migrations to apply.")
+                self.executor.check_replacements()
                 if self.verbosity >= 1:
                     self._warn_of_changes(state)
         emit_post_migrate(**about, apps=state.complete_apps, created_models=models)
