@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import sys
 import threading
 import weakref
 from collections.abc import Coroutine
@@ -169,6 +170,64 @@ def test_code_that_will_not_end_when_its_coroutine_is_closed_does_no_harm_to_the
         assert await bridge(lambda: wait(double(1))) == 2
 
     run(main())
+
+
+def test_a_coroutine_may_be_collected_while_other_plain_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    def forgotten() -> None:
+        try:
+            wait(asyncio.get_running_loop().create_future())
+        finally:
+            seen.append("left")
+
+    async def main() -> None:
+        coroutine: list[Any] = [bridge(forgotten)]
+        coroutine[0].send(None)
+
+        def plain() -> int:
+            coroutine.clear()
+            seen.append("collected")
+            return wait(double(1))
+
+        assert await bridge(plain) == 2
+
+    run(main())
+    assert (seen, unraisable) == (["left", "collected"], [])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks begin at once from Python 3.12 on")
+def test_an_eager_task_that_plain_code_starts_is_a_task_of_its_own() -> None:
+    seen: list[object] = []
+
+    def other() -> None:
+        for number in range(3):
+            seen.append(number)
+            wait(asyncio.sleep(0.001))
+
+    async def mistaken() -> None:
+        wait(double(1))
+
+    async def start() -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+        def plain() -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+            tasks = asyncio.create_task(bridge(other)), asyncio.create_task(mistaken())
+            seen.append("plain")
+            assert wait(double(1)) == 2
+            return tasks
+
+        return await bridge(plain)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+        works, fails = await start()
+        await works
+        with pytest.raises(SynchronousOnlyOperation, match="Await it instead"):
+            await fails
+
+    run(asyncio.wait_for(main(), 10))
+    assert seen == [0, "plain", 1, 2]
 
 
 def test_what_is_awaited_knows_no_greenlet_and_code_elsewhere_on_the_loop_is_refused() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from asyncio import Task, current_task
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,7 +22,7 @@ MAX_IDLE = 200
 class Worker(greenlet):
     """A greenlet that runs one function after another."""
 
-    __slots__ = ("abandoned", "failure", "finished", "job", "result")
+    __slots__ = ("abandoned", "failure", "finished", "job", "result", "task")
 
     def __init__(self) -> None:
         # What it has to call next. It is no argument of the first switch: the greenlet would keep that for ever.
@@ -31,6 +33,8 @@ class Worker(greenlet):
         self.failure: BaseException | None = None
         # Whether nobody awaits it any more, so that it must come to its end without waiting.
         self.abandoned = False
+        # The task that awaits it, where that has to be known.
+        self.task: Any = None
 
     def run(self) -> None:
         """Call one function after another, each until its end; for ever."""
@@ -61,9 +65,10 @@ async def bridge(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs)
     """See `greenlets.bridge`."""
     idle = _here.idle
     worker: Worker = idle.pop() if idle else Worker()
-    task = getcurrent()
-    worker.parent = task
-    worker.gr_context = task.gr_context
+    worker.parent = here = getcurrent()
+    worker.gr_context = here.gr_context
+    if TASKS_MAY_BEGIN_AT_ONCE:
+        worker.task = _task_here()
     worker.finished = False
     worker.job = (function, args, kwargs)
     awaitable = worker.switch()
@@ -73,12 +78,16 @@ async def bridge(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs)
         except BaseException as error:
             if isinstance(error, GeneratorExit):
                 worker.abandoned = True
+            # Not always the one that it began in: a task may begin within plain code that runs in a greenlet, and the
+            # garbage collector may come upon a coroutine anywhere.
+            worker.parent = getcurrent()
             awaitable = worker.throw(error)
         else:
+            worker.parent = getcurrent()
             awaitable = worker.switch(value)
     result, worker.result = worker.result, None
-    # It would keep alive whatever the context has.
-    worker.gr_context = None
+    # They would keep alive whatever they have.
+    worker.gr_context = worker.task = None
     if len(idle) < MAX_IDLE and not worker.abandoned:
         idle.append(worker)
     if worker.failure is None:
@@ -100,9 +109,23 @@ class _Here(threading.local):
 _here = _Here()
 
 
+# An eager task takes its first steps within the code that makes it, which may run in a greenlet: of another task.
+TASKS_MAY_BEGIN_AT_ONCE = sys.version_info >= (3, 12)
+
+
 def _current() -> Worker | None:
     here = getcurrent()
     return here if type(here) is Worker else None
 
 
-waiting.current_greenlet = _current
+def _current_of_task() -> Worker | None:
+    here = getcurrent()
+    return here if type(here) is Worker and here.task is _task_here() else None
+
+
+def _task_here() -> Task[Any] | None:
+    loop = waiting.running_loop()
+    return None if loop is None else current_task(loop)
+
+
+waiting.current_greenlet = _current_of_task if TASKS_MAY_BEGIN_AT_ONCE else _current
