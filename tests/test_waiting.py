@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
+import gc
 import inspect
 import threading
+import weakref
 from collections.abc import Generator
 from typing import Any
 
@@ -31,6 +34,33 @@ def test_every_wait_uses_the_same_loop() -> None:
         return asyncio.get_running_loop()
 
     assert waiting.wait(loop()) is waiting.wait(loop()) is workers.process_loop()
+
+
+def test_the_loop_of_a_process_keeps_nothing_alive_of_who_was_the_first_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Thing:
+        pass
+
+    kept: contextvars.ContextVar[Thing] = contextvars.ContextVar("kept")
+
+    def first() -> weakref.ref[Thing]:
+        thing = Thing()
+        kept.set(thing)
+        assert waiting.wait(double(2)) == 4
+        return weakref.ref(thing)
+
+    monkeypatch.setattr(workers, "_process_loop", None)
+    reference = contextvars.copy_context().run(first)
+    waiting.wait(double(2))  # it lets go of what it did last
+    gc.collect()
+    left = reference()
+    kept_by_process = workers._process_loop
+    assert kept_by_process is not None
+    kept_by_process.loop.call_soon_threadsafe(kept_by_process.loop.stop)
+    kept_by_process.thread.join()
+    kept_by_process.loop.close()
+    assert left is None
 
 
 def test_errors_come_through_with_their_traceback() -> None:

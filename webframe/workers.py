@@ -152,7 +152,8 @@ def process_loop() -> asyncio.AbstractEventLoop:
     if _process_loop is None:
         with _process_loop_lock:
             if _process_loop is None:
-                _process_loop = _ProcessLoop()
+                # A loop keeps the context that it is made in: this one would keep that of the first request for ever.
+                _process_loop = contextvars.Context().run(_ProcessLoop)
     return _process_loop.loop
 
 
