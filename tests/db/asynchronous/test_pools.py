@@ -6,6 +6,8 @@ import asyncio
 import gc
 import threading
 import time
+import weakref
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -172,6 +174,42 @@ async def test_a_connection_that_was_in_use_a_moment_ago_is_not_tried_first(with
 
 
 # --- what is left at the server -----------------------------------------------------------------------------------
+
+
+async def test_a_connection_keeps_nothing_alive_of_the_task_that_made_it():
+    class Thing:
+        pass
+
+    kept: ContextVar[Thing] = ContextVar("kept")
+
+    async def connect() -> weakref.ref[Thing]:
+        thing = Thing()
+        kept.set(thing)
+        async with atomic():
+            await Note.objects.acount()
+        return weakref.ref(thing)
+
+    reference = await asyncio.create_task(connect())
+    assert pool().idle == 1
+    await asyncio.sleep(0.01)  # the loop lets go of the task
+    gc.collect()
+    assert reference() is None
+
+
+async def test_a_connection_that_comes_at_the_moment_of_a_cancellation_is_closed(witness, monkeypatch):
+    connect = type(connections["default"]).connect_async
+
+    def connect_and_cancel(wrapper: Any) -> Any:
+        link = connect(wrapper)
+        asyncio.get_running_loop().call_soon(task.cancel)
+        return link
+
+    monkeypatch.setattr(type(connections["default"]), "connect_async", connect_and_cancel)
+    task = asyncio.create_task(Note.objects.acount())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert pool().count == 0
+    await witness.comes(lambda: witness.connections() == 0, "nobody has closed the connection")
 
 
 def test_nothing_is_left_when_the_loop_ends(witness):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -193,7 +194,7 @@ class LoopPool:
         assert task is not None
         cancellations = task.cancelling()
         try:
-            link = self._connect()
+            link = self._connect_apart()
             if task.cancelling() > cancellations:
                 # Drivers connect within asyncio.wait_for(), which forgets a cancellation on Python 3.11 when what it
                 # waits for comes at the same moment.
@@ -203,6 +204,16 @@ class LoopPool:
             return Checkout(self, link)
         except BaseException:
             self._let_make()
+            raise
+
+    def _connect_apart(self) -> Link:
+        """Connect in a context of its own: an open socket keeps the one that it is made in, and a request with it."""
+        making = self.loop.create_task(bridge(self._connect), context=Context())
+        try:
+            return wait(making)
+        except BaseException:
+            making.cancel()
+            making.add_done_callback(_close_unwanted)  # it may have come at the very moment of the cancellation
             raise
 
     def _is_fit(self, checkout: Checkout) -> bool:
@@ -295,3 +306,8 @@ class LoopPool:
 
     def _forget(self) -> None:
         self.resting.clear()
+
+
+def _close_unwanted(making: asyncio.Task[Link]) -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().terminate()
