@@ -74,7 +74,8 @@ class Connecting(Watched):
         self.announcing = 0
         # Made at first need, under the lock.
         self._engine: sqlalchemy.Engine | None = None
-        # The pools of event loops, and the one that was asked for last.
+        # The pools of event loops, and the one that was asked for last. That of a loop that is closed stays, empty,
+        # until another loop gets one.
         self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
         self._last_pool: LoopPool | None = None
         processes.add(self)
@@ -148,13 +149,6 @@ class Connecting(Watched):
         options, max_age = self.settings_dict["OPTIONS"], self.settings_dict["CONN_MAX_AGE"]
         size, overflow = options.get("pool_size", POOL_SIZE), options.get("max_overflow", MAX_OVERFLOW)
 
-        def end() -> None:
-            with self._lock:
-                if self._pools.get(loop) is pool:  # and none that was made after this one was disposed of
-                    del self._pools[loop]
-                if self._last_pool is pool:
-                    self._last_pool = None
-
         pool = LoopPool(
             loop,
             self.connect_async,
@@ -163,7 +157,6 @@ class Connecting(Watched):
             timeout=options.get("pool_timeout", POOL_TIMEOUT),
             max_age=max_age or None,
             ping=bool(self.settings_dict["CONN_HEALTH_CHECKS"]),
-            ended=end,
         )
         with self._lock:
             for other in [other for other in self._pools if other.is_closed()]:

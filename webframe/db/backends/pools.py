@@ -6,7 +6,9 @@ whoever asks next, past those who wait, and taking one costs as much as a query 
 key does in all; hence this one.
 
 A pool ends with its loop: `asyncio.run` and the servers close asynchronous
-generators before they close the loop, and the pool keeps one for that.
+generators before they close the loop, and the pool keeps one for that. It keeps
+no connection from then on; generators of others, which are closed at the same
+time, may ask for one yet.
 """
 
 from __future__ import annotations
@@ -82,11 +84,10 @@ class LoopPool:
         timeout: float,
         max_age: float | None,
         ping: bool,
-        ended: Callable[[], object],
     ) -> None:
         """`size` connections are kept, `limit` may be there at a time (None: any number), who waits does so for
         `timeout` seconds; none is used after `max_age` seconds, and with `ping` those that have rested are tried before
-        they are used again. `ended` is called when the loop ends.
+        they are used again.
         """
         self.loop = loop
         self._connect = connect
@@ -96,7 +97,6 @@ class LoopPool:
         self._timeout = timeout
         self._max_age = max_age
         self._ping = ping
-        self._ended = ended
         # Whether statements may be started on its connections without a greenlet (`Link.starts`).
         self.starts = False
         # Connections that nobody uses, the one that was used last at the end.
@@ -287,7 +287,6 @@ class LoopPool:
             yield
         finally:
             self._disposed = True
-            self._ended()
             await bridge(self._close_idle)
 
     def _close_idle(self) -> None:
