@@ -123,11 +123,17 @@ class WebSocket:
         try:
             await self._send(message)
         except (OSError, RuntimeError) as error:
-            # uvloop has a RuntimeError for a connection that is closed, and servers have one for mistakes of the view.
-            if isinstance(error, OSError) or await self._inbox.last_word() or self.state == "closed":
+            if await self._means_gone(error) or self.state == "closed":
                 self.state = "closed"
                 raise ClientDisconnected("The WebSocket's client went away.") from error
             raise
+
+    async def _means_gone(self, error: Exception) -> bool:
+        """Whether the server could not send because the client is gone."""
+        # uvloop has a RuntimeError for a connection that is closed, and servers have one for mistakes of the view.
+        return isinstance(error, OSError) or (
+            isinstance(error, RuntimeError) and await self._inbox.last_word() is not None
+        )
 
     async def send_json(self, data: Any) -> None:
         """Send data as a JSON text."""
@@ -141,10 +147,10 @@ class WebSocket:
                 return  # uvicorn has an error for those who close what it has told them is closed
             try:
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
-            except OSError:
-                pass  # the client was faster
-            except Exception:  # a server need not know every code
-                self.state = previous
+            except Exception as error:
+                if await self._means_gone(error):
+                    return  # the client was faster
+                self.state = previous  # a server need not know every code
                 raise
 
     async def refuse(self, response: Response) -> None:
@@ -164,8 +170,9 @@ class WebSocket:
             whole = body if isinstance(body, bytes) else b"".join([chunk async for chunk in iterate(body)])
             await self._send({"type": "websocket.http.response.start", "status": status, "headers": headers})
             await self._send({"type": "websocket.http.response.body", "body": whole})
-        except OSError:
-            pass  # the client was faster
+        except (OSError, RuntimeError) as error:
+            if not await self._means_gone(error):
+                raise
         finally:
             if response.needs_closing:
                 await LOOP.call(response.aclose if response.is_async_body else response.close)
@@ -186,10 +193,10 @@ class WebSocket:
             self.state = _STATE_AFTER.get(message["type"], previous)
             try:
                 await self._send(message)
-            except OSError as error:
-                self.state = "closed"
-                raise ClientDisconnected("The WebSocket's client went away.") from error
-            except Exception:
+            except Exception as error:
+                if await self._means_gone(error):
+                    self.state = "closed"
+                    raise ClientDisconnected("The WebSocket's client went away.") from error
                 self.state = previous
                 raise
 
@@ -261,24 +268,29 @@ class WebSocketHandler(BaseHandler):
 
 async def _converse(websocket: WebSocket, endpoint: Endpoint, values: dict[str, Any]) -> None:
     """Run the view, then close what it left open: normally, or with 1011 after an error."""
-    code = NORMAL
+    try:
+        await websocket.close(await _code_after(websocket, endpoint, values))
+    except asyncio.CancelledError:
+        await shielded(websocket.close(INTERNAL_ERROR))
+        raise
+    finally:
+        await websocket._inbox.end()  # only now: when closing fails, it is asked whether the client is gone
+
+
+async def _code_after(websocket: WebSocket, endpoint: Endpoint, values: dict[str, Any]) -> int:
+    """Run the view; what its connection is to be closed with then."""
     try:
         await _call_view(websocket, endpoint, values)
     except ClientDisconnected:
         pass
-    except asyncio.CancelledError:
-        await shielded(websocket.close(INTERNAL_ERROR))
-        raise
     except Exception as error:
-        code = INTERNAL_ERROR
         if websocket.state == "connecting" and isinstance(error, (HTTPError, HTTPException)):
             # Just the answer to the handshake: not found, not allowed.
             await websocket.refuse(error_response(error, websocket.request))
         else:
             await _report(websocket, error)
-    finally:
-        await websocket._inbox.end()
-    await websocket.close(code)
+        return INTERNAL_ERROR
+    return NORMAL
 
 
 async def _call_view(websocket: WebSocket, endpoint: Endpoint, values: dict[str, Any]) -> None:
