@@ -28,6 +28,7 @@ from webframe._receivers import Receivers
 from webframe._registrations import Registration, key_of, live, name_of
 from webframe.waiting import refuse_on_loop, wait
 from webframe.workers import run as run_in_worker
+from webframe.workers import run_in_any_case
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P", default=...)
     DefinedP = ParamSpec("DefinedP")
     F = TypeVar("F", bound=Callable[..., Any])
+    Run = Callable[..., Coroutine[Any, Any, Any]]
 else:
     # What checkers have read above costs more to import than all the rest. These stand for it at run time.
     Receiver, Responses, P = Callable, list, None
@@ -254,7 +256,16 @@ class Signal(Receivers, Generic[P]):
             self._call_later(each, one, later, sender, named)
         return responses
 
-    async def _asend(self, each: CallEach, one: AwaitOne, sender: object, named: Named) -> Responses:
+    async def asend_in_any_case(self, sender: object) -> Responses:
+        """Like `asend_robust`, for a signal without arguments, though the task may be cancelled meanwhile.
+
+        That keeps no plain receiver from being called; async ones are cancelled while they are awaited.
+        """
+        return await self._asend(try_each, try_one, sender, {}, run_in_any_case)
+
+    async def _asend(
+        self, each: CallEach, one: AwaitOne, sender: object, named: Named, run: Run = run_in_worker
+    ) -> Responses:
         plan = self._plan_for(sender)
         stretches = []
         for inline, holders in plan.stretches:
@@ -266,7 +277,7 @@ class Signal(Receivers, Generic[P]):
             if inline:
                 responses += each(receivers, self, sender, named)
             else:
-                responses += await run_in_worker(each, receivers, self, sender, named)
+                responses += await run(each, receivers, self, sender, named)
         if awaited:
             responses += await self._await_each(one, awaited, sender, named)
         if later:

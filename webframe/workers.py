@@ -23,6 +23,7 @@ import contextvars
 import os
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 
 from webframe import waiting
@@ -57,6 +58,7 @@ __all__ = [
     "pool",
     "process_loop",
     "run",
+    "run_in_any_case",
     "run_on_process_loop",
     "wait_alone",
 ]
@@ -69,20 +71,49 @@ async def run(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
     what it sets is visible to the caller afterwards. When the awaiting task is
     cancelled the function still runs to its end; its result is dropped.
     """
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    lease = _lease_to_use()
-    context = contextvars.copy_context()
-    job = Job(loop, lease, context, partial(function, *args, **kwargs), sys.exc_info()[1])
-    while not lease.submit(job):
-        await lease.acquire(loop)
+    job = _new_job(partial(function, *args, **kwargs))
+    while not job.lease.submit(job):
+        await job.lease.acquire(job.loop)
     try:
         result: T = await job.future
         return result
     finally:
         if not job.future.cancelled():
-            carry_back(context)
+            carry_back(job.context)
+
+
+async def run_in_any_case(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Like `run`, but a cancellation neither keeps the function from beginning nor ends the waiting for it.
+
+    For what must not be left out when a loop ends, and with it every task: the task goes on, and the function does
+    not find itself forsaken.
+    """
+    import asyncio
+
+    job = _new_job(partial(function, *args, **kwargs))
+    while not job.lease.submit(job):
+        with suppress(asyncio.CancelledError):
+            await job.lease.acquire(job.loop)
+    while not job.future.done():
+        end = job.loop.create_future()
+        job.future.add_done_callback(partial(_tell, end))
+        with suppress(asyncio.CancelledError):
+            await end
+    carry_back(job.context)
+    result: T = job.future.result()
+    return result
+
+
+def _tell(waiter: asyncio.Future[None], done: object) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _new_job(function: Callable[[], Any]) -> Job:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    return Job(loop, _lease_to_use(), contextvars.copy_context(), function, sys.exc_info()[1])
 
 
 def _lease_to_use() -> Lease:

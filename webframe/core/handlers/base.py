@@ -33,6 +33,7 @@ from webframe.http.places import served_path
 from webframe.http.request import Request
 from webframe.http.response import Response, make_response
 from webframe.waiting import is_async, step, wait
+from webframe.workers import run_in_any_case
 
 if TYPE_CHECKING:
     import asyncio
@@ -57,8 +58,14 @@ class Edge(Protocol):
     async def emit(self, signal: Signal[...], sender: Any, **named: Any) -> None:
         """Send a signal; the first error of a receiver is raised."""
 
-    async def emit_to_all(self, signal: Signal[...], sender: Any, **named: Any) -> None:
-        """Send a signal to every receiver, whatever the others do; then the first error is raised."""
+    async def call_in_any_case(self, function: Callable[[], Any]) -> None:
+        """Run user code at the end of a request, plain code even if the task is cancelled."""
+
+    async def emit_to_all(self, signal: Signal[...], sender: Any) -> None:
+        """Send a signal to every receiver, whatever the others do; then the first error is raised.
+
+        A cancellation of the task keeps no plain receiver from being called.
+        """
 
 
 class PlainEdge:
@@ -70,8 +77,10 @@ class PlainEdge:
     async def emit(self, signal: Signal[...], sender: Any, **named: Any) -> None:
         signal.send(sender, **named)
 
-    async def emit_to_all(self, signal: Signal[...], sender: Any, **named: Any) -> None:
-        _raise_first(signal.send_robust(sender, **named))
+    call_in_any_case = call
+
+    async def emit_to_all(self, signal: Signal[...], sender: Any) -> None:
+        _raise_first(signal.send_robust(sender))
 
 
 class LoopEdge:
@@ -85,8 +94,11 @@ class LoopEdge:
     async def emit(self, signal: Signal[...], sender: Any, **named: Any) -> None:
         await signal.asend(sender, **named)
 
-    async def emit_to_all(self, signal: Signal[...], sender: Any, **named: Any) -> None:
-        _raise_first(await signal.asend_robust(sender, **named))
+    async def call_in_any_case(self, function: Callable[[], Any]) -> None:
+        await (function() if is_async(function) else run_in_any_case(function))
+
+    async def emit_to_all(self, signal: Signal[...], sender: Any) -> None:
+        _raise_first(await signal.asend_in_any_case(sender))
 
 
 PLAIN = PlainEdge()
@@ -338,7 +350,7 @@ class BaseHandler:
     async def _run_guarded(self, edge: Edge, function: Callable[[], Any]) -> BaseException | None:
         """Run a function whatever it raises; SystemExit and its like are returned, to be raised when all is done."""
         try:
-            await edge.call(function)
+            await edge.call_in_any_case(function)
         except GeneratorExit:
             raise
         except Exception:

@@ -120,6 +120,8 @@ async def shielded(coroutine: Coroutine[Any, Any, T]) -> T:
             await asyncio.wait((task,))
         except asyncio.CancelledError as cancellation:
             cancelled = cancellation
+        if task.cancelled():  # before it began, by a loop that ends and cancels all of its tasks
+            task = asyncio.ensure_future(_outcome(coroutine))
     results, error = task.result()
     try:
         if cancelled is not None:
