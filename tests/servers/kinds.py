@@ -33,6 +33,8 @@ class Kind:
     passes_on_broken_requests: bool = False
     # Whether bodies are read to their end even if nobody receives them any more.
     exhausts_bodies: bool = False
+    # Whether a request with a whole address for its target is answered by the path in it.
+    finds_paths_in_addresses: bool = True
     # What a client gets when a body fails in the middle: an answer that is "cut", one that seems "complete", or a
     # connection that stays "open".
     after_failure: str = "cut"
@@ -118,6 +120,7 @@ KINDS = (
         buffers_requests=True,
         passes_on_broken_requests=True,
         exhausts_bodies=True,
+        finds_paths_in_addresses=False,
     ),
     Kind(
         "waitress",

@@ -70,6 +70,16 @@ def test_an_unknown_host_is_a_400(visit: Visit) -> None:
     assert visit.all_events() == PAIR
 
 
+@pytest.mark.servers(finds_paths_in_addresses=True)
+def test_a_whole_address_for_a_target_is_answered_by_its_path(visit: Visit) -> None:
+    wire = visit.wire()
+    wire.request("GET", f"http://127.0.0.1:{visit.server.port}/where/a%20b", headers={"Connection": "close"})
+    answer = wire.receive_to_end()
+    assert b" 200 " in answer.split(b"\r\n")[0]
+    assert b'"/where/a b"' in answer
+    assert visit.all_events() == PAIR
+
+
 @STYLES
 def test_head_has_the_headers_of_get_and_no_body(visit: Visit, style: str) -> None:
     path = style or "/plain"

@@ -28,7 +28,14 @@ from webframe.core.handlers.base import (
     uncalled_for,
 )
 from webframe.core.handlers.endpoints import Endpoint, RouteTable
-from webframe.core.handlers.intake import IncomingBody, Receive, check_content_length, check_headers, read_body
+from webframe.core.handlers.intake import (
+    IncomingBody,
+    Receive,
+    check_content_length,
+    check_headers,
+    in_origin_form,
+    read_body,
+)
 from webframe.core.handlers.mounts import MOUNTED
 from webframe.core.handlers.streaming import ClientGone, iterate, run_to_its_end, shielded, until_gone, was_cancelled
 from webframe.core.handlers.websocket import serve_websocket
@@ -64,6 +71,8 @@ class ASGIHandler(BaseHandler):
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         match scope["type"]:
             case "http":
+                if scope["path"][:1] != "/":
+                    scope = in_origin_form(scope)
                 return self._serve(scope, receive, send)
             case "websocket":
                 return self._serve_websocket(scope, receive, send)

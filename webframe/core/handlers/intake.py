@@ -1,4 +1,4 @@
-"""What is checked about a request before anybody looks at it, and how its body comes in under ASGI.
+"""What is checked about a request before anybody looks at it, and how it and its body come in under ASGI.
 
 Host, number and size of header fields, Content-Length against the limit of the
 route. What is wrong is raised as an `HTTPError`; the edges make an endpoint of
@@ -8,10 +8,11 @@ it, so that middleware and error handlers see it like any other error.
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from webframe.conf import settings
@@ -103,6 +104,28 @@ _TELLING = frozenset({b"host", b"content-length", b"transfer-encoding"})
 
 # Methods whose requests have no body unless a header field announces one.
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+# A target in absolute form (RFC 9112 section 3.2.2), without its query.
+_ABSOLUTE = re.compile(rb"https?://([^/?#%]*)(/.*)?", re.IGNORECASE | re.DOTALL)
+
+
+def in_origin_form(scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The scope as it would be if the client had sent only the path; itself, if there is no whole address in it.
+
+    The host of the address takes the place of the Host header, as RFC 9112 demands. Two of these are still refused.
+    """
+    raw_path: bytes = scope.get("raw_path") or b""
+    match = _ABSOLUTE.fullmatch(raw_path)
+    # What comes before the path is the same in both, for nothing of it is encoded.
+    if match is None or not scope["path"].startswith(raw_path[: match.end(1)].decode("latin-1")):
+        return scope
+    headers = scope["headers"]
+    others = [field for field in headers if field[0] != b"host"]
+    if len(headers) - len(others) < 2:
+        headers = [(b"host", match[1]), *others]
+    path = scope["path"][match.end(1) :]
+    return {**scope, "path": path or "/", "raw_path": match[2] or b"/", "headers": headers}
 
 
 async def read_body(receive: Receive, request: Request) -> BinaryIO:
