@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy
 from sqlalchemy import func, select
+
+from webframe.db.models.compiler.places import moved
 
 
 def slice_of_each(
@@ -19,7 +20,7 @@ def slice_of_each(
     they are grouped and distinct, so that numbers make no difference between them.
     """
     rows = statement.subquery("rows_of")
-    part, *order = [_moved(each, rows.c[place]) for each, place in zip(parted_by, places, strict=True)]
+    part, *order = [moved(each, rows.c[place]) for each, place in zip(parted_by, places, strict=True)]
     number: Any = func.row_number().over(partition_by=part, order_by=order or None)
     number = number if offset is None else number - offset
     numbered = select(rows, number.label("place")).subquery("numbered")
@@ -28,10 +29,3 @@ def slice_of_each(
     if offset is not None:
         found = found.where(place > 0)
     return found if limit is None else found.where(place <= limit)
-
-
-def _moved(order: Any, column: Any) -> Any:
-    """What is ordered by, with ASC, DESC and NULLS LAST, where it is this column of a subquery."""
-    if getattr(order, "modifier", None) is None:
-        return column
-    return sqlalchemy.UnaryExpression(_moved(order.element, column), modifier=order.modifier)

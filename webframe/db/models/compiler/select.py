@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import func, select
-from sqlalchemy.sql.elements import False_, Grouping
+from sqlalchemy.sql.elements import False_
 
 from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.compiler import operations as ops
 from webframe.db.models.compiler.columns import Column, Selection, select_instances, select_values
+from webframe.db.models.compiler.grouping import grouped, grouped_by_values
 from webframe.db.models.compiler.numbering import slice_of_each
 from webframe.db.models.compiler.operations import WHOLE, Slices
 from webframe.db.models.compiler.ordering import ordering_of
+from webframe.db.models.compiler.places import by_place, is_computed, missing, place_in, unmodified
 from webframe.db.models.compiler.scope import QueryScope, Statement
 from webframe.db.models.compiler.where import Part
 from webframe.db.models.conditions import Q
@@ -172,7 +174,7 @@ class Question:
         if aggregate:
             self.scope.aggregates.add(name)
             self.beside += self.scope.met
-            self.group = "model" if self.values is None else self._grouped_by_values()
+            self.group = "model" if self.values is None else grouped_by_values(self)
         if window:
             self.scope.windows[name] = self.scope.looked_at(expression)
         if operation.selected:
@@ -191,24 +193,6 @@ class Question:
         self.statement.position = start
         self.scope.met.clear()
         return True
-
-    def _grouped_by_values(self) -> Any:
-        assert self.values is not None
-        names = self.values[0]
-        if not names:
-            return "model"
-        known = self.scope.annotations.keys() - self.scope.filtered.keys()
-        return [
-            key
-            for name in dict.fromkeys([*names, *self.selected])
-            for key in (self._keys_of(name) if name in known else [self.scope.ref(name).element])
-        ]
-
-    def _keys_of(self, name: str) -> list[Any]:
-        """What to group by for an annotation: not by aggregates and windows, which are computed of the groups."""
-        if name in self.scope.aggregates:
-            return []
-        return self.scope.windows.get(name, [self.scope.annotations[name].element])
 
     def _load(self, kind: str, names: tuple[str, ...]) -> None:
         known, deferred = self.loading
@@ -254,21 +238,21 @@ class Question:
         if ordered:
             orders = ordering_of(self, selection)
             if self.distinct == ():
-                elements += _missing(orders, elements)
+                elements += missing(orders, elements)
         parted_by = () if self.each is None else (self.each, *orders)
         if parted_by:
             self.ordered_by.append(self.each)
-            elements += _missing(parted_by, elements)
+            elements += missing(parted_by, elements)
         if self.having and self.statement.dialect_name == "mysql":
             # MariaDB knows columns in HAVING only if they are selected.
-            elements += _missing(list(dict.fromkeys(self.beside)), elements)
+            elements += missing(list(dict.fromkeys(self.beside)), elements)
         if self.statement.dialect_name == "postgresql" and (self.distinct == () or self.group is not None):
             # Written twice, what is computed with parameters is not the same to PostgreSQL: it is named by its place.
-            elements += _missing([each for each in self.ordered_by if orders and _is_computed(each)], elements)
-            orders = [_by_place(order, elements) for order in orders]
+            elements += missing([each for each in self.ordered_by if orders and is_computed(each)], elements)
+            orders = [by_place(order, elements) for order in orders]
         statement = select(*elements).select_from(self.scope.source())
         statement = self.filtered(statement)
-        group = self.grouped(selection.columns, elements)
+        group = grouped(self, selection.columns, elements)
         if group:
             statement = statement.group_by(*group)
         if self.having:
@@ -280,7 +264,7 @@ class Question:
         if self.lock is not None:
             statement = self._locked(statement)
         if parted_by:
-            places = [_place(_unmodified(each), elements) for each in parted_by]
+            places = [place_in(unmodified(each), elements) for each in parted_by]
             limit, offset = self._limits(slices)
             return slice_of_each(statement, len(selection.columns), parted_by, places, limit, offset)
         return self.sliced(statement, slices)
@@ -318,34 +302,6 @@ class Question:
     def _next(self, sql_type: Any) -> Any:
         literal = self.statement.literals[self.statement.position]
         return self.statement.take(literal, sql_type, None, None)
-
-    def grouped(self, columns: Sequence[Column], elements: Sequence[Any]) -> list[Any]:
-        """What to group by; nothing if rows are not grouped. `elements` are all that is selected."""
-        if self.group is None:
-            return []
-        group = self._keys(columns) if self.group == "model" else list(self.group)
-        group += [key for name in self.selected for key in self._keys_of(name)]
-        group += self.beside
-        group += self.ordered_by
-        return _grouping(group, elements)
-
-    def _keys(self, columns: Sequence[Column]) -> list[Any]:
-        """The primary keys of the instances in a row, on which their other columns depend; MariaDB wants those too.
-
-        What values() takes from another table is no instance: rows that have it in common are one group.
-        """
-        root, keys = self.scope.root, [self.pk]
-        depend = self.statement.dialect_name != "mysql" and self.model._meta.managed
-        annotations = {id(built.element) for built in self.scope.annotations.values()}
-        for column in columns:
-            join = self.scope.join_of(getattr(column.element, "table", None))
-            if depend and join is root:
-                continue
-            if depend and join is not None and self.values is None:
-                keys.append(join.table.c[join.model._meta.concrete_model._meta.pk.column])
-            elif join is not None or id(_bare(column.element)) not in annotations:
-                keys.append(column.element)
-        return keys
 
     @property
     def pk(self) -> Any:
@@ -463,65 +419,3 @@ _COMPOUNDS: dict[str, Any] = {
     "intersection": sqlalchemy.intersect,
     "difference": sqlalchemy.except_,
 }
-
-
-def _missing(orders: Sequence[Any], elements: Sequence[Any]) -> list[Any]:
-    """What is ordered by but not selected: with DISTINCT it has to be."""
-    found: list[Any] = []
-    for order in orders:
-        element = _unmodified(order)
-        if _place(element, [*elements, *found]) is None:
-            found.append(element)
-    return found
-
-
-def _unmodified(order: Any) -> Any:
-    """What is ordered by, without ASC, DESC and NULLS LAST."""
-    while getattr(order, "modifier", None) is not None:
-        order = order.element
-    return order
-
-
-def _bare(element: Any) -> Any:
-    """What is computed, without a name and without the brackets that it has got in ORDER BY."""
-    while isinstance(element, (sqlalchemy.Label, Grouping)):
-        element = element.element
-    return element
-
-
-def _is_computed(element: Any) -> bool:
-    return getattr(_bare(element), "table", None) is None
-
-
-def _by_place(order: Any, elements: Sequence[Any]) -> Any:
-    """An element of ORDER BY that is computed and selected, as the place where it is selected."""
-    if getattr(order, "modifier", None) is not None:
-        inner = _by_place(order.element, elements)
-        return order if inner is order.element else sqlalchemy.UnaryExpression(inner, modifier=order.modifier)
-    if isinstance(order, sqlalchemy.Label) or not _is_computed(order):
-        return order  # written by its name
-    return _place_of(order, elements)
-
-
-def _place_of(computed: Any, elements: Sequence[Any]) -> Any:
-    """The place of what is selected; itself if it is not."""
-    place = _place(computed, elements)
-    return computed if place is None else sqlalchemy.literal_column(str(place + 1))
-
-
-def _place(element: Any, elements: Sequence[Any]) -> Any:
-    """How many columns stand before an element that is selected; None if it is not."""
-    return next((place for place, each in enumerate(elements) if _bare(each) is _bare(element)), None)
-
-
-def _grouping(group: Sequence[Any], elements: Sequence[Any]) -> list[Any]:
-    """Each element once; what is computed and selected is named by its place, since its parameters differ elsewhere."""
-    found: list[Any] = []
-    seen: set[int] = set()
-    for element in group:
-        bare = _bare(element)
-        if id(bare) in seen or isinstance(bare, sqlalchemy.BindParameter):
-            continue
-        seen.add(id(bare))
-        found.append(_place_of(bare, elements) if _is_computed(bare) else bare)
-    return found
