@@ -186,16 +186,6 @@ def test_the_active_time_zone_decides_what_a_day_is(define, create_tables):
             assert Event.objects.filter(at__day=3 - day).count() == 0
 
 
-def test_windows_can_be_selected_and_not_filtered_by():
-    from webframe.db.models.functions import RowNumber
-    from webframe.db.models.windows import Window
-
-    books = Book.objects.annotate(place=Window(RowNumber(), order_by=F("title").asc())).order_by("title")
-    assert [book.place for book in books] == [1, 2, 3, 4]
-    with pytest.raises(errors.NotSupportedError, match="window"):
-        list(books.filter(place=1))
-
-
 def test_locks_on_related_rows():
     books = Book.objects.select_related("author").select_for_update(of=("self", "author"))
     with transaction.atomic():

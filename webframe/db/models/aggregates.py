@@ -107,7 +107,7 @@ class Aggregate(Func):
     def build_over(self, scope: Scope, over: Callable[[Any], ColumnElement[Any]] | None) -> Built:
         """Like `build`; with `over`, which makes a window of the call itself."""
         arguments = [self._argument(source, scope) for source in self.source_expressions]
-        condition = None if self.filter is None else scope.condition(self.filter)
+        condition = None if self.filter is None else scope.condition(self.filter, for_aggregate=True)
         field = self._output_field if self._output_field is not None else self.infer([each.field for each in arguments])
         sql_type = sql_type_of(field)
         element = self.call([self._counted(each, condition, scope) for each in arguments], scope, sql_type)

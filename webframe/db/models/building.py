@@ -104,8 +104,11 @@ class Scope(Protocol):
         """The tables of this scope, as elements of SQLAlchemy."""
         ...
 
-    def condition(self, q: Any) -> ColumnElement[bool]:
-        """The condition a Q, or an expression with boolean values, stands for; for When(...), filter=Q(...) and kin."""
+    def condition(self, q: Any, *, for_aggregate: bool = False) -> ColumnElement[bool]:
+        """The condition a Q, or an expression with boolean values, stands for; for When(...), filter=Q(...) and kin.
+
+        `for_aggregate` as with `ref`.
+        """
         ...
 
 

@@ -108,7 +108,7 @@ class Row:
 
     # -- conditions
 
-    def condition(self, q: Any) -> ColumnElement[bool]:
+    def condition(self, q: Any, *, for_aggregate: bool = False) -> ColumnElement[bool]:
         """A Q or an expression with boolean values."""
         if not isinstance(q, Q):
             return self.build(q).element

@@ -192,6 +192,11 @@ def _check_assigned(scope: QueryScope, field: Any, value: Any, element: Any) -> 
     """Refuse a new value that needs more than the row that is changed: UPDATE has the tables of no joins."""
     if any(scope.is_aggregate(name) for name in value.references()):
         raise FieldError(f"Aggregate functions are not allowed in this query (the new value of {field.name!r}).")
+    if scope.has_window(value):
+        raise FieldError(
+            f"Window expressions are not allowed in this query (the new value of {field.name!r}). Read "
+            "the rows with the window as an annotation, set the attribute of each, and say bulk_update()."
+        )
     joined = scope.tables()[1:]
     if any(getattr(part, "table", None) in joined for part in iterate(element)):
         raise FieldError(
@@ -222,7 +227,11 @@ def _found_before(update: Any, named: Mapping[Any, Any], question: Question) -> 
     """The UPDATE whose new values are all found before any is written, for SQLite, which goes row by row."""
     position = question.statement.position
     labels = [value.label(None) for value in named.values()]
-    found = question.keys().add_columns(*labels).correlate(None).subquery()
+    keys = question.keys()
+    if question.of_windows:
+        # What the values are computed of is only inside the SELECT with the windows.
+        keys = select(question.pk).select_from(question.scope.source()).where(question.pk.in_(keys))
+    found = keys.add_columns(*labels).correlate(None).subquery()
     question.statement.position = position
     key, *values = found.c
     return update.values(dict(zip(named, values, strict=True))).where(question.pk == key)

@@ -19,6 +19,7 @@ from webframe.db.models.building import Built
 from webframe.db.models.compiler.literals import Names
 from webframe.db.models.compiler.plans import Slot, exact_type_of
 from webframe.db.models.compiler.where import IN_EXPRESSION, Part, build_condition
+from webframe.db.models.conditions import Q, names_in
 from webframe.db.models.paths import Path, is_forward, resolve_column, scalar
 from webframe.db.models.sql import Repeated
 from webframe.db.models.tables import column_type, table_of
@@ -100,6 +101,10 @@ def _has_parameters(element: Any) -> bool:
     if isinstance(element, sqlalchemy.BindParameter):
         return False
     return any(isinstance(part, sqlalchemy.BindParameter) for part in iterate(element))
+
+
+def _too_late(what: str) -> FieldError:
+    return FieldError(f"Cannot annotate an aggregate of {what}: a window is computed later. Instead use aggregate().")
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -195,9 +200,7 @@ class QueryScope:
         if path.steps and not allow_joins:
             raise FieldError(f"{name!r} needs a join, and joined fields are not permitted here.")
         if for_aggregate and path.annotation in self.windows:
-            raise FieldError(
-                f"Cannot annotate an aggregate of {name!r}, a window, which is computed later: use aggregate()."
-            )
+            raise _too_late(repr(name))
         field = self.annotations[path.annotation].field if path.annotation is not None else path.field
         transforms = []
         for part in path.rest:
@@ -263,8 +266,10 @@ class QueryScope:
         """A queryset as a Select within this scope."""
         return queryset.build_select(self, columns)
 
-    def condition(self, q: Any) -> ColumnElement[bool]:
+    def condition(self, q: Any, *, for_aggregate: bool = False) -> ColumnElement[bool]:
         """The condition that a Q stands for, where it does not decide about rows: joins stay as they are."""
+        if for_aggregate and self.asks_for_window(q):
+            raise _too_late(str(q))
         return build_condition(self, q, IN_EXPRESSION).element
 
     def path(self, name: str) -> Path:
@@ -344,9 +349,18 @@ class QueryScope:
             return False
         return any(name.split("__")[0] in self.windows for name in expression.references())
 
+    def asks_for_window(self, q: Any) -> bool:
+        """Whether a condition is about a window: a Q, a (name, value) pair or an expression with boolean values."""
+        return any(
+            leaf[0].split("__")[0] in self.windows or self.has_window(leaf[1])
+            if isinstance(leaf, tuple)
+            else self.has_window(leaf)
+            for leaf in Q.create((q,)).leaves()
+        )
+
     def looked_at(self, expression: Any) -> list[Any]:
-        """The columns that the windows of an expression look at, which has just been built."""
-        names = [name.split("__")[0] for name in expression.references()]
+        """The columns that the windows of an expression or a Q look at, which has just been built."""
+        names = [name.split("__")[0] for name in names_in(expression)]
         named = [column for name in names for column in self.windows.get(name, ())]
         return [*self.met, *named]
 
@@ -407,11 +421,24 @@ class QueryScope:
         """The tables of this scope, joined or not."""
         return [self.root.table, *[join.table for join in self._joins], *self._apart]
 
+    def is_correlated(self, statement: Any) -> bool:
+        """Whether a statement of this scope refers to the queries around it."""
+        outside: list[Any] = []
+        around = self.outer
+        while around is not None:
+            outside += around.tables()
+            around = around.outer
+        return any(getattr(part, "table", None) in outside for part in iterate(statement))
+
     # --- conditions that decide about rows ----------------------------------------------------------------------
+
+    def restriction(self, q: Any) -> Part:
+        """Build a condition that decides about rows, but not yet about those that are joined."""
+        return build_condition(self, q)
 
     def keep_rows(self, q: Any) -> Part:
         """Build a condition that all rows of the query fulfil: joins that it needs become inner ones."""
-        part = build_condition(self, q)
+        part = self.restriction(q)
         for join in part.if_true:
             join.inner = True
         return part

@@ -19,6 +19,7 @@ from webframe._lazy import LateModule
 from webframe.core.exceptions import FieldError
 from webframe.db.errors import NotSupportedError
 from webframe.db.models.compiler import operations as ops
+from webframe.db.models.compiler.chosen_by_windows import Around, computed_inside
 from webframe.db.models.compiler.columns import Column, Selection, select_instances, select_values
 from webframe.db.models.compiler.grouping import grouped, grouped_by_values
 from webframe.db.models.compiler.numbering import slice_of_each
@@ -52,6 +53,8 @@ class Question:
         self.scope = QueryScope(model, statement, outer)
         self.where: list[Any] = []
         self.having: list[Any] = []
+        # Conditions that ask for windows: rows are chosen by them once those are computed.
+        self.of_windows: list[Any] = []
         # Columns that stand beside an aggregate, in HAVING or in an annotation: they are grouped by.
         self.beside: list[Any] = []
         # (operation, where its literals begin); None: nobody said.
@@ -138,25 +141,37 @@ class Question:
         return kept if operation.sticky else None
 
     def _keep(self, q: Q) -> None:
-        """A condition into WHERE, or, where it contains an aggregate, into HAVING: part by part, if it is an AND."""
+        """A condition into WHERE, or, where it contains an aggregate, into HAVING: part by part, if it is an AND.
+
+        A negated OR is one as well, which matters if windows are asked for: they are computed of what WHERE leaves.
+        """
         if isinstance(q, Q) and q.connector == "AND" and not q.negated:
             for child in q.children:
                 self._keep(child)
-            return
-        self._keep_one(q)
+        elif isinstance(q, Q) and q.connector == "OR" and q.negated and self.scope.asks_for_window(q):
+            for child in q.children:
+                self._keep_one(Q.create((child,), negated=True))
+        else:
+            self._keep_one(q)
 
     def _keep_one(self, q: Any) -> None:
         start = self.statement.position
         self.scope.met.clear()
-        part: Part = self.scope.keep_rows(q)
-        if not part.aggregate:
+        window = self.scope.asks_for_window(q)
+        # A join that a condition about windows needs keeps its rows until those are computed.
+        build = self.scope.restriction if window else self.scope.keep_rows
+        part: Part = build(q)
+        if (part.aggregate or (window and self.group is not None)) and self._sets_apart(start):
+            part = build(q)
+        if window:
+            self.of_windows.append(part.element)
+            self.beside += self.scope.looked_at(Q.create((q,)))
+        elif part.aggregate:
+            self.having.append(part.element)
+            self.beside += self.scope.met
+        else:
             self.where.append(part.element)
-            return
-        if self._sets_apart(start):
-            part = self.scope.keep_rows(q)
-        self.having.append(part.element)
-        self.beside += self.scope.met
-        if self.group is None:
+        if part.aggregate and self.group is None:
             self.group = "model"
 
     def _annotate(self, operation: ops.Annotation) -> None:
@@ -249,7 +264,12 @@ class Question:
         if self.statement.dialect_name == "postgresql" and (self.distinct == () or self.group is not None):
             # Written twice, what is computed with parameters is not the same to PostgreSQL: it is named by its place.
             elements += missing([each for each in self.ordered_by if orders and is_computed(each)], elements)
-            orders = [by_place(order, elements) for order in orders]
+            if not self.of_windows:
+                orders = [by_place(order, elements) for order in orders]
+        distinct_on = [self.scope.ref(name).element for name in self.distinct or ()]
+        width = len(elements)
+        if self.of_windows:
+            elements += missing([*map(computed_inside, self.of_windows), *orders, *distinct_on], elements)
         statement = select(*elements).select_from(self.scope.source())
         statement = self.filtered(statement)
         group = grouped(self, selection.columns, elements)
@@ -257,8 +277,12 @@ class Question:
             statement = statement.group_by(*group)
         if self.having:
             statement = statement.having(*self.having)
+        if self.of_windows:
+            around = Around(statement, elements, self.scope)
+            statement = around.select(width, self.of_windows)
+            orders, distinct_on = ([around.column(each) for each in some] for some in (orders, distinct_on))
         if self.distinct is not None:
-            statement = self._distinct(statement)
+            statement = self._distinct(statement, distinct_on)
         if orders and not parted_by:
             statement = statement.order_by(*orders)
         if self.lock is not None:
@@ -308,12 +332,11 @@ class Question:
         """The column of the primary key."""
         return self.scope.root.table.c[self.model._meta.concrete_model._meta.pk.column]
 
-    def _distinct(self, statement: Any) -> Any:
-        if not self.distinct:
+    def _distinct(self, statement: Any, elements: Sequence[Any]) -> Any:
+        if not elements:
             return statement.distinct()
         if self.statement.dialect_name != "postgresql":
             raise NotSupportedError("DISTINCT ON fields is not supported by this database: distinct() takes no names.")
-        elements = [self.scope.ref(name).element for name in self.distinct]
         # SQLAlchemy 2.1 has a new word for it, and warns of the old one.
         extension = getattr(postgresql, "distinct_on", None)
         return statement.distinct(*elements) if extension is None else statement.ext(extension(*elements))
@@ -322,6 +345,11 @@ class Question:
         features = self.statement.wrapper.features
         if not getattr(features, "supports_select_for_update", False):
             return statement
+        if self.of_windows:
+            raise NotSupportedError(
+                "Rows that are filtered by a window cannot be locked. Find them in a queryset without "
+                "select_for_update(), and lock those of filter(pk__in=that.values('pk'))."
+            )
         nowait, skip_locked, of, no_key = self.lock or (False, False, (), False)
         tables = []
         for name in of:
@@ -348,7 +376,9 @@ class Question:
     @property
     def needs_subquery(self) -> bool:
         """Whether counting or aggregating has to be done over the rows of the result, not those of the tables."""
-        return self.group is not None or self.distinct is not None or self.combination is not None
+        return (
+            self.group is not None or self.distinct is not None or self.combination is not None or bool(self.of_windows)
+        )
 
     def count(self, slices: Slices = WHOLE) -> Any:
         """SELECT COUNT(*)."""

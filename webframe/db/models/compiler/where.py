@@ -145,11 +145,6 @@ def _build_leaf(scope: Any, name: str, leaf: Leaf, value: Any, place: Place) -> 
     path = leaf.path
     lookup = leaf.lookup
     if path.annotation is not None:
-        if path.annotation in scope.windows:
-            raise NotSupportedError(
-                f"Rows cannot be filtered by {path.annotation!r}, a window function: it is computed after filtering. "
-                f"Filter by it in a subquery, or in Python."
-            )
         lhs = scope.ref_path(path, leaf.transforms)
         aggregate = scope.is_aggregate(path.annotation) or scope.has_aggregate(value)
         if leaf.field is None and lhs.field is not None:
@@ -196,6 +191,11 @@ def _build_subquery(scope: Any, name: str, leaf: Leaf, value: Any) -> Part:
             f"SQLite cannot compare {name!r}, which leads to many rows, with an aggregate under NOT: its subqueries do "
             "not know the aggregates of the query around them. Compare two aggregates instead: Max() or Min() of what "
             "the name leads to, and this one."
+        )
+    if scope.has_window(value):
+        raise NotSupportedError(
+            f"Under NOT {name!r}, which leads to many rows, cannot be compared with a window: it is asked about in a "
+            "subquery, which does not know the windows of the query around it. Compare the window with an annotation."
         )
     if hasattr(value, "references"):
         value = Prebuilt(scope.build(value)) if not hasattr(value, "build_select") else value

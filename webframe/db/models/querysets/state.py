@@ -323,17 +323,12 @@ class State(OfRows[Row]):
 
 def _first_column(statement: Any, scope: scopes.QueryScope) -> Any:
     """A SELECT of the first column of another one, by way of a table made of that."""
-    if scope.dialect_name == "mysql":
-        around, outside = scope.outer, []
-        while around is not None:
-            outside += around.tables()
-            around = around.outer
-        if any(getattr(part, "table", None) in outside for part in sqlalchemy.sql.visitors.iterate(statement)):
-            raise NotSupportedError(
-                "MySQL and MariaDB do not take a subquery with OuterRef that has to select more than one column: its "
-                "distinct rows are ordered by something else, or filtered by an aggregate and columns beside it. Order "
-                "by what it selects, or leave distinct() out."
-            )
+    if scope.dialect_name == "mysql" and scope.is_correlated(statement):
+        raise NotSupportedError(
+            "MySQL and MariaDB do not take a subquery with OuterRef that has to select more than one column: its "
+            "distinct rows are ordered by something else, or filtered by an aggregate and columns beside it. Order "
+            "by what it selects, or leave distinct() out."
+        )
     return sqlalchemy.select(next(iter(statement.subquery().c)))
 
 
