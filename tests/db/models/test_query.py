@@ -14,7 +14,7 @@ from webframe.db.models import Count, F, Max, Q, Sum, Value
 from webframe.db.models.functions import Lower
 from webframe.test import count_queries
 
-from .library import Author, Book, Country, Novel, Tag
+from .library import Author, Book, Country, Novel, Profile, Tag
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -288,6 +288,17 @@ def test_in_bulk(library):
     assert Book.objects.in_bulk([]) == {}
     with pytest.raises(ValueError, match="unique"):
         Book.objects.in_bulk(["One"], field_name="title")
+
+
+def test_in_bulk_by_a_relation_has_the_related_objects_for_keys(library):
+    ann, bob = library.ann, library.bob
+    profiles = {ann: library.profile, bob: Profile.objects.create(author=bob, text="about Bob")}
+    with count_queries(2):
+        assert Profile.objects.in_bulk(field_name="author") == profiles
+    with count_queries(1):
+        assert Profile.objects.select_related("author").in_bulk(field_name="author") == profiles
+    assert Profile.objects.in_bulk([ann, bob.pk], field_name="author") == profiles
+    assert Profile.objects.in_bulk([ann.pk], field_name="author_id") == {ann.pk: library.profile}
 
 
 # --- other shapes ---------------------------------------------------------------------------------------------------

@@ -295,7 +295,7 @@ class Reading(Chaining[Row]):
         return (queryset.reverse() if latest else queryset)._between(0, 1).get()
 
     def in_bulk(self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk") -> dict[Any, Row]:
-        """The rows with these keys, or all, in a dictionary by the key."""
+        """The rows with these keys, or all, in a dictionary by the key: the related object, if a relation is named."""
         if self.is_sliced:
             raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
         if self._columns is not None:
@@ -303,9 +303,9 @@ class Reading(Chaining[Row]):
         meta = self.model._meta
         if field_name != "pk":
             self._check_unique(field_name)
-        attname = meta.pk.attname if field_name == "pk" else meta.get_field(field_name).attname
+        field = meta.pk if field_name == "pk" else meta.get_field(field_name)
         if id_list is None:
-            rows: Iterable[Any] = self._chain()
+            rows: Any = self._chain()
         else:
             ids = tuple(id_list)
             if not ids:
@@ -316,7 +316,10 @@ class Reading(Chaining[Row]):
                 for start in range(0, len(ids), limit)
                 for row in self.filter(**{f"{field_name}__in": ids[start : start + limit]}).order_by()
             ]
-        return {getattr(row, attname): row for row in rows}
+        if not field.is_relation or field_name in ("pk", field.attname):
+            return {getattr(row, field.attname): row for row in rows}
+        prefetch_related_objects(rows, field_name)
+        return {getattr(row, field_name): row for row in rows}
 
     def _check_unique(self, field_name: str) -> None:
         meta = self.model._meta
