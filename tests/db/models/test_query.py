@@ -672,6 +672,37 @@ def test_combinations_are_ordered_by_a_column_under_each_of_its_names(library):
         list(both.order_by("pk").values_list("title"))
 
 
+def test_values_of_a_combination_choose_among_the_values_of_its_parts(library):
+    books, tags = Book.objects.values("title", "rating"), Tag.objects.values("name", "pk")
+    both = books.filter(rating__lt=4).union(tags.filter(name__in=["red", "blue"]))
+    assert list(both.values_list("title", flat=True).order_by("title")) == ["Four", "One", "blue", "red"]
+    ratings = [1, 3, *sorted([library.red.pk, library.blue.pk])]
+    assert sorted(both.values_list("rating", flat=True)) == sorted(ratings)
+    assert [row["rating"] for row in both.values("rating").order_by("-title")][-2:] == [1, 3]
+    assert list(both.order_by("title").values_list("rating", "title"))[:2] == [(3, "Four"), (1, "One")]
+    assert list(both.order_by("title")[:1].values("rating")) == [{"rating": 3}]
+    assert both.values("rating").count() == 4
+    assert in_order(Book.objects.filter(rating__in=both.values("rating").order_by())) == in_order(
+        Book.objects.filter(rating__in=ratings)
+    )
+    with pytest.raises(FieldError, match="nix"):
+        both.values("nix")
+    with pytest.raises(FieldError, match="Choices are: title, rating"):
+        list(both.values("author"))
+
+
+def test_what_values_leave_out_still_says_which_rows_a_combination_has(library):
+    Book.objects.create(title="One", author=library.bob, rating=9)
+    every, best = Book.objects.values("title", "rating"), Book.objects.filter(rating=9).values("title", "rating")
+    rest = every.filter(title="One").difference(best)
+    assert list(rest.values("title")) == [{"title": "One"}]
+    assert list(every.union(best).values_list("title", flat=True).order_by("title"))[1:3] == ["One", "One"]
+    assert list(rest.values_list("rating", flat=True)) == [1]
+    # Names that instances are given up for may be changed again.
+    books = Book.objects.filter(rating=1).union(Book.objects.filter(rating=9))
+    assert list(books.values("title").values_list("rating", flat=True).order_by("rating")) == [1, 9]
+
+
 def test_operators():
     low, high = Book.objects.filter(rating__lte=3), Book.objects.filter(rating__gte=3)
     assert in_order(low & high) == ["Four"]

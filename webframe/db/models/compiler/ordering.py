@@ -135,17 +135,21 @@ def _in_compound(item: Any, reverse: bool, selection: Selection, question: Any) 
         order = OrderBy(F(name), descending=item.startswith("-"))
     else:
         raise FieldError("ORDER BY term does not match any column in the result set: name one of its columns.")
-    names = [column.name for column in selection.columns]
-    meta = question.model._meta
-    # One column has several names: "pk" is "id", and "author" is "author_id".
-    known = {"pk": meta.pk.attname, **{field.name: field.attname for field in meta.concrete_fields}}
-    column = known.get(name, name)
-    found = next((place for place, each in enumerate(names, 1) if each == name or known.get(each, each) == column), 0)
-    if not found:
+    found = place_in_result(name, selection, question.model)
+    if found is None:
         raise FieldError(
-            f"ORDER BY term {name!r} does not match any column in the result set. Choices are: {', '.join(names)}"
+            f"ORDER BY term {name!r} does not match any column in the result set. "
+            f"Choices are: {', '.join(column.name for column in selection.columns)}"
         )
     if reverse:
         order = order.reverse_ordering()
-    place: Any = literal_column(str(found))
+    place: Any = literal_column(str(found + 1))
     return list(order.of(place, question.scope.dialect_name))
+
+
+def place_in_result(name: str, selection: Selection, model: Any) -> int | None:
+    """How many columns stand before the one with a name; one column has several: "pk" is "id", "author" "author_id"."""
+    meta = model._meta
+    known = {"pk": meta.pk.attname, **{field.name: field.attname for field in meta.concrete_fields}}
+    names, column = [each.name for each in selection.columns], known.get(name, name)
+    return next((place for place, each in enumerate(names) if each == name or known.get(each, each) == column), None)

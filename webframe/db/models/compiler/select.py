@@ -24,7 +24,7 @@ from webframe.db.models.compiler.columns import Column, Selection, select_instan
 from webframe.db.models.compiler.grouping import grouped, grouped_by_values
 from webframe.db.models.compiler.numbering import slice_of_each
 from webframe.db.models.compiler.operations import WHOLE, Slices
-from webframe.db.models.compiler.ordering import ordering_of
+from webframe.db.models.compiler.ordering import ordering_of, place_in_result
 from webframe.db.models.compiler.places import by_place, is_computed, missing, place_in, unmodified
 from webframe.db.models.compiler.scope import QueryScope, Statement
 from webframe.db.models.compiler.where import Part
@@ -418,29 +418,51 @@ class Question:
         assert self.combination is not None
         operation, start = self.combination
         self.statement.position = start
-        parts: list[Any] = []
-        selections: list[Selection] = []
-        for queryset in operation.querysets:
-            selection = queryset.selection_in(self.statement, self.scope.outer)
-            statement = selection.statement
-            width = len(selection.columns)
-            if len(statement.selected_columns) > width:
-                # There are columns that DISTINCT or HAVING needs.
-                statement = select(*list(statement.subquery(f"part_{len(parts)}").c)[:width])
-            elif queryset.is_sliced or (queryset.is_combined and self.statement.dialect_name == "sqlite"):
-                statement = select(statement.subquery(f"part_{len(parts)}"))
-            parts.append(statement)
-            selections.append(selection)
+        selections: list[Selection] = [
+            queryset.selection_in(self.statement, self.scope.outer) for queryset in operation.querysets
+        ]
         if len({len(selection.columns) for selection in selections}) > 1:
             raise FieldError(
                 f"The querysets of a {operation.kind} select different numbers of columns: "
                 f"{', '.join(str(len(selection.columns)) for selection in selections)}."
             )
+        first = selections[0]
+        natural, places = list(range(len(first.columns))), self._chosen_first(first)
+        parts: list[Any] = []
+        for queryset, selection in zip(operation.querysets, selections, strict=True):
+            statement = selection.statement
+            rows = statement.subquery(f"part_{len(parts)}")
+            if len(statement.selected_columns) > len(natural) or places != natural:
+                # There are columns that DISTINCT or HAVING needs, or others come first.
+                statement = select(*[list(rows.c)[place] for place in places])
+            elif queryset.is_sliced or (queryset.is_combined and self.statement.dialect_name == "sqlite"):
+                statement = select(rows)
+            parts.append(statement)
+        result = first._replace(columns=[first.columns[place] for place in places])
         compound = _COMPOUNDS[operation.kind](*parts)
-        orders = ordering_of(self, selections[0], compound)
+        orders = ordering_of(self, result, compound)
         if orders:
             compound = compound.order_by(*orders)
-        return selections[0]._replace(statement=self.sliced(compound, slices))
+        if self.values is not None:
+            names, shape = self.values
+            result = result._replace(columns=result.columns[: len(names) or None], shape=shape)
+        return result._replace(statement=self.sliced(compound, slices))
+
+    def _chosen_first(self, selection: Selection) -> list[int]:
+        """The places of the columns of a combination: first those that values() names, and then all others.
+
+        Those have their say in which rows there are, but nobody sees them.
+        """
+        chosen = []
+        for name in self.values[0] if self.values is not None else ():
+            place = place_in_result(name, selection, self.model)
+            if place is None:
+                raise FieldError(
+                    f"The combined querysets do not select {name!r}. "
+                    f"Choices are: {', '.join(column.name for column in selection.columns)}"
+                )
+            chosen.append(place)
+        return chosen + [place for place in range(len(selection.columns)) if place not in chosen]
 
 
 _COMPOUNDS: dict[str, Any] = {

@@ -55,13 +55,20 @@ class Combining(Bulk[Row]):
         clone._operations = (ops.Combination(kind, querysets, key, len(literals)),)
         clone._values = tuple(literals)
         clone._combined = name
+        clone._handed_down = False
         clone._plain = False
         return clone
 
     def _select_in_parts(self, names: tuple[str, ...], shape: str) -> Self:
-        """values() of a combination is values() of its parts."""
+        """values() of a combination is values() of its parts, or, where they have values already, a choice of these."""
         combination = self._operations[0]
         assert isinstance(combination, ops.Combination)
+        first = combination.querysets[0]
+        if first._columns is not None and not self._handed_down:
+            first._select(names, {}, shape)  # it knows names that mean nothing
+            chosen = self._with(ops.Columns((names, shape)))
+            chosen._columns = (names, shape)
+            return chosen
         parts = tuple([queryset._select(names, {}, shape) for queryset in combination.querysets])
         made = parts[0]._combine(combination.kind, self._combined or "", parts)
         literals = len(combination.querysets) and combination.size
@@ -69,6 +76,7 @@ class Combining(Bulk[Row]):
         made._values += self._values[literals:]
         made._low, made._high = self._low, self._high
         made._ordering, made._reversed = self._ordering, self._reversed
+        made._handed_down = True
         result: Self = made
         return result
 

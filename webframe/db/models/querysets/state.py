@@ -62,6 +62,8 @@ class State(OfRows[Row]):
     _columns: tuple[tuple[str, ...], str] | None = None
     # "union" ... if it is a combination of others.
     _combined: str | None = None
+    # Whether the parts of a combination have the names given to its values(), and none that they were given themselves.
+    _handed_down = False
     # What order_by() was given last; None: nothing was.
     _ordering: tuple[Any, ...] | None = None
     _reversed = False
@@ -287,7 +289,9 @@ class State(OfRows[Row]):
         if question.combination is not None:
             selection = question.rows(self._slices)
             if len(selection.columns) == 1:
-                return Built(selection.statement, selection.columns[0].field)
+                made = selection.statement
+                made = made if len(made.selected_columns) == 1 else _first_column(made, question.scope)
+                return Built(made, selection.columns[0].field)
             rows = selection.statement.subquery()
             place = next((n for n, column in enumerate(selection.columns) if column.name == pk.attname), 0)
             column: Any = list(rows.c)[place]
