@@ -10,7 +10,7 @@ import pytest
 
 from webframe.core.exceptions import FieldError
 from webframe.db import models
-from webframe.db.models import Avg, Case, Count, F, Max, Min, Q, StdDev, Sum, Value, Variance, When
+from webframe.db.models import Avg, Case, Count, ExpressionWrapper, F, Max, Min, Q, StdDev, Sum, Value, Variance, When
 
 NUMBERS = [2, 4, 4, 5, 9]
 
@@ -202,3 +202,13 @@ def test_rows_are_grouped_by_fields_beside_an_aggregate(library):
     ]
     beside = Book.objects.annotate(n=Count("tags") * 10 + F("author__country__id") * 0).order_by("title")
     assert [(book.title, book.n) for book in beside] == [("Four", 10), ("One", 20), ("Three", 0), ("Two", 10)]
+
+
+def test_a_condition_as_a_value_may_be_about_an_aggregate(library):
+    from .library import Author
+
+    counted = Author.objects.annotate(n=Count("books")).order_by("name")
+    marked = counted.annotate(many=Q(n__gt=1), odd=ExpressionWrapper(Q(n=1) | Q(name="Cid"), models.BooleanField()))
+    assert [(row.n, row.many, row.odd) for row in marked] == [(2, True, False), (2, True, False), (0, False, True)]
+    assert [row.name for row in marked.filter(many=False)] == ["Cid"]
+    assert marked.aggregate(x=Count("pk", filter=Q(many=True))) == {"x": 2}

@@ -200,6 +200,7 @@ def test_conditions_within_expressions(placed):
     top = placed.annotate(top=Case(When(place=1, then=Value("yes")), default=Value("no")))
     assert [row.top for row in top] == ["no", "yes", "no", "no", "yes", "yes"]
     assert names(top.filter(top="yes")) == "bef"
+    assert names(placed.annotate(best=Q(place=1)).filter(best=False)) == "acd"
     with pytest.raises(FieldError, match=r"use aggregate\(\)"):
         list(placed.annotate(n=Count("pk", filter=Q(place=1))))
 

@@ -11,14 +11,14 @@ statement, a string or a comment.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from webframe._lazy import LateModule, late_pattern
 from webframe.db.errors import NotSupportedError
 from webframe.db.models import outputs
 from webframe.db.models.building import Built, Literals, Scope, key_of
-from webframe.db.models.conditions import Q
+from webframe.db.models.conditions import Q, names_in
 from webframe.db.models.expressions import (
     CombinedExpression,
     Composite,
@@ -163,6 +163,10 @@ class ExpressionWrapper(Composite):
         inner = self.expression
         part = values.condition(inner) if isinstance(inner, Q) else key_of(inner, values)
         return part, outputs.field_key(self._output_field)
+
+    def references(self) -> Iterator[str]:
+        """The names in it: a condition may be about aggregates and windows too."""
+        yield from names_in(self.expression)
 
     def build(self, scope: Scope) -> Built:
         """The element of the expression, of the given type."""
