@@ -549,3 +549,38 @@ async def test_blocking_calls_on_the_loop_are_refused_and_name_the_method_for_as
             ann.save()
         await ann.asave()
     assert not connections["default"].in_atomic_block
+
+
+# --- connections that a thread uses while somebody else is to close them ------------------------------------------
+
+
+def test_a_connection_that_a_thread_uses_for_a_loop_that_has_stopped_is_closed_when_that_is_done():
+    began, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def statement() -> None:
+        began.set()
+        may_end.wait(10)
+        ended.set()
+
+    loop = asyncio.new_event_loop()
+    asking: list[asyncio.Task[None]] = []
+    with atomic():
+        Note.objects.create(text="left")
+        node: Any = nodes.entered.get()
+        wrapper, slot = node.slot.wrapper, node.slot
+
+        async def ask() -> None:
+            await bridge(wrapper.link_here(slot.link).hop, statement)
+
+        async def begin() -> None:
+            asking.append(asyncio.create_task(ask()))
+            await until(began)
+
+        loop.run_until_complete(begin())
+        threading.Timer(0.1, may_end.set).start()
+        node.lose("It is to be closed.")
+        wrapper.discard(slot)
+        assert ended.is_set()
+    loop.run_until_complete(asking[0])
+    loop.close()
+    assert texts() == []

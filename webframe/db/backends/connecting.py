@@ -241,6 +241,7 @@ class Connecting(Watched):
             link.begun = False
             link.streams.clear()
             if link.loop is None:
+                link.call_back()
                 link.let_go()  # the pool of plain code closes the connection itself
         if checkout is not None:
             checkout.invalidate()

@@ -7,7 +7,9 @@ are the errors of its driver.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from webframe.greenlets import bridge
@@ -39,6 +41,9 @@ class Link:
         self.loop: asyncio.AbstractEventLoop | None = None
         # Streams that may be in the middle of their answer.
         self.streams: set[Any] = set()
+        # Held while a thread uses it for a task of an event loop; and which one that is, 0 for none.
+        self.lent = threading.Lock()
+        self.lent_to = 0
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -178,6 +183,25 @@ class Link:
         """Close the connection."""
         self.let_go()
         self.raw.close()
+
+    def call_back(self) -> None:
+        """Wait until no other thread uses it for a task; the statement is told to end. Before it is closed: a driver
+        that is taken its connection in the middle of a statement may end the process.
+        """
+        if self.lent_to == threading.get_ident():
+            return  # the garbage collector has come here from the statement itself
+        if not self.lent.acquire(blocking=False):
+            self.interrupt()
+            self.lent.acquire()
+        self.lent.release()
+
+    def interrupt(self) -> None:
+        """Let the statement that another thread is running end soon, if the driver can; raises nothing."""
+        for name in ("interrupt", "cancel"):
+            if hasattr(self.raw, name):
+                with suppress(Exception):
+                    getattr(self.raw, name)()
+                return
 
     def let_go(self) -> None:
         """Give up what would outlive the connection of the driver, before it is closed; raises nothing."""

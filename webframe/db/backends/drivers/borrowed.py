@@ -11,12 +11,13 @@ Either way one statement costs a hop or two.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from webframe._lazy import LateModule
 from webframe.db.backends.drivers import threads
 from webframe.db.backends.drivers.base import Link
-from webframe.db.backends.drivers.threaded import ThreadedLink
+from webframe.db.backends.drivers.threaded import ThreadedLink, still_used
 from webframe.db.errors import TransactionManagementError
 from webframe.greenlets import bridge
 from webframe.waiting import wait
@@ -34,7 +35,8 @@ class BorrowedByLoop(ThreadedLink):
     """A link of plain code, for a statement on an event loop.
 
     Nobody here may close the connection, with which others go on. So a task that is
-    cancelled meanwhile waits until the statement has come to its end.
+    cancelled meanwhile waits until the statement has come to its end; and who closes
+    it all the same, since the loop has stopped, waits for the thread (`Link.call_back`).
     """
 
     def __init__(self, inner: Link, loop: asyncio.AbstractEventLoop) -> None:
@@ -42,7 +44,23 @@ class BorrowedByLoop(ThreadedLink):
         self.streams = inner.streams
 
     def hop(self, function: Callable[..., T], /, *args: Any) -> T:
-        return wait(_to_its_end(threads.start(function, *args)))
+        lent = self.inner.lent
+        if not lent.acquire(blocking=False):
+            raise still_used()
+        try:
+            future = threads.start(self._use, function, args)
+        except BaseException:
+            lent.release()
+            raise
+        return wait(_to_its_end(future))
+
+    def _use(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        self.inner.lent_to = get_ident()
+        try:
+            return function(*args)
+        finally:
+            self.inner.lent_to = 0
+            self.inner.lent.release()
 
     def terminate(self) -> None:
         self.inner.terminate()

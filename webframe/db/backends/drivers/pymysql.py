@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pymysql
@@ -75,7 +76,8 @@ class PyMySQLLink(Link):
         """Let a statement that another thread waits for end with an error: nothing more comes from the server."""
         sock = self.raw._sock
         if sock is not None:
-            sock.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 class _StreamCursor(SSCursor):  # type: ignore[misc]  # PyMySQL has no annotations

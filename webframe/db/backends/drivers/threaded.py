@@ -172,11 +172,7 @@ class ThreadedLink(Link):
             threads.do(self._close)
 
     def interrupt(self) -> None:
-        """Let the statement that a thread is running end soon, if the driver can; raises nothing."""
-        for place, name in ((self.inner, "interrupt"), (self.raw, "interrupt"), (self.raw, "cancel")):
-            if hasattr(place, name):
-                quietly(getattr(place, name))
-                return
+        self.inner.interrupt()
 
     def hop(self, function: Callable[..., T], /, *args: Any) -> T:
         """Call a function that uses the connection, in a thread."""
@@ -192,9 +188,7 @@ class ThreadedLink(Link):
         try:
             self._free.pop()
         except IndexError:
-            raise InterfaceError(
-                "The connection was closed, or a thread is still using it for a task that was cancelled."
-            ) from None
+            raise still_used() from None
 
     def _use(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
         try:
@@ -285,6 +279,11 @@ class ThreadedStream:
         inner, self._inner = self._inner, None
         if inner is not None:
             self._link.hop(inner.close)
+
+
+def still_used() -> InterfaceError:
+    """What is raised for a statement on a connection that cannot be had."""
+    return InterfaceError("The connection was closed, or a thread is still using it for a task that was cancelled.")
 
 
 def quietly(function: Callable[..., object], *args: Any) -> None:
