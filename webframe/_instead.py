@@ -9,6 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 # Attributes of apps and groups.
 GROUP = {
@@ -72,7 +73,25 @@ SETTINGS = {
 }
 
 
-def hint(owner: object, name: str, instead: Mapping[str, str]) -> AttributeError:
-    """The error for a name in one of these tables."""
-    message = f"{type(owner).__name__!r} object has no attribute {name!r}. Write {instead[name]}."
-    return AttributeError(message, name=name, obj=owner)
+class Absent:
+    """In the place of an attribute that others have: reading it is an error that says what to write; it may be set.
+
+    A `__getattr__` of the class would make all other attributes slower to read.
+    """
+
+    def __init__(self, name: str, instead: str) -> None:
+        self.name = name
+        self.instead = instead
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        raise AttributeError(
+            f"{owner.__name__!r} object has no attribute {self.name!r}. Write {self.instead}.",
+            name=self.name,
+            obj=owner if instance is None else instance,
+        )
+
+
+def mark_absent(cls: type, instead: Mapping[str, str]) -> None:
+    """Put an `Absent` in the place of each name of a table."""
+    for name, text in instead.items():
+        setattr(cls, name, Absent(name, text))

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from webframe._instead import GROUP, mark_absent
 from webframe._lazy import LateModule, late_pattern
 from webframe.core.exceptions import HTTPError, ImproperlyConfigured
 from webframe.core.handlers.protocol import ServedBothWays
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
 
     from werkzeug import exceptions
 
-    from webframe import _instead, routing, views
+    from webframe import routing, views
     from webframe import static as static_files
     from webframe.core.handlers import endpoints, mounts
     from webframe.http import limits as http_limits
 else:
     dataclasses = LateModule("dataclasses")
-    _instead = LateModule("webframe._instead")
     exceptions = LateModule("werkzeug.exceptions")
     routing = LateModule("webframe.routing")
     views = LateModule("webframe.views")
@@ -378,12 +378,8 @@ class Group:
     def __repr__(self) -> str:
         return f"<Group {self.prefix or '/'}>"
 
-    if not TYPE_CHECKING:
 
-        def __getattr__(self, name):
-            if name in _instead.GROUP:
-                raise _instead.hint(self, name, _instead.GROUP)
-            return object.__getattribute__(self, name)  # the error that there is without this method
+mark_absent(Group, GROUP)
 
 
 def checked(function: F, what: str) -> F:

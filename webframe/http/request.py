@@ -21,7 +21,7 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.utils import get_host
 from werkzeug.wrappers import Request as WerkzeugRequest
 
-from webframe._lazy import LateModule
+from webframe._instead import REQUEST, mark_absent
 from webframe.conf import settings
 from webframe.core.exceptions import HTTPError
 from webframe.http import hosts
@@ -42,10 +42,6 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.datastructures import Headers
-
-    from webframe import _instead
-else:
-    _instead = LateModule("webframe._instead")
 
 
 @all_lazy
@@ -468,14 +464,8 @@ class Request(WerkzeugRequest):
 
         return cast(IO[bytes], SpooledTemporaryFile(max_size=self.limits.spool_size, mode="rb+"))
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # the overloads of the base class describe it
 
-        def __getattr__(self, name):
-            if name in _instead.REQUEST:
-                raise _instead.hint(self, name, _instead.REQUEST)
-            return object.__getattribute__(self, name)  # the error that there is without this method
-
-        # The overloads of the base class describe it.
         def get_json(self, force=False, silent=False, cache=True):
             if self.content_type != "application/json" or not cache or "_cached_json" in self.__dict__:
                 return super().get_json(force, silent, cache)
@@ -495,6 +485,8 @@ class Request(WerkzeugRequest):
         """What `json` is parsed with: the provider of the setting JSON_PROVIDER, within the limits of the request."""
         return _JSONWithin(self.limits.json_max_depth)
 
+
+mark_absent(Request, REQUEST)
 
 # The request that is being answered in this context; None outside of any.
 current_request = cast("ContextVar[Request | None]", current_lessee)
