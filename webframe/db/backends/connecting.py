@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -74,10 +75,10 @@ class Connecting(Watched):
         self.announcing = 0
         # Made at first need, under the lock.
         self._engine: sqlalchemy.Engine | None = None
-        # The pools of event loops, and the one that was asked for last. That of a loop that is closed stays, empty,
-        # until another loop gets one.
+        # The pools of event loops, and the one that was asked for last; and the loops that are being ended.
         self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
         self._last_pool: LoopPool | None = None
+        self._ended_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         processes.add(self)
 
     def __repr__(self) -> str:
@@ -157,11 +158,22 @@ class Connecting(Watched):
             timeout=options.get("pool_timeout", POOL_TIMEOUT),
             max_age=max_age or None,
             ping=bool(self.settings_dict["CONN_HEALTH_CHECKS"]),
+            ended=self._forget_pool,
+            is_last=loop in self._ended_loops,
         )
         with self._lock:
             for other in [other for other in self._pools if other.is_closed()]:
                 del self._pools[other]
             return self._pools.setdefault(loop, pool)
+
+    def _forget_pool(self, pool: LoopPool) -> None:
+        """Its loop ends."""
+        with self._lock:
+            if self._pools.get(pool.loop) is pool:  # and none that was made after this one was disposed of
+                del self._pools[pool.loop]
+                self._ended_loops.add(pool.loop)
+            if self._last_pool is pool:
+                self._last_pool = None
 
     def connect_async(self) -> Link:
         """A new connection for code on the running event loop; for code in a greenlet.

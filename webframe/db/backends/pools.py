@@ -6,9 +6,9 @@ whoever asks next, past those who wait, and taking one costs as much as a query 
 key does in all; hence this one.
 
 A pool ends with its loop: `asyncio.run` and the servers close asynchronous
-generators before they close the loop, and the pool keeps one for that. It keeps
-no connection from then on; generators of others, which are closed at the same
-time, may ask for one yet.
+generators before they close the loop, and the pool keeps one for that. Generators
+of others, which are closed at the same time, may ask for a connection yet: they get
+one of a last pool, which keeps none.
 """
 
 from __future__ import annotations
@@ -84,10 +84,12 @@ class LoopPool:
         timeout: float,
         max_age: float | None,
         ping: bool,
+        ended: Callable[[LoopPool], object],
+        is_last: bool,
     ) -> None:
         """`size` connections are kept, `limit` may be there at a time (None: any number), who waits does so for
         `timeout` seconds; none is used after `max_age` seconds, and with `ping` those that have rested are tried before
-        they are used again.
+        they are used again. `ended` is called when the loop ends; after that comes one that `is_last`.
         """
         self.loop = loop
         self._connect = connect
@@ -105,8 +107,10 @@ class LoopPool:
         self._line: deque[asyncio.Future[Checkout | None]] = deque()
         # How many connections there are, or are being made, or may be made by somebody who has the right.
         self.count = 0
-        # Whether those in use are closed when they come back.
-        self._disposed = False
+        # Whether those in use are closed when they come back; and whether there is, or need be, nothing to end it.
+        self._disposed = is_last
+        self._has_end = is_last
+        self._ended = ended
         self._end: AsyncGenerator[None] | None = None
 
     @property
@@ -133,7 +137,7 @@ class LoopPool:
         Raises `TimeoutError` after the time of the pool, and the driver's error if
         a connection cannot be made.
         """
-        if self._end is None:
+        if not self._has_end:
             self._end_with_loop()
         while True:
             checkout: Checkout | None
@@ -279,6 +283,7 @@ class LoopPool:
     # --- the end --------------------------------------------------------------------------------------------------
 
     def _end_with_loop(self) -> None:
+        self._has_end = True
         self._end = self._until_the_end()
         wait(self._end.__anext__())
 
@@ -287,6 +292,7 @@ class LoopPool:
             yield
         finally:
             self._disposed = True
+            self._ended(self)
             await bridge(self._close_idle)
 
     def _close_idle(self) -> None:
